@@ -1,0 +1,16 @@
+//! The only clock: what time it is for records and messages.
+
+use jiff::Timestamp;
+
+/// Seconds since the Unix epoch.
+pub fn unix_seconds() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// A recorded time as RFC 3339 in UTC, to the second. Times outside jiff's range print as their number.
+pub fn format_seconds(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => time.to_string(),
+        Err(_) => seconds.to_string(),
+    }
+}

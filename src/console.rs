@@ -1,0 +1,127 @@
+//! What a command says to a person and hears from them: output with Dokku's marks, input, window, signals.
+//!
+//! Knows nothing of SSH, sockets or commands; the faces put a transport behind it.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How many chunks of output may wait for a slow client before the command waits too.
+pub const OUTPUT_BACKLOG: usize = 64;
+
+/// A chunk of output for one of the client's two streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Data: what a script reads.
+    Stdout(Bytes),
+    /// Warnings and errors: what a person reads.
+    Stderr(Bytes),
+}
+
+/// A terminal's size in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// The client's terminal, if it has one.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// `TERM`, for example `xterm-256color`.
+    pub kind: String,
+    /// Its size, now and after every change.
+    pub size: watch::Receiver<WindowSize>,
+}
+
+/// Everything that connects a running command to its client.
+#[derive(Debug)]
+pub struct CommandIo {
+    /// Where the command writes.
+    pub console: Console,
+    /// The client's standard input; `None` from `recv` is its end.
+    pub stdin: mpsc::Receiver<Bytes>,
+    /// The client's terminal, if it asked for one.
+    pub terminal: Option<Terminal>,
+    /// Signals that the client sends, by name without `SIG` (RFC 4254, section 6.10).
+    pub signals: mpsc::Receiver<String>,
+    /// Cancelled when the client is gone: nobody reads the output any more.
+    pub client_gone: CancellationToken,
+    /// Variables that the client sent and the face lets pass: `GIT_PROTOCOL`, `LANG`, `LC_*`.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Writes to a client. Cheap to clone; writing waits while the client is slow, and is of no effect once it is gone.
+#[derive(Clone, Debug)]
+pub struct Console {
+    output: mpsc::Sender<Output>,
+    quiet: bool,
+}
+
+impl Console {
+    /// Makes a console and the end that a face drains.
+    pub fn new() -> (Self, mpsc::Receiver<Output>) {
+        let (output, drain) = mpsc::channel(OUTPUT_BACKLOG);
+        (Self { output, quiet: false }, drain)
+    }
+
+    /// The same console without headers and progress marks (`--quiet`).
+    #[must_use]
+    pub fn quieted(&self, quiet: bool) -> Self {
+        Self { output: self.output.clone(), quiet: self.quiet || quiet }
+    }
+
+    /// Writes a line of data to standard output.
+    pub async fn line(&self, text: impl Display) {
+        self.stdout(format!("{text}\n")).await;
+    }
+
+    /// Writes a step: `-----> text`. Hidden by `--quiet`.
+    pub async fn step(&self, text: impl Display) {
+        self.unless_quiet(format!("-----> {text}\n")).await;
+    }
+
+    /// Writes a headline: `=====> text`. Hidden by `--quiet`.
+    pub async fn headline(&self, text: impl Display) {
+        self.unless_quiet(format!("=====> {text}\n")).await;
+    }
+
+    /// Writes a detail below a step, each line indented by seven spaces. Hidden by `--quiet`.
+    pub async fn detail(&self, text: impl Display) {
+        let lines: String = text.to_string().lines().map(|line| format!("       {line}\n")).collect();
+        self.unless_quiet(lines).await;
+    }
+
+    /// Writes a warning to standard error, each line behind ` !     `.
+    pub async fn warn(&self, text: impl Display) {
+        let lines: String = text.to_string().lines().map(|line| format!(" !     {line}\n")).collect();
+        self.stderr(lines).await;
+    }
+
+    /// Writes bytes to standard output as they are.
+    pub async fn stdout(&self, bytes: impl Into<Bytes>) {
+        self.write(Output::Stdout(bytes.into())).await;
+    }
+
+    /// Writes bytes to standard error as they are.
+    pub async fn stderr(&self, bytes: impl Into<Bytes>) {
+        self.write(Output::Stderr(bytes.into())).await;
+    }
+
+    /// Writes one chunk. A client that is gone is no error of the command's: see [`CommandIo::client_gone`].
+    pub async fn write(&self, output: Output) {
+        // The only error is a closed channel, which means that nobody reads any more.
+        self.output.send(output).await.ok();
+    }
+
+    async fn unless_quiet(&self, text: String) {
+        if !self.quiet {
+            self.stdout(text).await;
+        }
+    }
+}

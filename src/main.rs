@@ -1,0 +1,3 @@
+//! The `slipway` binary.
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
+
+pub mod app_name;
+pub mod build;
+pub mod config_var;
+pub mod hostname;
+pub mod key;
+pub mod port_mapping;
+pub mod process_type;
+pub mod release;
+pub mod role;

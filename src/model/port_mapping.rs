@@ -1,0 +1,87 @@
+//! How a port of the host reaches a port of an app's containers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The protocol spoken on the host's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// HTTP in clear text.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+/// `scheme:host-port:container-port`, as `ports:add` takes it.
+///
+/// Host port 80 stands for the router's HTTP listener and 443 for its HTTPS listener, wherever these listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// The protocol on the host's side.
+    pub scheme: Scheme,
+    /// The port of the host.
+    #[serde(rename = "host-port")]
+    pub host_port: u16,
+    /// The port inside the container.
+    #[serde(rename = "container-port")]
+    pub container_port: u16,
+}
+
+/// A text that is not a port mapping.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "Invalid port map {0}: write scheme:host-port:container-port, for example http:80:5000 (schemes: http, https)"
+)]
+pub struct PortMappingError(String);
+
+impl FromStr for PortMapping {
+    type Err = PortMappingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || PortMappingError(text.to_owned());
+        let mut parts = text.split(':');
+        let scheme = match parts.next() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(wrong()),
+        };
+        let mut port = || parts.next()?.parse::<u16>().ok().filter(|port| *port > 0);
+        let host_port = port().ok_or_else(wrong)?;
+        let container_port = port().ok_or_else(wrong)?;
+        if parts.next().is_some() {
+            return Err(wrong());
+        }
+        Ok(Self { scheme, host_port, container_port })
+    }
+}
+
+impl fmt::Display for PortMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.scheme, self.host_port, self.container_port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_reads_as_it_prints() {
+        assert_eq!("http:80:5000".parse::<PortMapping>().unwrap().to_string(), "http:80:5000");
+        for text in ["", "80", "http:80", "http:0:1", "http:80:65536", "udp:1:2", "http:1:2:3", "http:a:1"] {
+            assert!(text.parse::<PortMapping>().is_err(), "{text}");
+        }
+    }
+}

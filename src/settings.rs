@@ -1,0 +1,275 @@
+//! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::model::hostname::Hostname;
+
+/// Everything that can be set. Every field has a working default.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Where all state lives (`SLIPWAY_ROOT`). Not read from the file, which lies in it.
+    #[serde(skip)]
+    pub root: PathBuf,
+    /// Where SSH is served (`SLIPWAY_SSH_LISTEN`).
+    pub ssh_listen: SocketAddr,
+    /// Where HTTP is served (`SLIPWAY_HTTP_LISTEN`).
+    pub http_listen: SocketAddr,
+    /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`); not at all if unset.
+    pub https_listen: Option<SocketAddr>,
+    /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
+    pub domain: Hostname,
+    /// Which messages are logged (`SLIPWAY_LOG`), in tracing's filter syntax.
+    pub log: String,
+    /// The engine's socket (`SLIPWAY_DOCKER`).
+    pub docker: PathBuf,
+    /// Limits on SSH clients.
+    pub ssh: SshLimits,
+    /// Limits on pushes and builds.
+    pub deploy: DeployLimits,
+}
+
+/// Limits on SSH clients.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SshLimits {
+    /// Seconds that a client has for the handshake and the signature.
+    pub handshake_seconds: u64,
+    /// Keys that a client may try on one connection.
+    pub max_tries: usize,
+    /// Connections from one address at a time.
+    pub max_per_address: usize,
+    /// Connections with one key at a time.
+    pub max_per_key: usize,
+    /// Seconds between keep-alive messages on an idle connection; three without an answer end it.
+    pub keep_alive_seconds: u64,
+}
+
+/// Limits on pushes and builds.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DeployLimits {
+    /// The largest pack that a push may send, in bytes.
+    pub max_push_bytes: u64,
+    /// Seconds that a build may take.
+    pub build_seconds: u64,
+    /// Seconds that a new instance has to become healthy.
+    pub start_seconds: u64,
+    /// Seconds that requests to an old instance may still take.
+    pub drain_seconds: u64,
+    /// Seconds between SIGTERM and SIGKILL for an old instance.
+    pub stop_seconds: u64,
+    /// Bytes that must be free on the disk before a build starts.
+    pub min_free_bytes: u64,
+    /// Releases whose images are kept for rollback.
+    pub keep_releases: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("/var/lib/slipway"),
+            ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
+            http_listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            https_listen: None,
+            domain: default_domain(),
+            log: "info".to_owned(),
+            docker: PathBuf::from("/var/run/docker.sock"),
+            ssh: SshLimits::default(),
+            deploy: DeployLimits::default(),
+        }
+    }
+}
+
+impl Default for SshLimits {
+    fn default() -> Self {
+        Self {
+            handshake_seconds: 20,
+            max_tries: 6,
+            max_per_address: 64,
+            max_per_key: 64,
+            keep_alive_seconds: 30,
+        }
+    }
+}
+
+impl Default for DeployLimits {
+    fn default() -> Self {
+        Self {
+            max_push_bytes: 4 << 30,
+            build_seconds: 3600,
+            start_seconds: 60,
+            drain_seconds: 30,
+            stop_seconds: 30,
+            min_free_bytes: 512 << 20,
+            keep_releases: 20,
+        }
+    }
+}
+
+impl DeployLimits {
+    /// How long a new instance has to become healthy.
+    pub fn start(&self) -> Duration {
+        Duration::from_secs(self.start_seconds)
+    }
+
+    /// How long requests to an old instance may still take.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// How long a build may take.
+    pub fn build(&self) -> Duration {
+        Duration::from_secs(self.build_seconds)
+    }
+}
+
+/// A setting that cannot be used. Each message names where it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file exists and cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be; the message has line and column.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The parser's message, with the line.
+        message: String,
+    },
+    /// An environment variable has a value that is not allowed.
+    #[error("{name}={value}: {reason}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// Reads `SLIPWAY_ROOT`, the file in it, and the other variables of the process's environment.
+    pub fn load() -> Result<Self, SettingsError> {
+        Self::from_sources(|name| env::var(name).ok())
+    }
+
+    /// Reads the settings with an environment of the caller's.
+    pub fn from_sources(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let root = variable("SLIPWAY_ROOT").map_or_else(|| Self::default().root, PathBuf::from);
+        let mut settings = Self::from_file(&root.join("slipway.toml"))?;
+        settings.root = root;
+        let address = "write an address and a port, for example 0.0.0.0:2222 or [::]:2222";
+        set("SLIPWAY_SSH_LISTEN", &variable, address, &mut settings.ssh_listen)?;
+        set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
+        let mut https = settings.https_listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 443)));
+        if set("SLIPWAY_HTTPS_LISTEN", &variable, address, &mut https)? {
+            settings.https_listen = Some(https);
+        }
+        let domain = "write a host name, for example apps.example.com";
+        set("SLIPWAY_DOMAIN", &variable, domain, &mut settings.domain)?;
+        set(
+            "SLIPWAY_LOG",
+            &variable,
+            "write a filter, for example info or slipway=debug",
+            &mut settings.log,
+        )?;
+        set("SLIPWAY_DOCKER", &variable, "write the path of the engine's socket", &mut settings.docker)?;
+        Ok(settings)
+    }
+
+    fn from_file(path: &Path) -> Result<Self, SettingsError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(SettingsError::Read { path: path.to_owned(), source }),
+        };
+        toml::from_str(&text)
+            .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The Unix socket on which the server takes commands from the host.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("slipway.sock")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a literal that a test parses too")]
+fn default_domain() -> Hostname {
+    "localhost".parse().expect("localhost is a host name")
+}
+
+/// Overwrites a setting if its variable is set, and says whether it was.
+fn set<T: FromStr>(
+    name: &'static str,
+    variable: &impl Fn(&str) -> Option<String>,
+    reason: &str,
+    target: &mut T,
+) -> Result<bool, SettingsError> {
+    let Some(value) = variable(name) else { return Ok(false) };
+    match value.parse() {
+        Ok(parsed) => *target = parsed,
+        Err(_) => return Err(SettingsError::Variable { name, value, reason: reason.to_owned() }),
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Settings, SettingsError> {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("slipway.toml"), text).unwrap();
+        let path = root.path().to_str().unwrap().to_owned();
+        Settings::from_sources(|name| (name == "SLIPWAY_ROOT").then(|| path.clone()))
+    }
+
+    #[test]
+    fn without_a_file_the_defaults_hold() {
+        let settings = Settings::from_sources(|_| None).unwrap();
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("slipway.toml"), "domain = \"a.example\"\nlog = \"debug\"\n").unwrap();
+        let settings = Settings::from_sources(|name| match name {
+            "SLIPWAY_ROOT" => Some(root.path().to_str().unwrap().to_owned()),
+            "SLIPWAY_DOMAIN" => Some("b.example".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+        assert_eq!(settings.domain.as_str(), "b.example");
+        assert_eq!(settings.log, "debug");
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
+        let error = with_file("log = \"info\"\nssh-listen = \"everywhere\"\n").unwrap_err().to_string();
+        assert!(error.contains("slipway.toml") && error.contains("line 2"), "{error}");
+        let error = with_file("shh-listen = \"0.0.0.0:1\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 1") && error.contains("ssh-listen"), "{error}");
+        let error =
+            Settings::from_sources(|name| (name == "SLIPWAY_HTTP_LISTEN").then(|| "eighty".to_owned()))
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("SLIPWAY_HTTP_LISTEN=eighty") && error.contains("0.0.0.0:2222"), "{error}");
+    }
+}
