@@ -4,4 +4,5 @@ pub mod clock;
 pub mod console;
 pub mod face;
 pub mod model;
+pub mod route;
 pub mod settings;
