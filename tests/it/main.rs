@@ -1,1 +1,5 @@
+//! Tests in one process: each module is one part of Slipway.
+
+mod route;
+
 fn main() {}
