@@ -222,6 +222,30 @@ async fn an_app_that_is_silent_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_answer_may_rest_while_its_request_still_moves() {
+    let backend = Backend::start("blog", |mut wire| async move {
+        wire.head().await;
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").await;
+        wire.exactly(60).await;
+        wire.send("hi").await;
+        wire.ended().await;
+    })
+    .await;
+    let site = Site::start_with(|settings| settings.timeouts.idle = Duration::from_millis(200));
+    site.publish(vec![app("blog", &[&backend])]);
+    let mut wire = site.connect().await;
+    wire.send("POST / HTTP/1.1\r\nHost: blog.test\r\nContent-Length: 60\r\n\r\n").await;
+    assert_eq!(wire.head().await.status(), 200);
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    for _ in 0..60 {
+        // Three times the deadline in all, and never a pause of a whole one.
+        ticks.tick().await;
+        wire.send("x").await;
+    }
+    assert_eq!(wire.exactly(2).await, b"hi");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_in_the_middle_of_its_request_is_given_up() {
     let backend = Backend::start("blog", |mut wire| async move {
         wire.head().await;

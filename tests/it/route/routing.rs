@@ -1,5 +1,6 @@
 //! Which app a request reaches, and what it is told where it reaches none.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use slipway::route::settings::RouterSettings;
@@ -198,4 +199,21 @@ async fn a_port_that_is_taken_is_reported_and_tried_again() {
     let published = site.publish(vec![with_port]);
     assert!(published.unbound.is_empty(), "{published:?}");
     assert_eq!(Wire::connect(taken.address).await.stream.peer_addr().unwrap(), taken.address);
+}
+
+#[tokio::test]
+async fn a_listener_on_all_addresses_takes_both_families() {
+    let blog = Backend::start("blog", |mut wire| async move {
+        let head = wire.head().await;
+        let client = head.get("x-forwarded-for").unwrap().to_owned();
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{client}", client.len())).await;
+    })
+    .await;
+    let site = Site::start_with(|settings| settings.listen = "[::]:0".parse().unwrap());
+    site.publish(vec![app("blog", &[&blog])]);
+    for client in ["127.0.0.1", "::1"] {
+        let mut wire = Wire::connect((client.parse::<IpAddr>().unwrap(), site.address.port()).into()).await;
+        wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+        assert_eq!(wire.answer().await.text(), client);
+    }
 }
