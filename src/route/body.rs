@@ -65,6 +65,7 @@ impl ContinueGate {
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+        progress.set_held(gate.is_some());
         Self { incoming, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
     }
 
@@ -85,6 +86,7 @@ impl RequestBody {
                 return Poll::Pending;
             }
             self.gate = None;
+            self.progress.set_held(false);
         }
         Poll::Ready(())
     }
@@ -259,6 +261,9 @@ impl Drop for UpstreamBody {
         self.flags.reset.store(false, Ordering::Relaxed);
         if self.progress.is_request_sent() {
             self.pool.put(lease);
+        } else if self.progress.is_held() {
+            // The client was never asked for its body and has its answer: nothing more will come.
+            lease.abort();
         } else {
             spawn_local(finish_request(lease, Rc::clone(&self.progress)));
         }

@@ -231,12 +231,12 @@ async fn an_answer_may_rest_while_its_request_still_moves() {
         wire.ended().await;
     })
     .await;
-    let site = Site::start_with(|settings| settings.timeouts.idle = Duration::from_millis(200));
+    let site = Site::start_with(|settings| settings.timeouts.idle = Duration::from_secs(1));
     site.publish(vec![app("blog", &[&backend])]);
     let mut wire = site.connect().await;
     wire.send("POST / HTTP/1.1\r\nHost: blog.test\r\nContent-Length: 60\r\n\r\n").await;
     assert_eq!(wire.head().await.status(), 200);
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..60 {
         // Three times the deadline in all, and never a pause of a whole one.
         ticks.tick().await;

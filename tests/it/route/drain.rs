@@ -147,7 +147,9 @@ async fn no_request_fails_while_instances_come_and_go() {
 #[tokio::test]
 async fn a_shutdown_lets_requests_end_and_closes_the_rest() {
     let (backend, mut has_come, tell) = slow().await;
-    let site = Site::with(&[&backend]);
+    // One worker: when it has closed the resting connection, it has heard of the shutdown.
+    let site = Site::start_with(|settings| settings.workers = std::num::NonZeroUsize::new(1));
+    site.publish(vec![app("blog", &[&backend])]);
     let mut resting = site.connect().await;
     resting.send("GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").await;
     assert_eq!(resting.answer().await.status(), 404);
