@@ -93,7 +93,7 @@ async fn seen_by_client(answer: &'static str, request: &str) -> (Wire, Site) {
 #[tokio::test]
 async fn the_answers_head_arrives_without_what_concerned_the_app_only() {
     let (mut wire, _site) = seen_by_client(
-        "HTTP/1.1 201 Made It\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
+        "HTTP/1.1 201 Made It\r\nX-Router-Error: H99\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
          Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 2\r\n\r\nhi",
         "GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n",
     )
