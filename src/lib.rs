@@ -5,3 +5,4 @@ pub mod console;
 pub mod face;
 pub mod model;
 pub mod settings;
+pub mod store;
