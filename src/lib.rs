@@ -4,5 +4,6 @@ pub mod clock;
 pub mod console;
 pub mod face;
 pub mod model;
+pub mod route;
 pub mod settings;
 pub mod store;

@@ -1,0 +1,204 @@
+//! The HTTP router: takes requests for all apps and sends each to an instance of the right one.
+//!
+//! It is a component of its own. It is given a table of routes and settings, and knows nothing else: no app, no
+//! release, no database, no engine. It reads one immutable table and waits for nobody; it runs on threads of its
+//! own, so that no build slows it.
+//!
+//! ```text
+//! listener (one thread) ─▶ worker (one a core) ─▶ client ─▶ proxy ─▶ check ─▶ table ─▶ attempt ─▶ pool
+//! publisher ─▶ table (replaced as a whole) + instances (kept from table to table)
+//! ```
+//!
+//! *Architecture invariant:* nothing below this module imports anything of Slipway but `model`.
+
+mod attempt;
+mod body;
+mod check;
+mod client;
+mod client_stream;
+mod deadline;
+mod error_page;
+mod exchange;
+mod fault;
+mod forward_headers;
+mod head_watch;
+mod host;
+mod instance;
+mod listener;
+mod pool;
+mod progress;
+mod proxy;
+mod upgrade;
+mod worker;
+
+pub mod access_log;
+pub mod publisher;
+pub mod settings;
+pub mod table;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, available_parallelism};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use access_log::{AccessLog, AccessRecords};
+use listener::Listener;
+use publisher::{Drained, Published, Publisher};
+use settings::RouterSettings;
+use table::{Entrance, Table, TableError, TableSpec};
+use worker::{Stop, WorkerParts};
+
+/// The way to a running router: bind, then start.
+#[derive(Debug)]
+pub struct Router;
+
+/// A router that has its main port and serves nothing yet.
+#[derive(Debug)]
+pub struct BoundRouter {
+    settings: RouterSettings,
+    listener: Listener,
+}
+
+/// A running router. Clones are cheap and all the same.
+///
+/// When the last of them is dropped, the router stops at once; `shutdown` is the polite way.
+#[derive(Clone, Debug)]
+pub struct RouterHandle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    publisher: Publisher,
+    stop: watch::Sender<Stop>,
+    dropped_records: Arc<AtomicU64>,
+    /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
+    threads: Mutex<Option<Threads>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    accepting: JoinHandle<()>,
+    workers: Vec<JoinHandle<usize>>,
+}
+
+/// Why there is no router.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// The main port cannot be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address from the settings.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread or its runtime cannot be started.
+    #[error("cannot start the router's threads")]
+    Threads(#[source] io::Error),
+}
+
+impl Router {
+    /// Takes the main port. Nothing is accepted before `start`.
+    pub fn bind(settings: RouterSettings) -> Result<BoundRouter, RouterError> {
+        let address = settings.listen;
+        let listener = Listener::bind(address, Entrance::Http)
+            .map_err(|source| RouterError::Bind { address, source })?;
+        Ok(BoundRouter { settings, listener })
+    }
+}
+
+impl BoundRouter {
+    /// The main port's address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Starts the threads. Until the first table is published, every request is told to come back.
+    pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let (log, records) = AccessLog::new();
+        let dropped_records = log.dropped();
+        let (stop, stopped) = watch::channel(None);
+        let (orders, received) = mpsc::unbounded_channel();
+        let address = self.local_addr().ip();
+        let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let parts =
+            WorkerParts { table: Arc::clone(&table), settings: Arc::new(self.settings), log, stop: stopped };
+        let mut doors = Vec::new();
+        let mut workers = Vec::new();
+        for index in 0..count.map_or(1, NonZeroUsize::get) {
+            let (door, thread) = worker::start(index, parts.clone()).map_err(RouterError::Threads)?;
+            doors.push(door);
+            workers.push(thread);
+        }
+        let accepting =
+            listener::start(self.listener, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let inner = Inner {
+            publisher: Publisher::new(table, orders, address),
+            stop,
+            dropped_records,
+            threads: Mutex::new(Some(Threads { accepting, workers })),
+        };
+        Ok((RouterHandle { inner: Arc::new(inner) }, records))
+    }
+}
+
+impl RouterHandle {
+    /// Puts a table in force. Requests under way are not touched, nor is anything of an instance that stays.
+    ///
+    /// Instances that are not in it any more get no new requests; [`RouterHandle::drain`] waits for their last.
+    pub fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
+        self.inner.publisher.publish(spec)
+    }
+
+    /// Waits until nothing is under way to these containers, WebSockets included, for `deadline` at most.
+    ///
+    /// They get no new requests from now on, even where the table still has them. Ids that are not known are done.
+    pub async fn drain(&self, ids: &[String], deadline: Duration) -> Drained {
+        self.inner.publisher.drain(ids, deadline).await
+    }
+
+    /// Requests and upgraded connections under way to the instances of the table, by container id.
+    pub fn in_flight(&self) -> Vec<(String, usize)> {
+        self.inner.publisher.in_flight()
+    }
+
+    /// Access records that were dropped because nobody read them in time.
+    pub fn dropped_records(&self) -> u64 {
+        self.inner.dropped_records.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.
+    ///
+    /// Says how many connections were cut. A second call waits for nothing and says zero.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        self.inner.stop.send_replace(Some(Instant::now() + deadline));
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return 0 };
+        tokio::task::spawn_blocking(|| threads.join()).await.unwrap_or_default()
+    }
+}
+
+impl Threads {
+    fn join(self) -> usize {
+        if self.accepting.join().is_err() {
+            tracing::error!("the router's accepting thread panicked");
+        }
+        let mut cut = 0;
+        for worker in self.workers {
+            match worker.join() {
+                Ok(connections) => cut += connections,
+                Err(_) => tracing::error!("a thread of the router panicked"),
+            }
+        }
+        cut
+    }
+}

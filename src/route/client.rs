@@ -1,0 +1,127 @@
+//! One client's connection: served by hyper, request after request, until either side has had enough.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::client_stream::{ClientStream, ConnectionFlags};
+use super::exchange::Exchange;
+use super::fault::Fault;
+use super::forward_headers::ForwardedBy;
+use super::proxy;
+use super::table::Entrance;
+use super::worker::Worker;
+
+/// A connection that was accepted and not yet served.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The socket, non-blocking.
+    pub(super) stream: std::net::TcpStream,
+    /// The client.
+    pub(super) peer: SocketAddr,
+    /// The listener.
+    pub(super) entrance: Entrance,
+    /// The listener's port.
+    pub(super) port: u16,
+}
+
+/// What all requests of a connection share.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    pub(super) peer: IpAddr,
+    pub(super) entrance: Entrance,
+    pub(super) scheme: &'static str,
+    pub(super) forwarded_by: ForwardedBy,
+    pub(super) flags: Arc<ConnectionFlags>,
+    requests: Cell<u64>,
+}
+
+impl Client {
+    fn new(worker: &Rc<Worker>, accepted: &Accepted) -> Self {
+        let scheme = "http";
+        let peer = accepted.peer.ip();
+        Self {
+            worker: Rc::clone(worker),
+            peer,
+            entrance: accepted.entrance,
+            scheme,
+            forwarded_by: ForwardedBy::new(peer, scheme, accepted.port),
+            flags: Arc::default(),
+            requests: Cell::new(0),
+        }
+    }
+
+    /// Counts a request. The numbers are those of [`super::head_watch::Offences`].
+    pub(super) fn next_request(&self) -> u64 {
+        let number = self.requests.get() + 1;
+        self.requests.set(number);
+        number
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
+    let client = Rc::new(Client::new(&worker, &accepted));
+    let stream = match TcpStream::from_std(accepted.stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "cannot serve a connection");
+            return;
+        }
+    };
+    let timeouts = worker.settings.timeouts;
+    let io = TokioIo::new(ClientStream::new(stream, Arc::clone(&client.flags), timeouts));
+    let service = service_fn(|request| {
+        let answer = proxy::serve(Rc::clone(&client), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
+        .header_read_timeout(timeouts.keep_alive)
+        .max_buf_size(worker.settings.max_head_bytes)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut stopped = pin!(wait_for_stop(stopping));
+    let mut is_stopping = false;
+    let result = poll_fn(|cx| {
+        if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await;
+    if let Err(error) = result {
+        if error.is_parse_too_large() {
+            Exchange::refused(&worker.recorder, client.peer, Fault::HeadTooLarge);
+        } else if error.is_parse() {
+            Exchange::refused(
+                &worker.recorder,
+                client.peer,
+                Fault::BadRequest("The request is not valid HTTP"),
+            );
+        }
+        // Clients go away in every state; what matters of it is in the access log.
+        tracing::trace!(%error, "a client's connection ended");
+    }
+}
+
+async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
+    // An error means that the router is gone, which is a reason to stop as well.
+    if let Err(error) = stopping.wait_for(|stopping| *stopping).await {
+        tracing::trace!(%error, "the router was dropped");
+    }
+}

@@ -1,0 +1,131 @@
+//! One request from its head to the end of its answer, for the log: whatever way it ends, it is logged once.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Version};
+
+use crate::model::app_name::AppName;
+
+use super::access_log::{AccessRecord, Recorder};
+use super::fault::Fault;
+
+/// A request under way. Dropping it writes the record.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    recorder: Rc<Recorder>,
+    started: Instant,
+    /// Taken when it is handed over.
+    record: Option<Box<AccessRecord>>,
+}
+
+impl Exchange {
+    pub(super) fn begin(
+        recorder: &Rc<Recorder>,
+        request: &Parts,
+        client: IpAddr,
+        request_id: &HeaderValue,
+    ) -> Self {
+        let record = AccessRecord {
+            method: request.method.clone(),
+            version: request.version,
+            host: request.headers.get(header::HOST).cloned(),
+            path: request.uri.path_and_query().cloned(),
+            request_id: request_id.clone(),
+            ..empty_record(client)
+        };
+        Self { recorder: Rc::clone(recorder), started: Instant::now(), record: Some(Box::new(record)) }
+    }
+
+    /// Logs a request that hyper refused, of which nothing more is known.
+    pub(super) fn refused(recorder: &Rc<Recorder>, client: IpAddr, fault: Fault) {
+        let record = Some(Box::new(empty_record(client)));
+        let mut exchange = Self { recorder: Rc::clone(recorder), started: Instant::now(), record };
+        exchange.set_fault(fault);
+    }
+
+    /// Notes whose request it is.
+    pub(super) fn set_app(&mut self, app: &AppName) {
+        self.edit(|record| record.app = Some(app.clone()));
+    }
+
+    /// Notes where it was sent, and how long connecting took.
+    pub(super) fn set_instance(&mut self, label: &Arc<str>, connect: Duration) {
+        self.edit(|record| {
+            record.instance = Some(Arc::clone(label));
+            record.connect += connect;
+        });
+    }
+
+    /// Notes the answer's status.
+    pub(super) fn set_status(&mut self, status: u16) {
+        self.edit(|record| record.status = status);
+    }
+
+    /// Adds to the answer's bytes.
+    pub(super) fn add_bytes(&mut self, bytes: u64) {
+        self.edit(|record| record.bytes += bytes);
+    }
+
+    /// Notes what went wrong. The first fault stays, and so does a status that was already sent.
+    pub(super) fn set_fault(&mut self, fault: Fault) {
+        self.edit(|record| {
+            if record.code.is_none() {
+                record.code = Some(fault.code());
+                record.description = Some(fault.description());
+            }
+            if record.status == 0 {
+                record.status = fault.status().as_u16();
+            }
+        });
+    }
+
+    /// The request's id.
+    pub(super) fn request_id(&self) -> HeaderValue {
+        self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+}
+
+fn empty_record(client: IpAddr) -> AccessRecord {
+    AccessRecord {
+        time: SystemTime::now(),
+        app: None,
+        instance: None,
+        method: Method::GET,
+        version: Version::HTTP_11,
+        scheme: "http",
+        host: None,
+        path: None,
+        request_id: HeaderValue::from_static("-"),
+        client: client.to_canonical(),
+        connect: Duration::ZERO,
+        service: Duration::ZERO,
+        status: 0,
+        bytes: 0,
+        code: None,
+        description: None,
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.record.as_ref().is_some_and(|record| record.status == 0) {
+            // Nothing was answered and nothing failed: hyper dropped the request because its client went away.
+            self.set_fault(Fault::ClientGone);
+        }
+        if let Some(mut record) = self.record.take() {
+            record.service = self.started.elapsed();
+            self.recorder.record(*record);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Replacing the route table: what stays keeps its state, what goes is retired and can be waited for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::instance::Instance;
+use super::listener::{Listener, Order};
+use super::table::{Entrance, InstanceRoute, Table, TableError, TableSpec};
+
+/// What came of a publication. The table is in force either way.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Ports that could not be opened. The next publication tries them again.
+    pub unbound: Vec<UnboundPort>,
+}
+
+/// A port that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on port {port}")]
+pub struct UnboundPort {
+    /// The port.
+    pub port: u16,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What came of a drain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Instances with requests under way at the deadline, and how many.
+    pub busy: Vec<(String, usize)>,
+}
+
+impl Drained {
+    /// Whether all requests ended in time.
+    pub fn is_complete(&self) -> bool {
+        self.busy.is_empty()
+    }
+}
+
+/// The writing side of the table.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    table: Arc<ArcSwap<Table>>,
+    orders: mpsc::UnboundedSender<Order>,
+    address: IpAddr,
+    /// Protects the state against two publications at once. Held while sockets are bound, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: HashMap<(String, IpAddr), Arc<Instance>>,
+    retiring: Vec<Weak<Instance>>,
+    open: BTreeSet<u16>,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        table: Arc<ArcSwap<Table>>,
+        orders: mpsc::UnboundedSender<Order>,
+        address: IpAddr,
+    ) -> Self {
+        Self { table, orders, address, state: Mutex::default() }
+    }
+
+    /// Puts a table in force, or leaves everything as it is.
+    pub(super) fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
+        let mut state = self.state();
+        let mut next = HashMap::new();
+        let table = Table::build(spec, |route| state.instance(&mut next, route))?;
+        let wanted = wanted_ports(spec);
+        // New ports are opened first and old ones closed last, so that no port is ever closed for nothing.
+        let unbound = self.open_ports(&mut state, &wanted);
+        for instance in next.values() {
+            instance.set_retired(false);
+        }
+        self.table.store(Arc::new(table));
+        state.replace(next);
+        let closing: Vec<u16> = state.open.difference(&wanted).copied().collect();
+        for port in closing {
+            state.open.remove(&port);
+            self.order(Order::Close(Entrance::Port(port)));
+        }
+        Ok(Published { unbound })
+    }
+
+    fn open_ports(&self, state: &mut State, wanted: &BTreeSet<u16>) -> Vec<UnboundPort> {
+        let mut unbound = Vec::new();
+        let missing: Vec<u16> = wanted.difference(&state.open).copied().collect();
+        for port in missing {
+            match Listener::bind(SocketAddr::new(self.address, port), Entrance::Port(port)) {
+                Ok(listener) => {
+                    state.open.insert(port);
+                    self.order(Order::Open(listener));
+                }
+                Err(source) => unbound.push(UnboundPort { port, source }),
+            }
+        }
+        unbound
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::debug!("the router has stopped, so its ports stay as they are");
+        }
+    }
+
+    /// Takes instances out of the choice and waits for what is under way to them.
+    pub(super) async fn drain(&self, ids: &[String], deadline: Duration) -> Drained {
+        let deadline = Instant::now() + deadline;
+        let mut drained = Drained::default();
+        for instance in self.retire(ids) {
+            if timeout_at(deadline, instance.wait_idle()).await.is_err() {
+                drained.busy.push((instance.id.clone(), instance.in_flight()));
+            }
+        }
+        drained
+    }
+
+    fn retire(&self, ids: &[String]) -> Vec<Arc<Instance>> {
+        let state = self.state();
+        let retiring = state.retiring.iter().filter_map(Weak::upgrade);
+        let all = state.current.values().cloned().chain(retiring);
+        let found: Vec<_> = all.filter(|instance| ids.contains(&instance.id)).collect();
+        for instance in &found {
+            instance.set_retired(true);
+        }
+        found
+    }
+
+    /// Requests and upgraded connections under way, by instance.
+    pub(super) fn in_flight(&self) -> Vec<(String, usize)> {
+        let state = self.state();
+        state.current.values().map(|instance| (instance.id.clone(), instance.in_flight())).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked while holding it left a state that is still whole: every step is one insertion.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The instance as it is known, or as a new one.
+    fn instance(
+        &self,
+        next: &mut HashMap<(String, IpAddr), Arc<Instance>>,
+        route: &InstanceRoute,
+    ) -> Arc<Instance> {
+        let key = (route.id.clone(), route.address);
+        let known = next.get(&key).or_else(|| self.current.get(&key)).cloned();
+        let instance = known.unwrap_or_else(|| Arc::new(Instance::new(route)));
+        next.insert(key, Arc::clone(&instance));
+        instance
+    }
+
+    fn replace(&mut self, next: HashMap<(String, IpAddr), Arc<Instance>>) {
+        self.retiring.retain(|instance| instance.strong_count() > 0);
+        let before = std::mem::replace(&mut self.current, next);
+        for (key, instance) in before {
+            if !self.current.contains_key(&key) {
+                instance.set_retired(true);
+                self.retiring.push(Arc::downgrade(&instance));
+            }
+        }
+    }
+}
+
+fn wanted_ports(spec: &TableSpec) -> BTreeSet<u16> {
+    let ports = spec.apps.iter().flat_map(|app| &app.ports);
+    ports
+        .filter_map(|port| match port.entrance {
+            Entrance::Port(port) => Some(port),
+            Entrance::Http | Entrance::Https => None,
+        })
+        .collect()
+}

@@ -1,0 +1,68 @@
+//! What can be set about the router. Every field has a working default.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// The router's settings.
+#[derive(Clone, Debug)]
+pub struct RouterSettings {
+    /// Where plain HTTP is served. Port 0 takes a free one; `BoundRouter::local_addr` says which.
+    pub listen: SocketAddr,
+    /// Worker threads; as many as the machine has cores if unset.
+    pub workers: Option<NonZeroUsize>,
+    /// The deadlines of a request.
+    pub timeouts: Timeouts,
+    /// Bytes that a request's line and headers may have together. At least 8 KiB.
+    pub max_head_bytes: usize,
+    /// Idle connections kept to one instance by one worker.
+    pub max_idle_connections: usize,
+}
+
+/// The deadlines of a request. None of them bounds a request that keeps moving.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a request's line and headers, from their first byte to their last.
+    pub head: Duration,
+    /// How long a client's connection may rest between two requests.
+    pub keep_alive: Duration,
+    /// For a TCP connection to an instance.
+    pub connect: Duration,
+    /// For the first byte of an answer, counted from the last byte of the request's body that moved.
+    pub first_byte: Duration,
+    /// Between two bytes of an answer, and for a client that has stopped reading.
+    pub idle: Duration,
+    /// Between two bytes of an upgraded connection, in either direction.
+    pub tunnel_idle: Duration,
+    /// How long a connection to an instance may rest before it is closed.
+    ///
+    /// It has to be shorter than the app server's own limit, or a request meets a connection that is just
+    /// being closed: Node's limit, the shortest in common use, is five seconds.
+    pub upstream_idle: Duration,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            workers: None,
+            timeouts: Timeouts::default(),
+            max_head_bytes: 64 << 10,
+            max_idle_connections: 64,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(300),
+            idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(3600),
+            upstream_idle: Duration::from_secs(4),
+        }
+    }
+}
