@@ -25,6 +25,8 @@ use crate::docker::error::EngineError;
 /// The longest error message that is read.
 const MESSAGE_LIMIT: usize = 64 * 1024;
 
+const JSON: &str = "application/json";
+
 /// A request's body.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -40,6 +42,7 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// Path and query, without the version: `/containers/x/attach?stream=1`.
     pub(super) target: String,
+    pub(super) content_type: &'static str,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Body,
 }
@@ -65,12 +68,12 @@ struct Message {
 impl Call {
     /// A POST with a JSON body, or with none.
     pub(super) fn post(target: String, json: impl Into<Bytes>) -> Self {
-        Self { method: Method::POST, target, headers: Vec::new(), body: full(json) }
+        Self { method: Method::POST, target, content_type: JSON, headers: Vec::new(), body: full(json) }
     }
 
     /// A GET.
     pub(super) fn get(target: String) -> Self {
-        Self { method: Method::GET, target, headers: Vec::new(), body: full(Bytes::new()) }
+        Self { method: Method::GET, ..Self::post(target, Bytes::new()) }
     }
 
     /// The same, asking for the connection itself.
@@ -126,7 +129,7 @@ impl Wire {
             .method(call.method)
             .uri(format!("{version}{}", call.target))
             .header(HOST, "docker")
-            .header(CONTENT_TYPE, "application/json");
+            .header(CONTENT_TYPE, call.content_type);
         for (name, value) in call.headers {
             request = request.header(name, value);
         }

@@ -152,7 +152,7 @@ async fn a_list_holds_ones_own_containers_and_can_be_narrowed() {
     assert_eq!(all[1].state, RunState::Exited(3));
     assert_eq!(ids(all), [running, ended.clone()]);
     let blog = ContainerFilter { app: Some("blog".parse().unwrap()), kind: None };
-    assert_eq!(ids(test.engine.list(&blog).await.unwrap()), [ended.clone()]);
+    assert_eq!(ids(test.engine.list(&blog).await.unwrap()), std::slice::from_ref(&ended));
     assert!(test.engine.inspect(foreign.as_str()).await.unwrap_err().is_not_found());
 
     assert_eq!(test.engine.remove_ended(ContainerKind::Build).await.unwrap(), [ended]);
