@@ -32,7 +32,8 @@ pub struct ProcessInput {
 }
 
 impl ProcessInput {
-    /// Writes all bytes; waits while the process does not read.
+    /// Writes all bytes; waits while the process does not read. An error once the process has ended is no wonder:
+    /// it need not read all that it is sent.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         Ok(self.connection.write_all(bytes).await?)
     }

@@ -9,12 +9,10 @@ use std::io;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use http_body_util::{BodyDataStream, BodyExt, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use secrecy::SecretSlice;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::codec::{FramedRead, LinesCodec};
-use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::Engine;
@@ -37,9 +35,6 @@ mod kit;
 mod query;
 mod session;
 mod splitter;
-
-/// The longest line of JSON that an engine may send. BuildKit's own messages stay under 4 MiB.
-const JSON_LINE_LIMIT: usize = 16 * 1024 * 1024;
 
 /// The most output of steps that is passed on. A step in an endless loop must not fill a disk with its words.
 const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
@@ -193,19 +188,10 @@ async fn follow(
     mut progress: Progress,
     output: &mpsc::Sender<BuildLine>,
 ) -> Result<ImageId, BuildError> {
-    let Answer { response, connection } = answer;
-    let body = BodyDataStream::new(response.into_body()).map_err(io::Error::other);
-    let codec = LinesCodec::new_with_max_length(JSON_LINE_LIMIT);
-    let mut messages = FramedRead::new(StreamReader::new(body), codec);
+    let mut messages = answer.json_lines::<BuildInfo>();
     let mut image = None;
     let mut room = OUTPUT_LIMIT;
-    while let Some(message) = messages.next().await {
-        let message = message.map_err(|error| EngineError::Broken(Box::new(error)))?;
-        if message.is_empty() {
-            continue;
-        }
-        let info: BuildInfo =
-            serde_json::from_str(&message).map_err(|error| EngineError::Broken(Box::new(error)))?;
+    while let Some(info) = messages.try_next().await? {
         if let Some(detail) = info.error_detail {
             pass_on(progress.rest(), &mut room, output).await;
             return Err(progress.failure(detail.code, detail.message.unwrap_or_default()));
@@ -216,7 +202,6 @@ async fn follow(
         pass_on(progress.absorb(info), &mut room, output).await;
     }
     pass_on(progress.rest(), &mut room, output).await;
-    drop(connection);
     let unnamed = || EngineError::Broken("the engine built an image and did not say which".into());
     Ok(image.map(ImageId).ok_or_else(unnamed)?)
 }

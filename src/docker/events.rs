@@ -1,16 +1,19 @@
 //! News about the owner's containers, for whoever has to look after them.
 
-use std::collections::HashMap;
+use std::future::ready;
+use std::pin::Pin;
 
 use bollard::models::EventMessage;
-use bollard::query_parameters::EventsOptionsBuilder;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, TryStreamExt};
+use jiff::Timestamp;
+use serde_json::json;
 
 use crate::docker::Engine;
 use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::facts::Health;
 use crate::docker::labels::{ContainerLabels, OwnerId, owner_filter};
+use crate::docker::wire::{Call, query_value};
 
 /// What happened to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,27 +39,32 @@ pub struct ContainerEvent {
     pub change: ContainerChange,
 }
 
+/// News until the engine ends.
+pub type EventStream = Pin<Box<dyn Stream<Item = Result<ContainerEvent, EngineError>> + Send>>;
+
 impl Engine {
-    /// News from now on. Ends when the engine does; then everything may have changed, and has to be listed anew.
-    pub async fn events(
-        &self,
-    ) -> Result<impl Stream<Item = Result<ContainerEvent, EngineError>> + Send + use<>, EngineError> {
-        let wanted = ["start", "die", "destroy", "health_status"].map(str::to_owned).to_vec();
-        let filters = HashMap::from([
-            ("type", vec!["container".to_owned()]),
-            ("event", wanted),
-            ("label", vec![owner_filter(self.owner())]),
-        ]);
-        let options = EventsOptionsBuilder::default().filters(&filters).build();
+    /// News of everything that happens after this call, also if it is read later.
+    ///
+    /// Ends when the engine does; then everything may have changed, and has to be listed anew.
+    pub async fn events(&self) -> Result<EventStream, EngineError> {
+        let since = self.engine_time().await?;
+        let filters = json!({
+            "type": ["container"],
+            "event": ["start", "die", "destroy", "health_status"],
+            "label": [owner_filter(self.owner())],
+        });
+        let target = format!("/events?since={since}&filters={}", query_value(&filters.to_string()));
+        let messages = self.wire().await?.send(Call::get(target)).await?.json_lines::<EventMessage>();
         let owner = self.owner().clone();
-        let messages = self.client().await?.events(Some(options));
-        Ok(messages.filter_map(move |message| {
-            let event = match message {
-                Ok(message) => read_event(message, &owner).map(Ok),
-                Err(error) => Some(Err(error.into())),
-            };
-            std::future::ready(event)
-        }))
+        Ok(Box::pin(messages.try_filter_map(move |message| ready(Ok(read_event(message, &owner))))))
+    }
+
+    /// What the engine's clock shows, in its own form: an engine answers before it has begun to listen for news, so
+    /// it is told from when on they are wanted.
+    async fn engine_time(&self) -> Result<String, EngineError> {
+        let time = self.client().await?.info().await?.system_time.unwrap_or_default();
+        let time: Timestamp = time.parse().map_err(|error| EngineError::Broken(Box::new(error)))?;
+        Ok(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Giving space back.
 
-use http_body_util::BodyExt;
+use bollard::models::BuildPruneResponse;
 
 use crate::docker::Engine;
 use crate::docker::container::ContainerId;
@@ -16,10 +16,8 @@ impl Engine {
     pub async fn prune_build_cache(&self, keep_bytes: u64) -> Result<u64, EngineError> {
         // Our own request: bollard sends only the name that this option got in API 1.48.
         let target = format!("/build/prune?all=1&keep-storage={keep_bytes}&reserved-space={keep_bytes}");
-        let mut answer = self.wire().await?.send(Call::post(target, "")).await?;
-        let body = answer.response.body_mut().collect().await?.to_bytes();
-        let answer: bollard::models::BuildPruneResponse =
-            serde_json::from_slice(&body).map_err(|error| EngineError::Broken(Box::new(error)))?;
+        let answer: BuildPruneResponse =
+            self.wire().await?.send(Call::post(target, "")).await?.json().await?;
         Ok(answer.space_reclaimed.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
     }
 

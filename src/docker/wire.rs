@@ -7,17 +7,22 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use bollard::ClientVersion;
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyDataStream, BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::docker::error::EngineError;
@@ -25,10 +30,16 @@ use crate::docker::error::EngineError;
 /// The longest error message that is read.
 const MESSAGE_LIMIT: usize = 64 * 1024;
 
+/// The longest line of JSON that an engine may send. BuildKit's own messages stay under 4 MiB.
+const LINE_LIMIT: usize = 16 * 1024 * 1024;
+
 const JSON: &str = "application/json";
 
 /// A request's body.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Pieces of JSON until the answer ends.
+pub(super) type JsonLines<T> = Pin<Box<dyn Stream<Item = Result<T, EngineError>> + Send>>;
 
 /// Where requests go, and in which API version.
 #[derive(Clone, Debug)]
@@ -148,6 +159,34 @@ async fn read_error(response: Response<Incoming>) -> EngineError {
         Err(_) => String::from_utf8_lossy(&body).trim().to_owned(),
     };
     EngineError::from_status(status.as_u16(), message)
+}
+
+impl Answer {
+    /// The answer's lines, one piece of JSON each, as they come.
+    pub(super) fn json_lines<T: DeserializeOwned + Send + 'static>(self) -> JsonLines<T> {
+        let body = BodyDataStream::new(self.response.into_body()).map_err(io::Error::other);
+        let lines = FramedRead::new(StreamReader::new(body), LinesCodec::new_with_max_length(LINE_LIMIT));
+        // The connection lives as long as somebody may read from it.
+        let held = (lines, self.connection);
+        Box::pin(stream::try_unfold(held, |(mut lines, connection)| async move {
+            while let Some(line) = lines.next().await {
+                let line = line.map_err(|error| EngineError::Broken(Box::new(error)))?;
+                if !line.is_empty() {
+                    return Ok(Some((from_json(line.as_bytes())?, (lines, connection))));
+                }
+            }
+            Ok(None)
+        }))
+    }
+
+    /// The whole answer as one piece of JSON.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, EngineError> {
+        from_json(&self.response.into_body().collect().await?.to_bytes())
+    }
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EngineError> {
+    serde_json::from_slice(bytes).map_err(|error| EngineError::Broken(Box::new(error)))
 }
 
 /// A body that is known beforehand.

@@ -4,15 +4,22 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use slipway::docker::Engine;
 use slipway::docker::build::error::BuildError;
 use slipway::docker::build::line::BuildLine;
 use slipway::docker::build::{BuildSecret, BuildSpec};
-use slipway::model::release::ImageId;
+use slipway::docker::events::ContainerChange;
+use slipway::docker::facts::Health;
+use slipway::docker::image::ImageRemoval;
+use slipway::model::release::{ImageId, ProcessCommand};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::docker_support::{TestEngine, docker_text, eventually};
+use crate::docker_support::{SOCKET, TestEngine, docker, docker_text, eventually};
 
 /// A tar of files, in chunks.
 fn context(files: &[(&str, &[u8])]) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
@@ -222,6 +229,114 @@ async fn a_dropped_build_stops_the_step_in_the_engine() {
         () = eventually("the step runs", async || runs(&duration).then_some(())) => {}
     }
     eventually("the step is gone", async || (!runs(&duration)).then_some(())).await;
+}
+
+/// The engine behind a socket that knows no build sessions: an engine without BuildKit.
+async fn without_buildkit(test: &TestEngine) -> (Engine, tempfile::TempDir, AbortOnDropHandle<()>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docker.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let serve = async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                // One request a connection: its first line says where it goes.
+                let mut start = vec![0; 4096];
+                let length = client.read(&mut start).await.unwrap();
+                start.truncate(length);
+                if start.starts_with(b"POST /v1.41/session ") {
+                    client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    return;
+                }
+                let mut engine = UnixStream::connect(SOCKET).await.unwrap();
+                engine.write_all(&start).await.unwrap();
+                // Either side may go away: then the other one learns it.
+                drop(tokio::io::copy_bidirectional(&mut client, &mut engine).await);
+            });
+        }
+    };
+    let engine = Engine::connect(&path, test.engine.owner().clone());
+    (engine, folder, AbortOnDropHandle::new(tokio::spawn(serve)))
+}
+
+#[tokio::test]
+async fn an_engine_without_buildkit_builds_as_well() {
+    let test = TestEngine::new();
+    let (engine, _folder, _server) = without_buildkit(&test).await;
+    let classic = TestEngine { engine };
+    let text =
+        format!("FROM debian:bookworm-slim\nCOPY Dockerfile /\nRUN echo {}; printf a; echo b\n", fresh());
+    let (image, seen) = build(&classic, &BuildSpec::new(), dockerfile(&text)).await;
+    let image = image.unwrap();
+    // The labels are a step of their own here.
+    assert!(seen.contains("Step 3/4 : RUN echo") && seen.contains("\nab\n"), "{seen}");
+    assert!(!seen.contains("--->"), "{seen}");
+    assert_eq!(test.engine.list_images().await.unwrap()[0].id, image);
+    let (again, seen) = build(&classic, &BuildSpec::new(), dockerfile(&text)).await;
+    assert_eq!(again.unwrap(), image);
+    assert!(seen.contains("(cached)"), "{seen}");
+
+    let text = format!("FROM debian:bookworm-slim\nRUN echo {}; echo oops; exit 42\n", fresh());
+    let (result, _) = build(&classic, &BuildSpec::new(), dockerfile(&text)).await;
+    let Err(BuildError::Step(step)) = result else { panic!("{result:?}") };
+    assert!(step.title.starts_with("Step 2/3 : RUN echo"), "{step:?}");
+    assert_eq!((step.exit_code, step.last_lines.last().unwrap().as_str()), (Some(42), "oops"));
+
+    let mut spec = BuildSpec::new();
+    spec.secrets.push(BuildSecret { id: "token".to_owned(), value: vec![1].into() });
+    let (result, _) = build(&classic, &spec, dockerfile(&text)).await;
+    assert!(matches!(result, Err(BuildError::Rejected(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn cancelling_stops_the_classic_builders_step_too() {
+    let test = TestEngine::new();
+    let (engine, _folder, _server) = without_buildkit(&test).await;
+    let duration = format!("5{}", rand::random::<u16>());
+    let text = format!("FROM debian:bookworm-slim\nRUN exec sleep {duration}\n");
+    let (output, _lines) = mpsc::channel(1000);
+    let (spec, cancel) = (BuildSpec::new(), CancellationToken::new());
+    tokio::select! {
+        result = engine.build(&spec, dockerfile(&text), &output, &cancel) => panic!("{result:?}"),
+        () = eventually("the step runs", async || runs(&duration).then_some(())) => {}
+    }
+    eventually("the step is gone", async || (!runs(&duration)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_images_check_is_told_and_followed() {
+    let test = TestEngine::with_network().await;
+    let text = "FROM debian:bookworm-slim\n\
+                HEALTHCHECK --interval=1s --retries=1 CMD test ! -e /sick\nCMD [\"sleep\", \"1000\"]\n";
+    let image = build(&test, &BuildSpec::new(), dockerfile(text)).await.0.unwrap();
+    assert!(test.engine.image_facts(&image.0).await.unwrap().unwrap().has_healthcheck);
+    let mut events = test.engine.events().await.unwrap();
+    let mut spec = test.script("healthy", "");
+    (spec.image, spec.command) = (image, ProcessCommand::Image);
+    let id = test.started(&spec).await;
+    assert_eq!(test.engine.inspect(id.as_str()).await.unwrap().health, Health::Starting);
+    let mut next = async || events.try_next().await.unwrap().unwrap().change;
+    assert_eq!(next().await, ContainerChange::Started);
+    assert_eq!(next().await, ContainerChange::Health(Health::Healthy));
+    assert_eq!(test.engine.inspect(id.as_str()).await.unwrap().health, Health::Healthy);
+    docker_text(&["exec", id.as_str(), "touch", "/sick"]);
+    assert_eq!(next().await, ContainerChange::Health(Health::Unhealthy));
+}
+
+#[tokio::test]
+async fn an_archive_of_images_is_loaded() {
+    let test = TestEngine::new();
+    let mut spec = BuildSpec::new();
+    let name = format!("slipway/{}:saved", test.engine.owner());
+    spec.tag = Some(name.clone());
+    let image = build(&test, &spec, dockerfile("FROM scratch\nCOPY Dockerfile /\n")).await.0.unwrap();
+    let archive = docker(&["save", &name]).stdout;
+    assert_eq!(test.engine.remove_image(&name).await.unwrap(), ImageRemoval::Removed);
+    assert_eq!(test.engine.image_facts(&image.0).await.unwrap(), None);
+    let loaded = test.engine.load(stream::iter([Ok(Bytes::from(archive))])).await.unwrap();
+    assert_eq!(loaded, [name.as_str()]);
+    assert_eq!(test.engine.image_facts(&name).await.unwrap().unwrap().id, image);
+    assert!(test.engine.load(stream::iter([Ok(Bytes::from_static(b"no archive"))])).await.is_err());
 }
 
 #[tokio::test]

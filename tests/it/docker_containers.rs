@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use slipway::docker::container::{OutputLog, RestartPolicy};
 use slipway::docker::error::EngineError;
 use slipway::docker::events::ContainerChange;
@@ -160,30 +160,18 @@ async fn a_list_holds_ones_own_containers_and_can_be_narrowed() {
 }
 
 #[tokio::test]
-async fn news_tells_of_starts_ends_and_removals() {
-    let test = TestEngine::with_network().await;
-    let mut events = std::pin::pin!(test.engine.events().await.unwrap());
+async fn news_tells_of_starts_ends_and_removals_also_when_read_late() {
+    let (test, stranger) = tokio::join!(TestEngine::with_network(), TestEngine::with_network());
+    let events = test.engine.events().await.unwrap();
+    stranger.started(&stranger.script("foreign", "exit 6")).await;
     let spec = test.script("news", "exit 5");
-    let id = test.engine.create(&spec).await.unwrap();
-    // The stream starts with its first poll, so it has to be polled before anything happens.
-    let drive = async {
-        test.engine.start(&id).await.unwrap();
-        test.engine.wait(&id).await.unwrap();
-        test.engine.remove(&id).await.unwrap();
-    };
-    let read = async {
-        let mut changes = Vec::new();
-        while let Some(event) = events.try_next().await.unwrap() {
-            assert_eq!((&event.id, &event.labels), (&id, &spec.labels));
-            changes.push(event.change);
-            if event.change == ContainerChange::Destroyed {
-                break;
-            }
-        }
-        changes
-    };
-    let (changes, ()) = tokio::join!(read, drive);
+    let id = test.started(&spec).await;
+    test.engine.wait(&id).await.unwrap();
+    test.engine.remove(&id).await.unwrap();
+    let events: Vec<_> = events.take(3).try_collect().await.unwrap();
+    let changes: Vec<_> = events.iter().map(|event| event.change).collect();
     assert_eq!(changes, [ContainerChange::Started, ContainerChange::Died(5), ContainerChange::Destroyed]);
+    assert!(events.iter().all(|event| event.id == id && event.labels == spec.labels));
 }
 
 #[tokio::test]

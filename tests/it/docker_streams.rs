@@ -173,3 +173,20 @@ async fn a_process_whose_client_vanished_can_be_ended() {
     assert_eq!(test.engine.exec_exit_code(&exec).await.unwrap(), 137);
     test.engine.kill_exec(&exec, Signal::SIGKILL).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_process_need_not_read_all_its_input() {
+    let test = TestEngine::with_network().await;
+    let mut spec = test.script("head", "head -c 5; echo; exit 3");
+    spec.stdin = true;
+    let id = test.engine.create(&spec).await.unwrap();
+    let Attached { mut input, output } = test.engine.attach(&id).await.unwrap();
+    test.engine.start(&id).await.unwrap();
+    let write = async {
+        // Far more than every buffer in between holds.
+        while input.write(&[b'x'; MEBIBYTE]).await.is_ok() {}
+    };
+    let ((), (text, _)) = tokio::join!(write, read_all(output));
+    assert_eq!(text, "xxxxx\n");
+    assert_eq!(test.engine.wait(&id).await.unwrap(), 3);
+}
