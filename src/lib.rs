@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod console;
+pub mod docker;
 pub mod face;
 pub mod model;
 pub mod route;
