@@ -1,7 +1,10 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod face;
 pub mod model;
 pub mod settings;
+pub mod socket;
+pub mod ssh;
