@@ -108,14 +108,24 @@ mod tests {
             Work::Refuse(reason) => panic!("{reason}"),
         };
         assert_eq!(words("git-receive-pack 'blog'"), ["git-receive-pack", "blog"]);
-        assert_eq!(words("config:set blog b=\"hello world\" c='x\ny'"), ["config:set", "blog", "b=hello world", "c=x\ny"]);
-        assert_eq!(words("run blog $(id) `id` $HOME *;id"), ["run", "blog", "$(id)", "`id`", "$HOME", "*;id"]);
+        assert_eq!(
+            words("config:set blog b=\"hello world\" c='x\ny'"),
+            ["config:set", "blog", "b=hello world", "c=x\ny"]
+        );
+        assert_eq!(
+            words("run blog $(id) `id` $HOME *;id"),
+            ["run", "blog", "$(id)", "`id`", "$HOME", "*;id"]
+        );
         assert!(words("  ").is_empty());
     }
 
     #[test]
     fn a_text_that_cannot_be_split_is_refused() {
-        assert!(matches!(Work::from_command_line(b"run 'blog"), Work::Refuse(reason) if reason.contains("quotes")));
-        assert!(matches!(Work::from_command_line(b"run \xff"), Work::Refuse(reason) if reason.contains("UTF-8")));
+        assert!(
+            matches!(Work::from_command_line(b"run 'blog"), Work::Refuse(reason) if reason.contains("quotes"))
+        );
+        assert!(
+            matches!(Work::from_command_line(b"run \xff"), Work::Refuse(reason) if reason.contains("UTF-8"))
+        );
     }
 }

@@ -47,16 +47,10 @@ pub fn load_or_make(directory: &Path) -> Result<Vec<PrivateKey>, HostKeyError> {
     kinds.into_iter().map(|(name, algorithm)| load_or_make_one(directory, name, algorithm)).collect()
 }
 
-fn load_or_make_one(
-    directory: &Path,
-    name: &str,
-    algorithm: Algorithm,
-) -> Result<PrivateKey, HostKeyError> {
+fn load_or_make_one(directory: &Path, name: &str, algorithm: Algorithm) -> Result<PrivateKey, HostKeyError> {
     let path = directory.join(name);
     match fs::read(&path) {
-        Ok(text) => {
-            PrivateKey::from_openssh(text).map_err(|source| HostKeyError::Unusable { path, source })
-        }
+        Ok(text) => PrivateKey::from_openssh(text).map_err(|source| HostKeyError::Unusable { path, source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = PrivateKey::random(&mut rand::rng(), algorithm).map_err(HostKeyError::Make)?;
             let text = key.to_openssh(LineEnding::LF).map_err(HostKeyError::Make)?;

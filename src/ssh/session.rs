@@ -245,12 +245,7 @@ impl<C: Commands> Handler for Connection<C> {
         Ok(())
     }
 
-    async fn data(
-        &mut self,
-        id: ChannelId,
-        data: &[u8],
-        _session: &mut Session,
-    ) -> Result<(), SessionError> {
+    async fn data(&mut self, id: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), SessionError> {
         if let Some(running) = self.running_channel(id) {
             running.input(data);
         }
@@ -316,7 +311,12 @@ impl<C: Commands> Handler for Connection<C> {
         Ok(())
     }
 
-    async fn signal(&mut self, id: ChannelId, signal: Sig, _session: &mut Session) -> Result<(), SessionError> {
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        _session: &mut Session,
+    ) -> Result<(), SessionError> {
         if let Some(running) = self.running_channel(id) {
             running.signal(&signal_name(&signal));
         }
