@@ -73,6 +73,14 @@ impl Commands for TestCommands {
                 io.console.stderr("err\n").await;
             }
             ["env"] => io.console.line(format!("{:?}", io.environment)).await,
+            ["pre-receive"] => {
+                io.console.line(format!("{:?}", io.environment)).await;
+                while let Some(chunk) = io.stdin.recv().await {
+                    io.console.stdout(chunk).await;
+                }
+                io.console.stderr("refused\n").await;
+                return 17;
+            }
             ["cat"] => {
                 while let Some(chunk) = io.stdin.recv().await {
                     io.console.stdout(chunk).await;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -74,6 +74,11 @@ impl TestTerminal {
 
     pub fn resize(&self, columns: u16, rows: u16) {
         resize(&self.master, columns, rows);
+    }
+
+    /// Whether lines are edited by the kernel: what a shell expects to find.
+    pub fn is_cooked(&self) -> bool {
+        tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
 
     pub async fn status(&mut self) -> Option<i32> {
