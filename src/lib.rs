@@ -1,5 +1,6 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod docker;
@@ -7,4 +8,6 @@ pub mod face;
 pub mod model;
 pub mod route;
 pub mod settings;
+pub mod socket;
+pub mod ssh;
 pub mod store;

@@ -1,3 +1,12 @@
 //! The `slipway` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slipway::cli::main(serve)
+}
+
+/// Stands for `server::run`, which does not exist yet.
+fn serve() -> ExitCode {
+    ExitCode::FAILURE
+}

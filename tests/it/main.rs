@@ -2,11 +2,15 @@
 
 #[cfg(test)]
 mod docker_build;
-#[cfg(test)]
 mod docker_containers;
-#[cfg(test)]
 mod docker_network;
-#[cfg(test)]
 mod docker_streams;
-#[cfg(test)]
 mod docker_support;
+mod face_commands;
+mod socket_client;
+mod ssh_auth;
+mod ssh_client;
+mod ssh_exec;
+mod ssh_flow;
+mod ssh_lifetime;
+mod ssh_terminal;
