@@ -3,5 +3,8 @@
 pub mod clock;
 pub mod console;
 pub mod face;
+pub mod formats;
+pub mod git;
 pub mod model;
+pub mod process;
 pub mod settings;
