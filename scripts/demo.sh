@@ -51,7 +51,7 @@ push_sample() {
 
 ask_sample() {
     local url host port answer
-    url=$(slipway urls hello | head -n 1)
+    url=$(slipway urls hello | sed -n 1p)
     host=${url#*://}
     host=${host%%[:/]*}
     port=$(listens_on http)

@@ -97,7 +97,7 @@ start_engine_directly() {
 check_engine_version() {
     local version
     version=$(engine_request GET /version | sed -n 's/.*"ApiVersion":"\([0-9.]*\)".*/\1/p')
-    [ "$(printf '%s\n' 1.41 "$version" | sort -V | head -n 1)" = 1.41 ] ||
+    [ "$(printf '%s\n' 1.41 "$version" | sort -V | sed -n 1p)" = 1.41 ] ||
         fail "this Docker speaks API version ${version:-unknown}; 1.41 is needed" "install Docker 20.10 or newer"
 }
 
@@ -163,7 +163,7 @@ debian_mirror() {
     # The dollar signs are apt's.
     # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk '$1 == "bookworm" && $2 == "main" && $3 ~ /^https?:/ { print $3; exit }') || mirror=
+        awk '$1 == "bookworm" && $2 == "main" && $3 ~ /^https?:/ { print $3 }' | sed -n 1p) || mirror=
     printf '%s\n' "${mirror:-http://deb.debian.org/debian/}"
 }
 

@@ -23,13 +23,15 @@ key_files() {
 }
 
 add_key() {
-    local file=$1 fingerprint name
+    local file=$1 fingerprint known name
     if ! [ -r "$file" ] || grep -q 'PRIVATE KEY' "$file"; then
         fail "$file is not a public key" "name the file that ends in .pub"
     fi
     fingerprint=$(ssh-keygen -l -f "$file" 2>/dev/null | awk 'NR == 1 { print $2 }')
     [ -n "$fingerprint" ] || fail "$file is not a public key" "make one with ssh-keygen, and name the file that ends in .pub"
-    if slipway ssh-keys:list 2>/dev/null | grep -qF "$fingerprint"; then
+    # Not through a pipe to `grep -q`: that ends at the first match, and the writer's failure would look like none.
+    known=$(slipway ssh-keys:list 2>/dev/null || true)
+    if [[ $known == *"$fingerprint"* ]]; then
         step "The key $file is known"
         return
     fi

@@ -59,8 +59,8 @@ build_binary() {
     directory=$(dirname "$cargo")
     # As the person who called sudo if cargo is theirs: root must not own files in their directories.
     local as_person=()
-    if [ -n "${SUDO_USER:-}" ] && [[ $cargo == "$(person_homes | head -n 1)"/* ]]; then
-        as_person=(runuser -u "$SUDO_USER" -- env "HOME=$(person_homes | head -n 1)")
+    if [ -n "${SUDO_USER:-}" ] && [[ $cargo == "$(person_homes | sed -n 1p)"/* ]]; then
+        as_person=(runuser -u "$SUDO_USER" -- env "HOME=$(person_homes | sed -n 1p)")
     fi
     (cd "$SOURCES" && "${as_person[@]}" env "PATH=$directory:$PATH" "CARGO_TARGET_DIR=$SOURCES/target" \
         "$cargo" build --release --locked) ||
@@ -200,7 +200,7 @@ server_pid() {
     local pid
     pid=$(cat "$ROOT/slipway.pid" 2>/dev/null) || return 1
     # The id may belong to somebody else by now.
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$(installed_binary) serve" || return 1
+    [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") == *"$(installed_binary) serve"* ]] || return 1
     printf '%s\n' "$pid"
 }
 
@@ -213,7 +213,8 @@ server_is_gone() {
 }
 
 start_server_directly() {
-    step "Starting the server (no systemd here: log $ROOT/logs/server.log, process id in $ROOT/slipway.pid)"
+    step "Starting the server (log $ROOT/logs/server.log, process id in $ROOT/slipway.pid)"
+    detail "without systemd it does not start by itself after a reboot: run install.sh again then"
     # What a killed server left behind would be taken for the new one's.
     rm -f "$ROOT/listen.json"
     (
@@ -253,8 +254,14 @@ server_failed() {
     if systemd_runs; then
         [ "$(systemctl show --property NRestarts --value slipway)" -ge 3 ]
     else
-        ! server_runs
+        # Not server_runs, since right after the start the process may still be this script's own.
+        process_ended "$(cat "$ROOT/slipway.pid")"
     fi
+}
+
+# A process that has ended but that nobody has asked for its exit code yet has no command line.
+process_ended() {
+    ! grep -q . "/proc/$1/cmdline" 2>/dev/null
 }
 
 server_log() {
