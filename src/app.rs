@@ -15,7 +15,8 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
-use crate::git::Repositories;
+use crate::git::repositories::Repositories;
+use crate::git::submodules::Submodules;
 use crate::route::RouterHandle;
 use crate::run::addresses::Addresses;
 use crate::run::retire::Retiring;
@@ -35,6 +36,8 @@ pub struct App {
     pub engine: Engine,
     /// The apps' git repositories.
     pub repositories: Repositories,
+    /// What commits refer to on other servers.
+    pub submodules: Submodules,
     /// The HTTP router.
     pub router: RouterHandle,
     /// Wakes the reconcilers, and waits for what they do.

@@ -7,12 +7,17 @@ pub mod image;
 
 use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
-use crate::docker::{BuildError, Engine, EngineError};
+use crate::docker::Engine;
+use crate::docker::build::error::BuildError;
+use crate::docker::error::EngineError;
+use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
-use crate::git::tree::{Snapshot, SnapshotError};
+use crate::git::submodules::{SubmoduleError, Submodules};
+use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_name::AppName;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
@@ -34,7 +39,7 @@ impl BuildSource {
     /// What the release records.
     pub fn source(&self) -> Source {
         match self {
-            Self::Commit(snapshot) => Source::Git { commit: snapshot.commit().to_owned() },
+            Self::Commit(snapshot) => Source::Git { commit: snapshot.commit().as_str().to_owned() },
             Self::Image { reference } => Source::Image { reference: reference.clone() },
         }
     }
@@ -58,10 +63,14 @@ pub struct BuildOptions {
 pub struct BuildOrder<'a> {
     /// The engine.
     pub engine: &'a Engine,
+    /// Where submodules come from.
+    pub submodules: &'a Submodules,
     /// The app's name.
     pub app_name: &'a AppName,
-    /// A name for the image that no other build has.
-    pub tag: String,
+    /// The repository part of the image's name.
+    pub image_repository: String,
+    /// Its tag, which no other build has.
+    pub image_tag: String,
     /// The app's properties.
     pub options: BuildOptions,
     /// The config vars, which a Dockerfile can mount as secrets by their names.
@@ -88,7 +97,13 @@ pub struct Built {
 pub enum BuildStageError {
     /// The repository cannot be read, or lacks something.
     #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
+    Tree(#[from] TreeError),
+    /// A submodule cannot be had.
+    #[error(transparent)]
+    Submodule(#[from] SubmoduleError),
+    /// The `.dockerignore` is not one.
+    #[error(transparent)]
+    Ignore(#[from] DockerIgnoreError),
     /// The engine's build failed; its output has been shown.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -96,10 +111,12 @@ pub enum BuildStageError {
     #[error("the engine refused")]
     Engine(#[from] EngineError),
     /// The Procfile is not one.
-    #[error("Invalid Procfile: {0}")]
+    #[error(transparent)]
     Procfile(#[from] ProcfileError),
     /// There is nothing that a builder knows.
-    #[error("no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH")]
+    #[error(
+        "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
+    )]
     NoDockerfile {
         /// The app.
         app_name: AppName,
@@ -116,6 +133,13 @@ pub enum BuildStageError {
         /// What the engine said.
         message: String,
     },
+}
+
+/// Passes a part's own lines of progress on to the console, until the part drops its end.
+async fn relay(mut lines: mpsc::Receiver<String>, console: &Console) {
+    while let Some(line) = lines.recv().await {
+        console.detail(line).await;
+    }
 }
 
 /// Builds a source with the builder that fits.

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::docker::EngineError;
+use crate::docker::error::EngineError;
+use crate::git::error::GitError;
+use crate::git::tree::TreeError;
 use crate::model::app_name::AppName;
 use crate::store::StoreError;
 
@@ -97,8 +99,23 @@ impl From<StoreError> for CommandError {
 
 impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
-        let unreachable = error.is_unreachable();
+        let unreachable = matches!(error, EngineError::Unreachable(_));
         let shown = Self::internal("The Docker engine cannot do it", error);
         if unreachable { shown.hint("Start the engine on the host: systemctl start docker") } else { shown }
+    }
+}
+
+impl From<GitError> for CommandError {
+    fn from(error: GitError) -> Self {
+        Self::internal("The repository cannot be used", error)
+    }
+}
+
+impl From<TreeError> for CommandError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Git(error) => error.into(),
+            other => Self::user(other),
+        }
     }
 }

@@ -78,6 +78,31 @@ pub struct CommandIo {
     pub environment: BTreeMap<String, String>,
 }
 
+impl CommandIo {
+    /// Reads all of standard input, at most `limit` bytes of it.
+    pub async fn read_stdin(&mut self, limit: usize) -> Result<Vec<u8>, InputTooLong> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.stdin.recv().await {
+            if bytes.len() + chunk.len() > limit {
+                return Err(InputTooLong(limit));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Takes standard input away, for a reader that goes on by itself; what is left is at its end.
+    pub fn take_stdin(&mut self) -> mpsc::Receiver<Bytes> {
+        let (_, ended) = mpsc::channel(1);
+        std::mem::replace(&mut self.stdin, ended)
+    }
+}
+
+/// Standard input was longer than can be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("standard input is longer than the {0} bytes that are allowed")]
+pub struct InputTooLong(usize);
+
 /// Writes to a client. Cheap to clone; writing waits while the client is slow, and is of no effect once it is gone.
 #[derive(Clone, Debug)]
 pub struct Console {

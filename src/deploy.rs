@@ -85,7 +85,9 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
 
 fn describe(work: &Work) -> (BuildKind, String) {
     match work {
-        Work::Build(BuildSource::Commit(snapshot)) => (BuildKind::Build, snapshot.commit().to_owned()),
+        Work::Build(BuildSource::Commit(snapshot)) => {
+            (BuildKind::Build, snapshot.commit().as_str().to_owned())
+        }
         Work::Build(BuildSource::Image { reference }) => (BuildKind::Build, reference.clone()),
         Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
         Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
@@ -163,7 +165,9 @@ async fn content(
             let build_order = BuildOrder {
                 engine: &app.engine,
                 app_name: &record.name,
-                tag: prepare::image_tag(&app.engine, &record.name, build),
+                submodules: &app.submodules,
+                image_repository: prepare::image_repository(&app.engine, &record.name),
+                image_tag: format!("build-{build}"),
                 options,
                 config: &config,
                 console: &order.console,

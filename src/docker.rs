@@ -32,6 +32,7 @@ pub mod logs;
 pub mod network;
 pub mod output;
 mod prune;
+mod running;
 mod wire;
 
 /// How long the engine may take to answer a plain question.

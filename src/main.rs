@@ -1,12 +1,7 @@
-//! The `slipway` binary.
+//! The `slipway` binary: the server, its client on the host, and git's hook.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    slipway::cli::main(serve)
-}
-
-/// Stands for `server::run`, which does not exist yet.
-fn serve() -> ExitCode {
-    ExitCode::FAILURE
+    slipway::cli::main(slipway::server::run)
 }

@@ -33,9 +33,9 @@ impl RunningBuilds {
     /// Cancels an app's builds, or one of them, and returns the numbers of those.
     pub fn cancel(&self, app: AppId, only: Option<i64>) -> Vec<i64> {
         let builds = self.lock();
-        let meant = builds.iter().filter(|(build, (owner, _))| {
-            *owner == app && only.is_none_or(|only| only == **build)
-        });
+        let meant = builds
+            .iter()
+            .filter(|(build, (owner, _))| *owner == app && only.is_none_or(|only| only == **build));
         meant
             .map(|(build, (_, cancel))| {
                 cancel.cancel();

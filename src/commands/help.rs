@@ -29,7 +29,9 @@ impl Command for Help {
         let console = context.console();
         match self.topic {
             None => all(&context.caller, console).await,
-            Some(topic) if registry::is_namespace(&topic) => namespace(&topic, &context.caller, console).await,
+            Some(topic) if registry::is_namespace(&topic) => {
+                namespace(&topic, &context.caller, console).await
+            }
             Some(topic) => {
                 let entry = registry::find(&topic).ok_or_else(|| unknown_command(&topic))?;
                 console.stdout(entry.parser().render_help().to_string()).await;
@@ -59,7 +61,8 @@ async fn all(caller: &Caller, console: &Console) -> CommandResult {
 
 /// Lists the commands of one namespace.
 pub async fn namespace(namespace: &str, caller: &Caller, console: &Console) -> CommandResult {
-    let listed = COMMANDS.iter().filter(|entry| open(entry, caller) && registry::namespace(entry.name) == namespace);
+    let listed =
+        COMMANDS.iter().filter(|entry| open(entry, caller) && registry::namespace(entry.name) == namespace);
     print(listed, console).await;
     Ok(0)
 }

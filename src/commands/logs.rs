@@ -8,6 +8,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::docker::error::EngineError;
 use crate::docker::logs::LogOptions;
+use crate::model::app_name::AppName;
 use crate::model::process_type::ProcessType;
 use crate::model::role::Role;
 use crate::store::instances::InstanceRecord;
@@ -52,7 +53,8 @@ impl Command for Logs {
         if let Some(wanted) = &self.ps {
             let process_type: Option<ProcessType> = wanted.parse().ok();
             instances.retain(|instance| {
-                process_type.as_ref() == Some(&instance.name.process_type) || instance.name.to_string() == *wanted
+                process_type.as_ref() == Some(&instance.name.process_type)
+                    || instance.name.to_string() == *wanted
             });
             if instances.is_empty() {
                 return Err(CommandError::user(format!("{} has no instance {wanted}", record.name))
@@ -81,14 +83,14 @@ impl Logs {
         while let Some(line) = merged.next().await {
             let line = line?;
             if self.tail {
-                console.stdout(self.shown(&context.app_name()?, &line)).await;
+                console.stdout(self.shown(&context.target()?.name, &line)).await;
             } else {
                 collected.push(line);
             }
         }
         collected.sort_by(|one, other| one.time.cmp(&other.time));
         for line in &collected {
-            console.stdout(self.shown(&context.app_name()?, line)).await;
+            console.stdout(self.shown(&context.target()?.name, line)).await;
         }
         Ok(())
     }
@@ -104,7 +106,9 @@ impl Logs {
         let mut splitter = Splitter::default();
         let lines = chunks.flat_map(move |chunk| {
             let lines: Vec<Result<Line, EngineError>> = match chunk {
-                Ok(chunk) => splitter.push(&chunk.bytes).into_iter().map(|text| Ok(Line::new(&name, text))).collect(),
+                Ok(chunk) => {
+                    splitter.push(&chunk.bytes).into_iter().map(|text| Ok(Line::new(&name, text))).collect()
+                }
                 Err(error) => vec![Err(error)],
             };
             stream::iter(lines)
@@ -112,7 +116,7 @@ impl Logs {
         Ok(lines.boxed())
     }
 
-    fn shown(&self, app_name: &str, line: &Line) -> Vec<u8> {
+    fn shown(&self, app_name: &AppName, line: &Line) -> Vec<u8> {
         let mut shown = if self.quiet {
             Vec::new()
         } else {

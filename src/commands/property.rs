@@ -43,7 +43,8 @@ impl SetArguments {
 
 /// Sets or unsets one of the properties.
 pub async fn set(context: &Context, arguments: &SetArguments, properties: &[Property]) -> CommandResult {
-    let words = if arguments.global { &arguments.words[..] } else { arguments.words.get(1..).unwrap_or_default() };
+    let words =
+        if arguments.global { &arguments.words[..] } else { arguments.words.get(1..).unwrap_or_default() };
     let app = if arguments.global { None } else { Some(context.target()?.id) };
     let Some(key) = words.first() else {
         return Err(CommandError::user("No property specified").hint(valid(properties)));

@@ -1,7 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls, version,
+    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
+    version,
 };
 
 /// Every command, in the order in which help shows them.

@@ -55,7 +55,10 @@ impl Wish {
             let key = flag.strip_prefix(&format!("{title}-")).unwrap_or(flag);
             let Some((_, value)) = rows.iter().find(|(name, _)| name == key || name == flag) else {
                 let valid: Vec<String> = rows.iter().map(|(name, _)| format!("--{title}-{name}")).collect();
-                return Err(CommandError::user(format!("Invalid flag passed, valid flags: {}", valid.join(", "))));
+                return Err(CommandError::user(format!(
+                    "Invalid flag passed, valid flags: {}",
+                    valid.join(", ")
+                )));
             };
             console.line(value).await;
             return Ok(());

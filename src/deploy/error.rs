@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::build::BuildStageError;
 use crate::command_error::CommandError;
 use crate::docker::error::EngineError;
-use crate::git::GitError;
+use crate::git::error::GitError;
 use crate::model::app_name::AppName;
 use crate::run::start::StartError;
 use crate::store::StoreError;
@@ -73,12 +73,14 @@ impl From<DeployError> for CommandError {
                 Self::user(message).hint("Run 'apps:unlock' to release the existing deploy lock")
             }
             DeployError::NotDeployed(name) => Self::not_deployed(&name),
-            DeployError::TooLong(_) => Self::user(error)
-                .hint("Give it longer: build-seconds in slipway.toml, section [deploy]"),
+            DeployError::TooLong(_) => {
+                Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
+            }
             DeployError::DiskFull { .. } => {
                 Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
             }
             DeployError::Build(BuildStageError::Engine(error)) => error.into(),
+            DeployError::Git(error) => error.into(),
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)
             }

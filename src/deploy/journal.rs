@@ -59,7 +59,7 @@ async fn create(path: &Path) -> io::Result<File> {
 async fn copy(mut output: mpsc::Receiver<Output>, person: Console, mut file: Option<BufWriter<File>>) {
     let mut kept = 0;
     while let Some(chunk) = output.recv().await {
-        let (Output::Stdout(bytes) | Output::Stderr(bytes)) = &chunk;
+        let (Output::Stdout(bytes) | Output::Stderr(bytes) | Output::Terminal(bytes)) = &chunk;
         kept += bytes.len() as u64;
         if let Some(writer) = &mut file {
             let written = if kept > LIMIT {

@@ -13,9 +13,9 @@ use crate::model::app_name::AppName;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
 
-/// A name for the image of one build: `slipway-OWNER/APP:build-NUMBER`.
-pub fn image_tag(engine: &Engine, app_name: &AppName, build: i64) -> String {
-    format!("{}/{app_name}:build-{build}", engine.network_name())
+/// Under which name the images of an app are kept, with `build-NUMBER` as the tag.
+pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
+    format!("{}/{app_name}", engine.network_name())
 }
 
 /// What the app's properties say about building.

@@ -4,10 +4,10 @@ use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::net::UnixStream;
 
 use crate::docker::Engine;
-use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::output::{Framing, OutputStream, output_stream};
 use crate::docker::wire::{Call, Upgraded, query_value};
+use crate::model::container_id::ContainerId;
 
 /// With a terminal the engine always looks for a key sequence that detaches, by default ctrl-p ctrl-q, and holds
 /// its first key back, so that ctrl-p in a shell seems dead. There is no "none"; this one nobody types.

@@ -1,7 +1,6 @@
 //! Making containers and steering them.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::docker::error::EngineError;
 use crate::docker::labels::ContainerLabels;
 use crate::docker::{ANSWER_DEADLINE, Engine};
 use crate::model::config_var::ConfigVars;
+use crate::model::container_id::ContainerId;
 use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
@@ -35,23 +35,6 @@ pub const DEFAULT_PIDS_LIMIT: u32 = 4096;
 /// host's audit log), SYS_CHROOT (nested roots), SETFCAP (files that carry capabilities).
 const CAPABILITIES: [&str; 9] =
     ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"];
-
-/// A container as the engine knows it: 64 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContainerId(pub(super) String);
-
-impl ContainerId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Whether the engine starts a container again that ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,12 +119,12 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
         let body = create_body(self, spec);
         let made = self.client().await?.create_container(Some(options), body).await?;
-        Ok(ContainerId(made.id))
+        Ok(ContainerId::new(made.id))
     }
 
     /// Starts a container; no error if it runs already.
     pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
-        Ok(self.client().await?.start_container(&id.0, None::<StartContainerOptions>).await?)
+        Ok(self.client().await?.start_container(id.as_str(), None::<StartContainerOptions>).await?)
     }
 
     /// Stops a container: SIGTERM (or the image's own signal), then SIGKILL. No error if it does not run.
@@ -149,19 +132,25 @@ impl Engine {
         let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let client = self.client().await?.clone().with_timeout(timeout + ANSWER_DEADLINE);
-        Ok(client.stop_container(&id.0, Some(options)).await?)
+        Ok(client.stop_container(id.as_str(), Some(options)).await?)
     }
 
     /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.
     pub async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        Ok(self.client().await?.kill_container(&id.0, Some(options)).await?)
+        Ok(self.client().await?.kill_container(id.as_str(), Some(options)).await?)
     }
 
     /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match self.client().await?.remove_container(&id.0, Some(options)).await.map_err(EngineError::from) {
+        match self
+            .client()
+            .await?
+            .remove_container(id.as_str(), Some(options))
+            .await
+            .map_err(EngineError::from)
+        {
             Err(EngineError::NotFound(_)) => Ok(()),
             Err(EngineError::Conflict(message)) if message.contains("already in progress") => Ok(()),
             result => result,
@@ -171,13 +160,13 @@ impl Engine {
     /// Gives a container another name.
     pub async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), EngineError> {
         let options = RenameContainerOptionsBuilder::default().name(name).build();
-        Ok(self.client().await?.rename_container(&id.0, options).await?)
+        Ok(self.client().await?.rename_container(id.as_str(), options).await?)
     }
 
     /// Waits until a started container does not run, and gives its exit code. At once if it has ended already.
     pub async fn wait(&self, id: &ContainerId) -> Result<i64, EngineError> {
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
-        let mut answers = std::pin::pin!(self.client().await?.wait_container(&id.0, Some(options)));
+        let mut answers = std::pin::pin!(self.client().await?.wait_container(id.as_str(), Some(options)));
         match answers.next().await {
             Some(Ok(answer)) => Ok(answer.status_code),
             // What bollard calls an error is a process that ended with another code than 0.
@@ -191,7 +180,7 @@ impl Engine {
     pub async fn resize(&self, id: &ContainerId, columns: u16, rows: u16) -> Result<(), EngineError> {
         let options =
             ResizeContainerTTYOptionsBuilder::default().w(i32::from(columns)).h(i32::from(rows)).build();
-        Ok(self.client().await?.resize_container_tty(&id.0, options).await?)
+        Ok(self.client().await?.resize_container_tty(id.as_str(), options).await?)
     }
 }
 

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::docker::Engine;
-use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::facts::Health;
 use crate::docker::labels::{ContainerLabels, OwnerId, owner_filter};
 use crate::docker::wire::{Call, query_value};
+use crate::model::container_id::ContainerId;
 
 /// What happened to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,5 +83,5 @@ fn read_event(message: EventMessage, owner: &OwnerId) -> Option<ContainerEvent> 
         _ => return None,
     };
     let labels = ContainerLabels::from_engine(&attributes, owner)?;
-    Some(ContainerEvent { id: ContainerId(actor.id?), labels, change })
+    Some(ContainerEvent { id: ContainerId::new(actor.id?), labels, change })
 }

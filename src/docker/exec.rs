@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::docker::Engine;
 use crate::docker::attach::{Attached, DETACH_KEYS, attached};
-use crate::docker::container::{ContainerId, environment_pairs};
+use crate::docker::container::environment_pairs;
 use crate::docker::error::EngineError;
 use crate::docker::wire::Call;
 use crate::model::config_var::ConfigVars;
+use crate::model::container_id::ContainerId;
 
 /// How long after the end of its output a process may take to be recorded as ended.
 const END_DEADLINE: Duration = Duration::from_secs(10);

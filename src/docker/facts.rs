@@ -9,10 +9,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use crate::docker::Engine;
-use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::labels::{APP, ContainerKind, ContainerLabels, KIND, owner_filter};
 use crate::model::app_name::AppName;
+use crate::model::container_id::ContainerId;
 use crate::model::release::ImageId;
 
 /// How many containers are asked about at a time.
@@ -138,7 +138,7 @@ impl Engine {
         let networks = container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         let endpoint = networks.get(&self.network_name());
         Some(ContainerFacts {
-            id: ContainerId(container.id?),
+            id: ContainerId::new(container.id?),
             name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
             labels,
             image: ImageId(container.image.unwrap_or_default()),

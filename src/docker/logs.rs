@@ -6,10 +6,10 @@ use http_body_util::BodyDataStream;
 use tokio_util::io::StreamReader;
 
 use crate::docker::Engine;
-use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::output::{Framing, OutputStream, output_stream};
 use crate::docker::wire::Call;
+use crate::model::container_id::ContainerId;
 
 /// Which part of a log is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

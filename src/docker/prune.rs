@@ -3,11 +3,11 @@
 use bollard::models::BuildPruneResponse;
 
 use crate::docker::Engine;
-use crate::docker::container::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::docker::wire::Call;
+use crate::model::container_id::ContainerId;
 
 impl Engine {
     /// Trims the engine's build cache, least recently used first; gives the bytes that became free.

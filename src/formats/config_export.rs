@@ -98,7 +98,8 @@ fn each(config: &ConfigVars, separator: &str, write: impl Fn(&str, &str) -> Stri
 }
 
 /// Quotes for a shell: nothing is special between single quotes, so only they need care.
-fn quote_single(value: &str) -> String {
+/// Quotes a value for a POSIX shell (POSIX.1-2017, section 2.2.2).
+pub fn quote_single(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 

@@ -56,6 +56,11 @@ impl ObjectId {
 }
 
 impl CommitId {
+    /// The commit as an object like any other.
+    pub fn object(&self) -> &ObjectId {
+        &self.0
+    }
+
     /// The whole name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -30,8 +30,9 @@ async fn try_reconcile(app: &Arc<App>) -> Result<(), CommandError> {
         let Some(lease) = app.leases.try_acquire(record.id) else { continue };
         // Read under the lease, or a deploy that has just switched would be judged by yesterday's records.
         let instances = app.store.instances(Some(record.id)).await?;
-        let own = containers.iter().filter(|container| container.labels.app == record.name);
-        let missing = restart(app, own, &instances).await;
+        let own: Vec<&ContainerFacts> =
+            containers.iter().filter(|container| container.labels.app == record.name).collect();
+        let missing = restart(app, &own, &instances).await;
         drop(lease);
         if missing {
             replace_missing(app, record).await;
@@ -41,11 +42,7 @@ async fn try_reconcile(app: &Arc<App>) -> Result<(), CommandError> {
 }
 
 /// Starts recorded containers that do not run; says whether some are gone altogether.
-async fn restart<'a>(
-    app: &Arc<App>,
-    containers: impl Iterator<Item = &'a ContainerFacts>,
-    instances: &[InstanceRecord],
-) -> bool {
+async fn restart(app: &Arc<App>, containers: &[&ContainerFacts], instances: &[InstanceRecord]) -> bool {
     let mut present = HashSet::new();
     for container in containers {
         present.insert(&container.id);

@@ -1,12 +1,11 @@
 //! The route table, made anew from the database and the engine's list of containers.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::docker::facts::RunningContainer;
 use crate::model::container_id::ContainerId;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
@@ -17,18 +16,20 @@ use crate::urls;
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
 pub async fn publish(app: &Arc<App>) {
     match table(app).await {
-        Ok(table) => {
-            for problem in app.router.publish(table).await {
-                tracing::error!(%problem, "a part of the route table is not in force");
+        Ok(table) => match app.router.publish(&table) {
+            Ok(published) => {
+                for unbound in published.unbound {
+                    tracing::error!(port = unbound.port, error = %unbound.source, "a port cannot be listened on");
+                }
             }
-        }
+            Err(error) => tracing::error!(%error, "the route table contradicts itself, the last one stays"),
+        },
         Err(error) => tracing::error!(%error, "no new route table can be made, the last one stays"),
     }
 }
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
-    let running: HashMap<ContainerId, RunningContainer> =
-        app.engine.running().await?.into_iter().map(|container| (container.id.clone(), container)).collect();
+    let running = app.engine.running().await?;
     let instances = app.store.instances(None).await?;
     let mut apps = Vec::new();
     for record in app.store.apps().await? {
@@ -43,7 +44,7 @@ async fn routes(
     app: &Arc<App>,
     record: &AppRecord,
     instances: &[&InstanceRecord],
-    running: &HashMap<ContainerId, RunningContainer>,
+    running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
     let own = app.store.ports(record.id).await?;
     let release = match record.current_release {
@@ -52,7 +53,7 @@ async fn routes(
     };
     let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
     let reachable = instances.iter().filter_map(|instance| {
-        let address = running.get(&instance.container)?.address?;
+        let address = *running.get(&instance.container)?;
         Some(InstanceRoute {
             id: instance.container.to_string(),
             label: instance.name.to_string(),

@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::console::Console;
 use crate::docker::Engine;
-use crate::model::container_id::ContainerId;
 use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFacts, Health, RunState};
 use crate::docker::listening::listening_addresses;
 use crate::docker::logs::LogOptions;
 use crate::model::app_name::AppName;
+use crate::model::container_id::ContainerId;
 use crate::store::instances::InstanceRecord;
 
 /// How long a process that has no port to be asked on must stay up.

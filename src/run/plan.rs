@@ -81,7 +81,12 @@ mod tests {
     use crate::store::apps::AppId;
 
     fn record(name: &str) -> InstanceRecord {
-        InstanceRecord { app: AppId(1), name: name.parse().unwrap(), container: ContainerId::new(format!("c-{name}")), release: 1 }
+        InstanceRecord {
+            app: AppId(1),
+            name: name.parse().unwrap(),
+            container: ContainerId::new(format!("c-{name}")),
+            release: 1,
+        }
     }
 
     fn quantities(pairs: &[(&str, u32)]) -> BTreeMap<ProcessType, u32> {

@@ -54,7 +54,10 @@ pub async fn retire(
     if !retiring.enter(container) {
         return;
     }
-    router.drain(vec![container.to_string()], grace.drain).await;
+    let drained = router.drain(&[container.to_string()], grace.drain).await;
+    if !drained.is_complete() {
+        tracing::info!(%container, "an old instance still had requests when its time was over");
+    }
     if let Err(error) = engine.stop(container, grace.stop).await {
         tracing::warn!(%container, %error, "an old instance does not stop; the reconciler will try again");
     }

@@ -1,23 +1,21 @@
 //! Starting instances: container by container, side by side, each waited for until it is healthy.
 
-use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::container::{ContainerSpec, RestartPolicy};
 use crate::docker::error::EngineError;
-use crate::docker::facts::ContainerFilter;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
 use crate::formats::procfile;
 use crate::model::app_name::AppName;
-use crate::model::container_id::ContainerId;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
+use crate::model::container_id::ContainerId;
 use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
 use crate::run::addresses::{Addresses, NoAddress};
@@ -102,7 +100,7 @@ impl Start<'_> {
         console: &Console,
         created: &mut Vec<InstanceRecord>,
     ) -> Result<(), StartError> {
-        let in_use = self.addresses_in_use().await?;
+        let in_use = self.engine.addresses_in_use().await.map_err(StartError::List)?;
         for name in names {
             let address = self.addresses.next(&in_use)?;
             let container = self.create(name, address).await?;
@@ -113,8 +111,11 @@ impl Start<'_> {
                 release: self.release.id,
             });
         }
-        let mut checks = stream::iter(created.iter().map(|instance| self.check(instance, console)))
-            .buffer_unordered(AT_ONCE);
+        let mut checks = Vec::new();
+        for instance in created.iter() {
+            checks.push(self.check(instance, console).boxed());
+        }
+        let mut checks = stream::iter(checks).buffer_unordered(AT_ONCE);
         while let Some(checked) = checks.next().await {
             checked?;
         }
@@ -160,11 +161,6 @@ impl Start<'_> {
         };
         let created = self.engine.create(&spec).await;
         created.map_err(|source| StartError::Engine { instance: name.clone(), source })
-    }
-
-    async fn addresses_in_use(&self) -> Result<HashSet<Ipv4Addr>, StartError> {
-        let containers = self.engine.list(&ContainerFilter::default()).await.map_err(StartError::List)?;
-        Ok(containers.iter().filter_map(|container| container.address).collect())
     }
 
     async fn remove_started(&self, created: &[InstanceRecord]) {

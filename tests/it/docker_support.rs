@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use slipway::docker::Engine;
-use slipway::docker::container::{ContainerId, ContainerSpec};
+use slipway::docker::container::ContainerSpec;
 use slipway::docker::labels::{ContainerKind, ContainerLabels};
 use slipway::docker::output::{OutputStream, StandardStream};
+use slipway::model::container_id::ContainerId;
 use slipway::model::release::{ImageId, ProcessCommand};
 
 /// The image that the engine of the tests has.

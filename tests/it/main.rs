@@ -1,6 +1,5 @@
 //! Tests of the library's parts against the real things, in one process.
 
-#[cfg(test)]
 mod docker_build;
 mod docker_containers;
 mod docker_network;

@@ -34,7 +34,8 @@ impl Command for Rename {
             return Err(CommandError::user("Name is already taken"));
         }
         context.console().step(format!("Renaming {} to {name}", record.name)).await;
-        let restart = context.order(&record, Work::Restart(None), &format!("Rename {} to {name}", record.name));
+        let restart =
+            context.order(&record, Work::Restart(None), &format!("Rename {} to {name}", record.name));
         destroy::rename(&context.app, &record, &name, restart).await?;
         Ok(0)
     }

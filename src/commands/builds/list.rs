@@ -108,7 +108,8 @@ impl Command for Info {
             ("Started:", clock::format_seconds(build.started_at)),
             ("Finished:", finished),
         ];
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
+        let rows: Vec<Vec<String>> =
+            rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
         context.console().headline(format!("{} build information", build.app)).await;
         context.console().detail(columns(&rows)).await;
         Ok(0)

@@ -11,8 +11,8 @@ use crate::model::role::Role;
 /// Prints config vars in a form that other programs read
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The form
-    #[arg(long, value_enum, default_value_t)]
+    /// exports, envfile, docker-args, docker-args-keys, shell, pretty, json, json-list or pack-keys
+    #[arg(long, default_value = "exports")]
     format: ExportFormat,
     /// With the global ones, as the app's processes get them
     #[arg(long)]
@@ -35,7 +35,7 @@ impl Command for Export {
 
     async fn run(self, context: Context) -> CommandResult {
         let vars = show::read(&context, &self.owner, &self.words, self.merged).await?;
-        context.console().stdout(config_export::export(&vars, self.format)).await;
+        context.console().line(config_export::export(&vars, self.format)).await;
         Ok(0)
     }
 }

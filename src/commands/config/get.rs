@@ -40,7 +40,7 @@ impl Command for Get {
         let config = context.app.store.config(app).await?;
         let Some(value) = config.get(&key) else { return Ok(1) };
         if self.quoted {
-            context.console().line(config_export::quote(value.expose())).await;
+            context.console().line(config_export::quote_single(value.expose())).await;
         } else {
             context.console().line(value.expose()).await;
         }

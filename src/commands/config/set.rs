@@ -61,10 +61,13 @@ fn parse(pair: &str, encoded: bool) -> Result<(ConfigKey, ConfigValue), CommandE
         .ok_or_else(|| CommandError::user(format!("Invalid env pair: {pair}")).hint("Write KEY=VALUE"))?;
     let key: ConfigKey = key.parse().map_err(CommandError::user)?;
     let bytes = if encoded {
-        STANDARD.decode(value).map_err(|error| CommandError::internal(format!("{key} is not base64"), error))?
+        STANDARD
+            .decode(value)
+            .map_err(|error| CommandError::internal(format!("{key} is not base64"), error))?
     } else {
         value.as_bytes().to_vec()
     };
-    let value = ConfigValue::from_bytes(bytes).map_err(|error| CommandError::user(format!("{key}: {error}")))?;
+    let value =
+        ConfigValue::from_bytes(bytes).map_err(|error| CommandError::user(format!("{key}: {error}")))?;
     Ok((key, value))
 }

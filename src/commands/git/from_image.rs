@@ -55,9 +55,7 @@ impl Command for LoadImage {
 
     async fn run(self, mut context: Context) -> CommandResult {
         context.console().step("Loading image").await;
-        let (_, closed) = tokio::sync::mpsc::channel(1);
-        let input = std::mem::replace(&mut context.io.stdin, closed);
-        let archive = stream::unfold(input, |mut input| async {
+        let archive = stream::unfold(context.io.take_stdin(), |mut input| async {
             let bytes: Bytes = input.recv().await?;
             Some((io::Result::Ok(bytes), input))
         });

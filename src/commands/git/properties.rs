@@ -12,13 +12,9 @@ use crate::model::release::Source;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
-const GIT: &[Property] =
-    &[Property { key: "deploy-branch", name: "deploy-branch", check: check_branch }];
-const APPS: &[Property] = &[Property {
-    key: "disable-autocreation",
-    name: "disable-autocreation",
-    check: property::check_boolean,
-}];
+const GIT: &[Property] = &[Property { key: "deploy-branch", name: "deploy-branch", check: check_branch }];
+const APPS: &[Property] =
+    &[Property { key: "disable-autocreation", name: "disable-autocreation", check: property::check_boolean }];
 
 /// Sets a git property: deploy-branch
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `git-receive-pack`, `git-upload-pack`, `git-upload-archive`: what the real git asks for over SSH.
 
+use bytes::Bytes;
 use clap::Args;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -7,7 +8,7 @@ use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::apps::create::create;
 use crate::commands::{Command, Context, Scope, Target};
-use crate::console::{CommandIo, Output};
+use crate::console::{CommandIo, Console, Output};
 use crate::git::service::{ServiceKind, ServiceOptions};
 use crate::model::app_name::AppName;
 use crate::model::role::{AppAccess, Role};
@@ -113,7 +114,9 @@ async fn app_to_push_to(context: &Context, repository: &str) -> Result<AppRecord
         return if open { Ok(record) } else { Err(CommandError::no_such_app(&name)) };
     }
     if context.caller.access != AppAccess::All {
-        return Err(CommandError::no_such_app(&name).hint("Your key is for some apps only and cannot make others"));
+        return Err(
+            CommandError::no_such_app(&name).hint("Your key is for some apps only and cannot make others")
+        );
     }
     let disabled = context.app.store.property(None, "disable-autocreation").await?;
     if disabled.as_deref() == Some("true") {
@@ -157,10 +160,7 @@ async fn pump(mut process: Process, io: CommandIo) -> CommandResult {
         }
     };
     let output = async {
-        tokio::join!(
-            copy(stdout, |bytes| console.write(Output::Stdout(bytes.into()))),
-            copy(stderr, |bytes| console.write(Output::Stderr(bytes.into()))),
-        );
+        tokio::join!(copy(stdout, &console, Output::Stdout), copy(stderr, &console, Output::Stderr));
         process.wait().await
     };
     let mut output = std::pin::pin!(output);
@@ -172,12 +172,12 @@ async fn pump(mut process: Process, io: CommandIo) -> CommandResult {
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-async fn copy<R: AsyncReadExt + Unpin>(source: Option<R>, write: impl AsyncFn(Vec<u8>)) {
+async fn copy<R: AsyncReadExt + Unpin>(source: Option<R>, console: &Console, stream: fn(Bytes) -> Output) {
     let Some(mut source) = source else { return };
     let mut buffer = vec![0; CHUNK];
     while let Ok(length) = source.read(&mut buffer).await {
         match buffer.get(..length) {
-            Some(bytes) if !bytes.is_empty() => write(bytes.to_vec()).await,
+            Some(bytes) if !bytes.is_empty() => console.write(stream(Bytes::copy_from_slice(bytes))).await,
             _ => return,
         }
     }

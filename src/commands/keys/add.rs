@@ -35,7 +35,8 @@ impl Command for Add {
     }
 
     async fn run(self, mut context: Context) -> CommandResult {
-        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "._@-".contains(c)) {
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "._@-".contains(c))
+        {
             return Err(CommandError::user(format!("{:?} is not a name for a key", self.name))
                 .hint("Use letters, digits and . _ @ -"));
         }
@@ -79,8 +80,6 @@ fn parse(text: &str) -> Result<PublicKey, CommandError> {
             CommandError::user(format!("Key specified in is not a valid ssh public key: {error}"))
                 .hint("Give the one line of a .pub file: ssh-ed25519 AAAA… name")
         }),
-        _ => Err(CommandError::user(
-            "Too many keys provided, set one per invocation of ssh-keys:add NAME",
-        )),
+        _ => Err(CommandError::user("Too many keys provided, set one per invocation of ssh-keys:add NAME")),
     }
 }

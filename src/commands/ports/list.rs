@@ -42,7 +42,11 @@ impl Command for List {
         context.console().step(format!("Port mappings for {}", record.name)).await;
         let header = ["-----> scheme", "host port", "container port"].map(str::to_owned).to_vec();
         let rows = mappings.iter().map(|mapping| {
-            vec![mapping.scheme.to_string(), mapping.host_port.to_string(), mapping.container_port.to_string()]
+            vec![
+                mapping.scheme.to_string(),
+                mapping.host_port.to_string(),
+                mapping.container_port.to_string(),
+            ]
         });
         let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
         context.console().stdout(columns(&rows)).await;

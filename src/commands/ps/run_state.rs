@@ -6,6 +6,7 @@ use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work, destroy};
+use crate::git::tree::Snapshot;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Source;
 use crate::model::role::Role;
@@ -165,10 +166,12 @@ async fn source(context: &Context, record: &AppRecord) -> Result<BuildSource, Co
     let branch = app.store.computed_property(record.id, "deploy-branch").await?;
     let branch = branch.unwrap_or_else(|| "main".to_owned());
     let missing = || {
-        CommandError::user(format!("Cannot build from '{branch}' as there are no commits stored at that branch."))
-            .hint(format!("Push it: git push slipway {branch}"))
+        CommandError::user(format!(
+            "Cannot build from '{branch}' as there are no commits stored at that branch."
+        ))
+        .hint(format!("Push it: git push slipway {branch}"))
     };
     let commit = app.repositories.resolve(&record.name, &branch).await?.ok_or_else(missing)?;
-    let snapshot = app.repositories.snapshot(&record.name, None, commit).await?;
+    let snapshot = Snapshot::open(&app.repositories, &record.name, commit.object(), None).await?;
     Ok(BuildSource::Commit(snapshot))
 }

@@ -38,8 +38,11 @@ impl Command for Rollback {
             None => previous(&context, &record).await?,
         };
         if context.app.engine.image_facts(&to.content.image.0).await?.is_none() {
-            return Err(CommandError::user(format!("The image of {} is not on this host any more", to.version))
-                .hint("Push the commit again, or roll back to another release"));
+            return Err(CommandError::user(format!(
+                "The image of {} is not on this host any more",
+                to.version
+            ))
+            .hint("Push the commit again, or roll back to another release"));
         }
         let description = format!("Rollback to {}", to.version);
         context.console().step(format!("Rolling {} back to {}", record.name, to.version)).await;

@@ -1,6 +1,7 @@
 //! `enter`.
 
 use clap::Args;
+use nix::sys::signal::Signal;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::run::stream::{Controls, Until, relay};
@@ -40,10 +41,8 @@ impl Command for Enter {
         let terminal = context.io.terminal.as_ref();
         let mut environment = ConfigVars::new();
         if let Some(terminal) = terminal
-            && let (Ok(key), Ok(value)) = (
-                "TERM".parse::<ConfigKey>(),
-                ConfigValue::from_bytes(terminal.kind.clone().into_bytes()),
-            )
+            && let (Ok(key), Ok(value)) =
+                ("TERM".parse::<ConfigKey>(), ConfigValue::from_bytes(terminal.kind.clone().into_bytes()))
         {
             environment.insert(key, value);
         }
@@ -57,7 +56,7 @@ impl Command for Enter {
             () = gone.cancelled() => Until::ClientGone,
         };
         if until == Until::ClientGone {
-            engine.signal_exec(&id, "KILL").await?;
+            engine.kill_exec(&id, Signal::SIGKILL).await?;
             return Ok(1);
         }
         Ok(u8::try_from(engine.exec_exit_code(&id).await?).unwrap_or(1))

@@ -6,8 +6,8 @@ use clap::Args;
 use tokio::time::sleep;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::run::stream::{Controls, Until, relay};
 use crate::commands::run::specification;
+use crate::commands::run::stream::{Controls, Until, relay};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::container_id::ContainerId;
 use crate::model::role::Role;

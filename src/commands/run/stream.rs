@@ -53,7 +53,11 @@ impl Controls {
     async fn signal(&self, name: &str) -> Result<(), EngineError> {
         match self {
             Self::Container { engine, id } => engine.kill(id, name).await,
-            Self::Exec { engine, id } => engine.signal_exec(id, name).await,
+            Self::Exec { engine, id } => match format!("SIG{name}").parse() {
+                Ok(signal) => engine.kill_exec(id, signal).await,
+                // A name that this host does not know reaches nobody.
+                Err(_) => Ok(()),
+            },
         }
     }
 }
