@@ -100,7 +100,7 @@ pub enum BuildStageError {
     Tree(#[from] TreeError),
     /// A submodule cannot be had.
     #[error(transparent)]
-    Submodule(#[from] SubmoduleError),
+    Submodule(Box<SubmoduleError>),
     /// The `.dockerignore` is not one.
     #[error(transparent)]
     Ignore(#[from] DockerIgnoreError),
@@ -139,6 +139,12 @@ pub enum BuildStageError {
 async fn relay(mut lines: mpsc::Receiver<String>, console: &Console) {
     while let Some(line) = lines.recv().await {
         console.detail(line).await;
+    }
+}
+
+impl From<SubmoduleError> for BuildStageError {
+    fn from(error: SubmoduleError) -> Self {
+        Self::Submodule(Box::new(error))
     }
 }
 

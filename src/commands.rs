@@ -278,8 +278,8 @@ impl GlobalFlags {
     }
 }
 
-/// Whether the caller's role and keys open the command at all. Its apps are checked once they are known.
-fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
+/// Says whether the caller's role and keys open the command at all. Its apps are checked once they are known.
+pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
     let denied = |hint: String| Err(CommandError::user("Access denied").hint(hint));
     if caller.role < entry.role {
         let needed = entry.role;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::App;
 use crate::app::lease::Leases;
 use crate::app::pushes::Pushes;
-use crate::app::reconciler::{Reconciler, Wakings};
+use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::commands;
 use crate::console::CommandIo;
@@ -130,7 +131,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciler,
         shutdown,
     });
-    run_all(app, local, remote, wakings, records, &listening).await?;
+    let background = Background {
+        reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
+        logging: tokio::spawn(log_requests(records)),
+    };
+    run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
     // The last clone of the store went with the app: its thread ends once the last statement is done.
     tokio::task::spawn_blocking(move || store_thread.join())
@@ -139,17 +144,21 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What runs beside the faces and is awaited at the end.
+#[derive(Debug)]
+struct Background {
+    reconciling: JoinHandle<()>,
+    logging: JoinHandle<()>,
+}
+
 /// Serves until the shutdown is over. The faces end first, then what they started, the router last.
 async fn run_all(
     app: Arc<App>,
     local: socket::listener::Listener,
     remote: ssh::listener::Listener,
-    wakings: Wakings,
-    records: AccessRecords,
+    background: Background,
     listening: &Listening,
 ) -> Result<(), Box<dyn Error>> {
-    let reconciling = tokio::spawn(reconcile::run(app.clone(), wakings));
-    let logging = tokio::spawn(log_requests(records));
     app.reconciler.publish_routes().await;
     write_listening(&app.settings.root, listening)?;
     tracing::info!(ssh = %listening.ssh, http = %listening.http, "slipway listens");
@@ -162,13 +171,13 @@ async fn run_all(
     if timeout(PATIENCE, app.tasks.wait()).await.is_err() {
         tracing::warn!("old instances are left to the next start");
     }
-    reconciling.await?;
+    background.reconciling.await?;
     let cut = app.router.shutdown(app.settings.deploy.drain()).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
     drop(app);
-    logging.await?;
+    background.logging.await?;
     Ok(())
 }
 
@@ -216,7 +225,7 @@ async fn wait_for_engine(engine: &Engine, shutdown: &CancellationToken) -> Optio
     }
 }
 
-fn stop_on_signal(shutdown: CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
+fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(tokio::spawn(async move {

@@ -82,12 +82,6 @@ pub async fn rows(store: &Store, app: AppId, properties: &'static [Property]) ->
     Ok(rows)
 }
 
-/// Any value will do.
-#[expect(clippy::unnecessary_wraps, reason = "has the shape of a check")]
-pub fn check_anything(_value: &str) -> Result<(), CommandError> {
-    Ok(())
-}
-
 /// `true` or `false`.
 pub fn check_boolean(value: &str) -> Result<(), CommandError> {
     match value {
