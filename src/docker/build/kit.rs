@@ -129,7 +129,9 @@ impl KitProgress {
         let step = self.steps.get(digest);
         let Some(title) = step.and_then(|step| step_title(&step.name)) else { return };
         if self.current.as_deref() != Some(digest) {
-            lines.push(BuildLine::Step { title, cached: false });
+            // Its whole title was told when it began; stages that run side by side take turns often.
+            let number = title.split_once(" : ").map_or(title.as_str(), |(number, _)| number);
+            lines.push(BuildLine::Step { title: format!("{number} …"), cached: false });
             self.current = Some(digest.to_owned());
         }
         lines.extend(output.into_iter().map(BuildLine::Output));
@@ -226,6 +228,7 @@ mod tests {
         });
         let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
         let (a, b) = ("Step a 1/1 : RUN a", "Step b 1/1 : RUN b");
-        assert_eq!(text, [a, b, a, "one", b, "three", a, "two more"]);
+        let (a_again, b_again) = ("Step a 1/1 …", "Step b 1/1 …");
+        assert_eq!(text, [a, b, a_again, "one", b_again, "three", a_again, "two more"]);
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum BuildLine {
     /// A step begins, or its output goes on after another step's.
     Step {
-        /// Its number and instruction, for example `Step 2/5 : RUN make`.
+        /// Its number and instruction, for example `Step 2/5 : RUN make`; only `Step 2/5 …` where it goes on.
         title: String,
         /// Whether its result was there already.
         cached: bool,
