@@ -10,4 +10,7 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod harness;
+mod lifecycle;
 mod push;
+mod traffic;
+mod zero_downtime;
