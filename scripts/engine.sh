@@ -33,11 +33,11 @@ install_packages() {
     local options=(-q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     export DEBIAN_FRONTEND=noninteractive
     if [ -z "$APT_IS_FRESH" ]; then
-        apt-get "${options[@]}" update | indented ||
+        apt-get "${options[@]}" update >/dev/null ||
             fail "the package lists could not be fetched" "check the network and /etc/apt/sources.list*"
         APT_IS_FRESH=yes
     fi
-    apt-get "${options[@]}" install --no-install-recommends "$@" </dev/null | indented ||
+    apt-get "${options[@]}" install --no-install-recommends "$@" </dev/null | sed -un 's/^Setting up/       &/p' ||
         fail "the packages could not be installed" "run 'apt-get install $*' and mend what it complains about"
 }
 

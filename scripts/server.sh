@@ -130,7 +130,11 @@ ensure_server() {
         systemctl enable --quiet slipway
         if [ -n "$NEEDS_RESTART" ]; then
             step "Starting the server (systemd service slipway)"
-            systemctl restart slipway
+            systemctl stop slipway
+            # What the one before left behind, be it its addresses or its failures, is not the new one's.
+            rm -f "$ROOT/listen.json"
+            systemctl reset-failed slipway 2>/dev/null || true
+            systemctl start slipway
         else
             systemctl start slipway
         fi
@@ -266,7 +270,8 @@ process_ended() {
 
 server_log() {
     if systemd_runs; then
-        journalctl --no-pager -u slipway -n 15 -o cat
+        # By its own field, since -u would show what systemd says of it, too.
+        journalctl --no-pager -n 15 -o cat _SYSTEMD_UNIT=slipway.service
     else
         tail -n 15 "$ROOT/logs/server.log"
     fi

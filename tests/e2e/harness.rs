@@ -14,3 +14,4 @@ pub mod repo;
 pub mod server;
 pub mod torture;
 pub mod wait;
+pub mod websocket;

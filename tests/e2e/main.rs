@@ -9,5 +9,9 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod failures;
 mod harness;
+mod lifecycle;
 mod push;
+mod traffic;
+mod zero_downtime;

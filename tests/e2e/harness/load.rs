@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::harness::http::{Connection, Response};
 use crate::harness::server::Server;
+
+/// What a worker waits between two requests: the load shall be steady, not all that the machine can give.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a worker uses connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,7 @@ impl Job {
                 Ok(response) => report.failures.push(format!("{} {}", response.status, response.text())),
                 Err(error) => report.failures.push(error.to_string()),
             }
+            thread::sleep(PAUSE);
         }
         report
     }

@@ -30,7 +30,6 @@ pub struct Server {
     directory: TempDir,
     process: Option<Child>,
     addresses: Addresses,
-    environment: Vec<(String, String)>,
 }
 
 /// `listen.json`, as the server writes it once it listens.
@@ -45,21 +44,21 @@ struct Addresses {
 impl Server {
     /// Starts a server with default settings and waits until it listens.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with("")
     }
 
-    /// Starts a server with more in its environment, for example `("SLIPWAY_HTTPS_LISTEN", "127.0.0.1:0")`.
-    pub fn start_with(environment: &[(&str, &str)]) -> Self {
+    /// Starts a server with this `slipway.toml`; addresses, domain and log are the harness's all the same.
+    pub fn start_with(settings: &str) -> Self {
         remove_abandoned();
         let prefix = format!("{DIRECTORY_PREFIX}{}-", process::id());
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
         fs::create_dir(directory.path().join("root")).unwrap();
+        fs::write(directory.path().join("root/slipway.toml"), settings).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self {
             directory,
             process: None,
             addresses: Addresses { ssh: any_port, http: any_port, https: None, pid: 0 },
-            environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         };
         server.start_again();
         server
@@ -215,7 +214,6 @@ impl Server {
         command.env("SLIPWAY_SSH_LISTEN", self.addresses.ssh.to_string());
         command.env("SLIPWAY_HTTP_LISTEN", self.addresses.http.to_string());
         command.env("SLIPWAY_DOMAIN", DOMAIN).env("SLIPWAY_LOG", "debug,hyper=info,russh=info,bollard=info");
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(https) = self.addresses.https {
             command.env("SLIPWAY_HTTPS_LISTEN", https.to_string());
         }
