@@ -52,9 +52,11 @@ impl Command for PreReceive {
         let repositories = &context.app.repositories;
         let snapshot =
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
-        deploy_push(&context, &record, &push, snapshot).await?;
         if target.becomes_deploy_branch {
             context.console().step(format!("Set {} as deploy-branch", target.branch)).await;
+        }
+        deploy_push(&context, &record, &push, snapshot).await?;
+        if target.becomes_deploy_branch {
             let branch = Some(target.branch.clone());
             context.app.store.set_property(Some(record.id), "deploy-branch", branch).await?;
             context.app.repositories.set_head(&record.name, &target.branch).await?;
