@@ -5,5 +5,6 @@
 pub mod addresses;
 pub mod health;
 pub mod plan;
+mod probe;
 pub mod retire;
 pub mod start;

@@ -63,6 +63,8 @@ pub struct ContainerFacts {
     pub state: RunState,
     /// What its image's check says.
     pub health: Health,
+    /// The command of its image's check, as words.
+    pub health_command: Option<Vec<String>>,
     /// Where it answers on the owner's network, while it runs.
     pub address: Option<Ipv4Addr>,
     /// Its main process on the host, while it runs.
@@ -144,6 +146,7 @@ impl Engine {
             image: ImageId(container.image.unwrap_or_default()),
             state: run_state(&state),
             health: state.health.as_ref().and_then(|health| health.status).map_or(Health::None, read_health),
+            health_command: config.healthcheck.and_then(|check| health_command(check.test?)),
             address: endpoint.and_then(|endpoint| endpoint.ip_address.as_ref()?.parse().ok()),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
             restart_count: container.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
@@ -183,6 +186,18 @@ fn read_health(status: HealthStatusEnum) -> Health {
     }
 }
 
+/// A `HEALTHCHECK` as the engine keeps it: `CMD` and words, `CMD-SHELL` and a line for a shell, or `NONE`.
+fn health_command(test: Vec<String>) -> Option<Vec<String>> {
+    let (kind, words) = test.split_first()?;
+    match kind.as_str() {
+        "CMD" => Some(words.to_vec()),
+        "CMD-SHELL" => {
+            Some(["/bin/sh".to_owned(), "-c".to_owned()].into_iter().chain(words.to_vec()).collect())
+        }
+        _ => None,
+    }
+}
+
 /// The engine writes the year 1 where there is no time.
 fn read_time(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_second).filter(|second| *second > 0)
@@ -191,6 +206,15 @@ fn read_time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_health_check_is_read_in_each_of_its_forms() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(health_command(words(&["CMD", "a", "b"])), Some(words(&["a", "b"])));
+        assert_eq!(health_command(words(&["CMD-SHELL", "a b"])), Some(words(&["/bin/sh", "-c", "a b"])));
+        assert_eq!(health_command(words(&["NONE"])), None);
+        assert_eq!(health_command(Vec::new()), None);
+    }
 
     #[test]
     fn a_container_reference_cannot_leave_its_path() {

@@ -16,6 +16,7 @@ use crate::docker::listening::listening_addresses;
 use crate::docker::logs::LogOptions;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
+use crate::run::probe;
 use crate::store::instances::InstanceRecord;
 
 /// How long a process that has no port to be asked on must stay up.
@@ -110,7 +111,7 @@ pub async fn wait(
             (Some(_), None) => false,
             (None, _) => began.elapsed() >= UPTIME,
         };
-        if up && matches!(facts.health, Health::None | Health::Healthy) {
+        if up && passes_check(engine, container, &facts).await? {
             return Ok(Ok(()));
         }
         if began.elapsed() >= deadline {
@@ -123,6 +124,25 @@ pub async fn wait(
             facts = engine.inspect(container.as_str()).await?;
             inspected = Instant::now();
         }
+    }
+}
+
+/// What the image's own check says, if it has one: asked here until the engine has a verdict.
+async fn passes_check(
+    engine: &Engine,
+    container: &ContainerId,
+    facts: &ContainerFacts,
+) -> Result<bool, EngineError> {
+    match (facts.health, &facts.health_command) {
+        (Health::None | Health::Healthy, _) => Ok(true),
+        (Health::Starting | Health::Unhealthy, Some(command)) => {
+            match probe::succeeds(engine, container, command).await {
+                // It ended meanwhile: the next look says how.
+                Err(EngineError::Conflict(_)) => Ok(false),
+                answer => answer,
+            }
+        }
+        (Health::Starting | Health::Unhealthy, None) => Ok(false),
     }
 }
 

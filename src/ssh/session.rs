@@ -273,7 +273,12 @@ impl<C: Commands> Handler for Connection<C> {
         session: &mut Session,
     ) -> Result<(), SessionError> {
         let accepted = self.asking_channel(id).is_some_and(|asking| asking.set_variable(name, value));
-        Ok(if accepted { session.channel_success(id)? } else { session.channel_failure(id)? })
+        if accepted {
+            session.channel_success(id)?;
+        } else {
+            session.channel_failure(id)?;
+        }
+        Ok(())
     }
 
     async fn pty_request(

@@ -92,3 +92,21 @@ fn a_slow_boot_is_waited_for() {
 
     assert_eq!(server.get(&app, "/").text(), "torture\n");
 }
+
+#[test]
+fn the_images_own_check_has_to_succeed_and_is_not_waited_half_a_minute_for() {
+    let (server, alice, app) = impatient();
+    let repo = torture::repo();
+    let plain = std::fs::read_to_string(repo.path().join("Dockerfile")).unwrap();
+    // The engine itself would run it for the first time after an hour.
+    repo.write("Dockerfile", format!("{plain}HEALTHCHECK --interval=1h CMD test -e /torture\n"));
+    repo.commit("A check that succeeds");
+    repo.push(&server, &alice, &app).success();
+    let before = server.get(&app, "/instance").text();
+
+    repo.write("Dockerfile", format!("{plain}HEALTHCHECK --interval=1h CMD test -e /nowhere\n"));
+    repo.commit("A check that fails");
+    let said = refusal(repo.push(&server, &alice, &app));
+    assert!(said.contains("HEALTHCHECK did not succeed"), "{said}");
+    assert_eq!(server.get(&app, "/instance").text(), before);
+}

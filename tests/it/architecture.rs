@@ -64,7 +64,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("ssh", &["console", "face", "model", "settings"]),
     ("socket", &["console", "face", "model"]),
-    ("cli", &["console", "settings", "socket"]),
+    ("cli", &["console", "face", "settings", "socket"]),
     (
         "server",
         &[
