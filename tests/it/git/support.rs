@@ -108,7 +108,19 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) {
 
 /// Runs git as a person whose settings are their own and always the same.
 pub fn output(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
-    Command::new("git")
+    command(directory).args(arguments).output().unwrap()
+}
+
+/// Runs git and returns the packets that it exchanged.
+pub fn traced(directory: &Path, arguments: &[&str]) -> String {
+    let output = command(directory).env("GIT_TRACE_PACKET", "1").args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+fn command(directory: &Path) -> Command {
+    let mut command = Command::new("git");
+    command
         .current_dir(directory)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
@@ -118,10 +130,8 @@ pub fn output(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_AUTHOR_DATE", "1700000000 +0000")
         .env("GIT_COMMITTER_DATE", "1700000000 +0000")
-        .args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"])
-        .args(arguments)
-        .output()
-        .unwrap()
+        .args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"]);
+    command
 }
 
 /// Runs git, which has to succeed, and returns what it prints.
