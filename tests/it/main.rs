@@ -1,3 +1,4 @@
-//! Tests that need no engine: real git, real files, real sockets, in one binary.
+//! Tests of the library's parts against the real things, in one process.
 
+#[cfg(test)]
 mod git;

@@ -12,7 +12,7 @@ use slipway::git::context::{ContextRequest, ContextSummary};
 use slipway::git::tree::{Snapshot, TreeError};
 use tempfile::TempDir;
 
-use super::support::{Root, Work, app, files_below, write};
+use super::support::{Root, Work, app, files_below, noise, write};
 
 async fn collect(
     snapshot: &Snapshot,
@@ -50,8 +50,7 @@ async fn hard_commit(root: &Root) -> (Work, Snapshot) {
     work.write(std::ffi::OsStr::from_bytes(b"latin-\xe9"), "3");
     work.write(format!("{}/{}", "d".repeat(90), "f".repeat(200)), "4");
     work.write("exactly-512", vec![b'x'; 512]);
-    let noise: Vec<u8> = (0..6 << 20).map(|_| rand::random()).collect();
-    work.write("large", &noise);
+    work.write("large", noise(6 << 20));
     write(&work.path().join("bin/run"), "#!/bin/sh\n", 0o755);
     for (target, name) in [("a file", "link"), ("/etc/hostname", "absolute"), ("../..", "bin/up")] {
         std::os::unix::fs::symlink(target, work.path().join(name)).unwrap();

@@ -69,10 +69,9 @@ async fn serve_git(repositories: Repositories, max_input_bytes: u64, mut stream:
     let (mut read, mut write) = stream.into_split();
     let (mut stdin, mut stdout) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
     let input = async {
+        // A client of this protocol never closes its half alone: the end of its input is the end of it, and what
+        // it started is not wanted any more.
         tokio::io::copy(&mut read, &mut stdin).await.ok();
-        drop(stdin);
-        // The client is gone; what it started is not wanted any more.
-        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = input => {}

@@ -1,17 +1,20 @@
 //! Pushes, fetches and archives by the real client, against the services behind a socket.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use slipway::git::context::ContextRequest;
 use slipway::git::push::{Decision, RefUpdate, decide, parse_updates};
 use slipway::git::tree::{Snapshot, TreeError};
 use slipway::model::app_name::AppName;
 
 use super::server::Server;
-use super::support::{Root, Work, run, text};
+use super::support::{Root, Work, noise, run, text};
 
 /// A server with an app, whose hook asks the test through two pipes and obeys.
 struct Bench {
@@ -183,6 +186,42 @@ async fn a_shallow_clone_can_be_pushed_and_its_tree_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_streamed_out_of_a_packed_quarantine() {
+    let bench = Bench::new().await;
+    let work = Work::new();
+    // From a hundred objects on, git keeps the pack as it came.
+    for number in 0..120 {
+        work.write(format!("file{number}"), number.to_string());
+    }
+    let large = noise(6 << 20);
+    work.write("large", &large);
+    work.commit("first");
+    let output = bench
+        .push(&work, &["main"], async |asked| {
+            let packs = super::support::files_below(&asked.quarantine());
+            assert!(
+                packs.iter().any(|path| path.extension().is_some_and(|kind| kind == "pack")),
+                "{packs:?}"
+            );
+            let mut context = bench.snapshot_of(&asked).await.context(ContextRequest::default());
+            let mut bytes = Vec::new();
+            while let Some(chunk) = context.stream.next().await {
+                bytes.extend_from_slice(&chunk.unwrap());
+            }
+            assert_eq!(context.summary.await.unwrap().files, 121);
+            let mut archive = tar::Archive::new(bytes.as_slice());
+            let mut found = archive.entries().unwrap().map(Result::unwrap);
+            let mut entry = found.find(|entry| entry.path().unwrap() == Path::new("large")).unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            assert!(content == large);
+            0
+        })
+        .await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_annotated_tag_leads_to_its_commit() {
     let bench = Bench::new().await;
     let work = Work::new();
@@ -227,8 +266,7 @@ async fn a_pack_over_the_limit_is_refused_before_the_hook() {
     let bench = Bench::with_limit(100_000).await;
     let work = Work::new();
     // Random bytes do not compress.
-    let noise: Vec<u8> = (0..300_000).map(|_| rand::random()).collect();
-    work.write("noise", noise);
+    work.write("noise", noise(300_000));
     work.commit("large");
     let output = work.try_git(&["push", &bench.url(), "main"]);
     assert!(!output.status.success());
@@ -263,7 +301,6 @@ async fn a_pack_of_nonsense_is_refused() {
     let update = format!("{} {} refs/heads/main\0report-status", "0".repeat(40), "1".repeat(40));
     let body = format!("{:04x}{update}0000PACK\0\0\0\x02\0\0\0\x01nonsense", update.len() + 4);
     stream.write_all(body.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(text(&answer).contains("unpack"), "{}", text(&answer));

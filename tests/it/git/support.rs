@@ -162,3 +162,10 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Bytes that do not compress.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rand::fill(bytes.as_mut_slice());
+    bytes
+}
