@@ -133,16 +133,7 @@ impl<C: Commands> Handler for Connection<C> {
         session: &mut Session,
     ) -> Result<(), SessionError> {
         let accepted = self.asking_channel(id).is_some_and(|asking| asking.set_variable(name, value));
-<<<<<<< HEAD
-        if accepted {
-            session.channel_success(id)?;
-        } else {
-            session.channel_failure(id)?;
-        }
-        Ok(())
-=======
         answer(session, id, accepted)
->>>>>>> faces
     }
 
     async fn pty_request(
