@@ -24,7 +24,7 @@ use crate::app::lease::Leases;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
-use crate::commands;
+use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
 use crate::docker::labels::OwnerId;
@@ -202,7 +202,7 @@ impl Commands for Face {
     }
 
     async fn execute(&self, caller: Caller, words: Vec<String>, io: CommandIo) -> u8 {
-        commands::execute(self.0.clone(), caller, words, io).await
+        dispatch::execute(self.0.clone(), caller, words, io).await
     }
 }
 
