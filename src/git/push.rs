@@ -49,6 +49,8 @@ pub enum Decision {
 pub struct Target {
     /// The branch, or the tag, without `refs/heads/` or `refs/tags/`.
     pub branch: String,
+    /// Whether it is a tag.
+    pub is_tag: bool,
     /// What was pushed to it: a commit, or an annotated tag that leads to one.
     pub object: ObjectId,
     /// Whether the branch has to be recorded as the app's deploy branch: it is the first.
@@ -163,10 +165,10 @@ type Named<'a> = (&'a str, &'a Option<ObjectId>);
 
 fn decide_for(deploy_branch: &str, branches: &[Named], tags: &[Named]) -> Result<Decision, Refusal> {
     // A branch wins over a tag of the same name.
-    let mine = branches.iter().chain(tags).find(|(name, _)| *name == deploy_branch);
-    if let Some((name, new)) = mine {
+    for (references, is_tag) in [(branches, false), (tags, true)] {
+        let Some((name, new)) = references.iter().find(|(name, _)| *name == deploy_branch) else { continue };
         let Some(object) = new else { return Err(Refusal::DeletesDeployBranch((*name).to_owned())) };
-        return Ok(deploy(name, object, false));
+        return Ok(Decision::Deploy(Target { is_tag, ..target(name, object) }));
     }
     let deploy_branch = deploy_branch.to_owned();
     if let Some(branch) = first_pushed(branches) {
@@ -186,11 +188,11 @@ fn decide_first(branches: &[Named], tags: &[Named]) -> Result<Decision, Refusal>
     let pushed: Vec<(&str, &ObjectId)> =
         branches.iter().filter_map(|(name, new)| new.as_ref().map(|object| (*name, object))).collect();
     if let [(name, object)] = pushed.as_slice() {
-        return Ok(deploy(name, object, true));
+        return Ok(first(name, object));
     }
     for expected in ["main", "master"] {
         if let Some((name, object)) = pushed.iter().find(|(name, _)| *name == expected) {
-            return Ok(deploy(name, object, true));
+            return Ok(first(name, object));
         }
     }
     if !pushed.is_empty() {
@@ -202,8 +204,13 @@ fn decide_first(branches: &[Named], tags: &[Named]) -> Result<Decision, Refusal>
     }
 }
 
-fn deploy(branch: &str, object: &ObjectId, becomes_deploy_branch: bool) -> Decision {
-    Decision::Deploy(Target { branch: branch.to_owned(), object: object.clone(), becomes_deploy_branch })
+fn first(branch: &str, object: &ObjectId) -> Decision {
+    Decision::Deploy(Target { becomes_deploy_branch: true, ..target(branch, object) })
+}
+
+fn target(branch: &str, object: &ObjectId) -> Target {
+    let (branch, object) = (branch.to_owned(), object.clone());
+    Target { branch, is_tag: false, object, becomes_deploy_branch: false }
 }
 
 /// An object's name; all zeros stand for none.

@@ -83,6 +83,7 @@ pub async fn deploy_commit(
     let order = context.order(record, Work::Build(BuildSource::Commit(snapshot)), &description);
     deploy::run(&context.app, order).await?;
     repositories.update_ref(&record.name, branch, &commit).await?;
+    repositories.set_head(&record.name, branch).await?;
     Ok(0)
 }
 

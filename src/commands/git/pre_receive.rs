@@ -59,7 +59,10 @@ impl Command for PreReceive {
         if target.becomes_deploy_branch {
             let branch = Some(target.branch.clone());
             context.app.store.set_property(Some(record.id), "deploy-branch", branch).await?;
-            context.app.repositories.set_head(&record.name, &target.branch).await?;
+        }
+        if !target.is_tag {
+            // A clone checks out what is deployed, also after `git:set deploy-branch`.
+            repositories.set_head(&record.name, &target.branch).await?;
         }
         Ok(0)
     }
