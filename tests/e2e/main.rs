@@ -11,6 +11,8 @@
 
 mod failures;
 mod git_branches;
+mod git_malformed;
+mod git_protocol;
 mod harness;
 mod lifecycle;
 mod push;

@@ -124,11 +124,8 @@ fn ask_git(request: &Request, root: &Path) -> io::Result<Vec<u8>> {
     let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(0);
     let head = String::from_utf8_lossy(&output[..end]).into_owned();
     let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
-    let headers: String = head
-        .lines()
-        .filter(|line| !line.starts_with("Status: "))
-        .map(|line| format!("{line}\r\n"))
-        .collect();
+    let headers: String =
+        head.lines().filter(|line| !line.starts_with("Status: ")).map(|line| format!("{line}\r\n")).collect();
     Ok(answer(&status, &headers, &output[end + 4..]))
 }
 
