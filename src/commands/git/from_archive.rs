@@ -7,6 +7,7 @@ use clap::Args;
 use crate::build::BuildSource;
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
 use crate::git::archive::{ArchiveKind, ArchiveLimits};
@@ -77,6 +78,7 @@ pub async fn deploy_commit(
     branch: &str,
     commit: crate::git::commit::CommitId,
 ) -> CommandResult {
+    let Some(_turn) = take_turn(context, record.id, &context.io.client_gone).await else { return Ok(1) };
     let repositories = &context.app.repositories;
     let snapshot = Snapshot::open(repositories, &record.name, commit.object(), None).await?;
     let description = format!("Deploy {}", commit.short());
