@@ -46,6 +46,8 @@ pub struct App {
     pub leases: Leases,
     /// The builds under way, so that they can be cancelled.
     pub running_builds: RunningBuilds,
+    /// At most one at a time of what moves an app's deploy branch, from its deploy to the move. Taken before the lease.
+    pub push_turns: Leases,
     /// The pushes that are being received.
     pub pushes: Pushes,
     /// Addresses for containers.

@@ -119,6 +119,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         addresses: Addresses::new(network.static_addresses().collect()),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
+        push_turns: Leases::default(),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),

@@ -14,4 +14,5 @@ pub mod repo;
 pub mod server;
 pub mod torture;
 pub mod wait;
+pub mod web;
 pub mod websocket;

@@ -9,7 +9,11 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod builds_turns;
 mod failures;
+mod git_branches;
+mod git_malformed;
+mod git_protocol;
 mod harness;
 mod lifecycle;
 mod push;
