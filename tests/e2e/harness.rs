@@ -15,3 +15,4 @@ pub mod server;
 pub mod torture;
 pub mod wait;
 pub mod websocket;
+pub mod wholeness;

@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod crash_deploy;
 mod failures;
 mod harness;
 mod lifecycle;
