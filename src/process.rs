@@ -39,8 +39,9 @@ pub struct Process {
     pub stdout: Option<ChildStdout>,
     /// What the process writes to its standard error.
     pub stderr: Option<ChildStderr>,
-    child: Child,
+    // Before the child, so that it is dead when tokio looks whether it has to be reaped.
     group: Group,
+    child: Child,
 }
 
 /// Bounds on [`Program::run`].
@@ -145,7 +146,7 @@ impl Program {
             command.spawn().map_err(|source| ProcessError::Start { program: self.shown(), source })?;
         let group = Group::of(&child, self.shown());
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        Ok(Process { stdin, stdout, stderr, child, group })
+        Ok(Process { stdin, stdout, stderr, group, child })
     }
 
     /// Runs the program to its end: gives it `input`, keeps what it writes within the limits.

@@ -5,8 +5,10 @@
 
 pub mod auth;
 pub mod channel;
+pub mod connection;
 pub mod exec;
 pub mod host_keys;
+pub mod input_gate;
 pub mod limits;
 pub mod listener;
 pub mod session;

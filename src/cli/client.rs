@@ -108,7 +108,7 @@ impl Client {
             frames: frame_reader(reader),
             server,
             signals,
-            streams: Streams::new(),
+            streams: Streams::open(),
             stdin: stdin(),
             credit: INPUT_CREDIT,
             input_ended: false,

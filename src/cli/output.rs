@@ -18,7 +18,7 @@ pub struct Streams {
 
 impl Streams {
     /// Starts with the terminal as it is.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         Self { stdout: stdout(), stderr: stderr(), raw: None }
     }
 

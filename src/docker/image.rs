@@ -1,12 +1,12 @@
 //! Images: what is in them, getting them, naming them, removing them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 
 use bollard::auth::DockerCredentials;
 use bollard::models::{CreateImageInfo, ImageConfig};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions,
+    CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListImagesOptions, RemoveImageOptions,
     TagImageOptionsBuilder,
 };
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::owner_filter;
+use crate::docker::labels::OWNER;
 use crate::model::release::ImageId;
 
 /// What is known about an image.
@@ -172,19 +172,23 @@ impl Engine {
         }
     }
 
-    /// Lists the images that carry the owner's label: those built here.
+    /// Lists the images that were built here, or that were given a name of ours; with those names only.
     pub async fn list_images(&self) -> Result<Vec<OwnedImage>, EngineError> {
-        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
-        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-        let images = self.client().await?.list_images(Some(options)).await?;
+        // The engine can filter by label or by name, not by either.
+        let images = self.client().await?.list_images(None::<ListImagesOptions>).await?;
+        let ours = format!("{}/", self.network_name());
         let owned = images.into_iter().map(|image| OwnedImage {
             id: ImageId(image.id),
-            tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
+            tags: image.repo_tags.into_iter().filter(|tag| tag.starts_with(&ours)).collect(),
             labels: image.labels.into_iter().collect(),
             created_at: image.created,
             size: u64::try_from(image.size).unwrap_or(0),
         });
-        Ok(owned.collect())
+        let is_ours = |image: &OwnedImage| {
+            !image.tags.is_empty()
+                || image.labels.get(OWNER).is_some_and(|owner| owner == self.owner().as_str())
+        };
+        Ok(owned.filter(is_ours).collect())
     }
 }
 

@@ -19,9 +19,10 @@ use tracing::{debug, info, warn};
 use crate::face::Commands;
 use crate::settings::{Settings, SshLimits};
 use crate::ssh::auth::{methods, preferred};
+use crate::ssh::connection::{Connection, SessionError, Shared};
 use crate::ssh::host_keys::{HostKeyError, load_or_make};
+use crate::ssh::input_gate::WINDOW;
 use crate::ssh::limits::{Occupancy, client_address};
-use crate::ssh::session::{Connection, SessionError, Shared, WINDOW};
 
 /// The largest piece of channel data that is asked of clients.
 const PACKET: u32 = 64 * 1024 - 1;

@@ -1,152 +1,17 @@
-//! One client's connection: authentication, and the requests that arrive on its channels.
+//! What a client asks for on its connection, request by request.
 //!
 //! Runs inside russh's loop, so nothing here waits for a command: whatever may take longer goes into a task.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-
-use russh::keys::Algorithm;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::console::WindowSize;
 use crate::face::Commands;
-use crate::face::command_run::wire;
-use crate::face::stdin_queue::InputLevel;
-use crate::ssh::auth::{ProvenKey, fingerprint, is_accepted};
-use crate::ssh::channel::{Asking, Running, SessionChannel, Start};
-use crate::ssh::exec::{Request, Work};
-use crate::ssh::limits::{Occupancy, Slot};
-
-/// The window of each channel: what a client may send before it hears from the server again. Large enough to keep
-/// a fast line busy over a long distance.
-pub const WINDOW: u32 = 4 << 20;
-/// Sessions that may be open on one connection at a time (as `MaxSessions` of OpenSSH).
-const MOST_SESSIONS: usize = 10;
-/// As long as more input than this waits for the commands of a connection, its client is held back.
-const INPUT_LIMIT: usize = 4 << 20;
-/// What a client that respects its windows can never reach.
-const IMPOSSIBLE_INPUT: usize = INPUT_LIMIT + MOST_SESSIONS * 2 * WINDOW as usize;
-/// The window of a client that is held back.
-///
-/// russh opens a window again as soon as data has arrived, not when it was read, and the next window's size is all
-/// that can be said about it. It must not be zero, for then no packet would ever come to open it again.
-const HELD_BACK_WINDOW: u32 = 2;
-/// How long each packet of a client that is held back is made to wait.
-const HELD_BACK_PAUSE: Duration = Duration::from_millis(10);
-
-/// What ends a connection.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// The protocol or the network failed.
-    #[error("the connection failed")]
-    Ssh(#[from] russh::Error),
-    /// The client sends more than it was allowed to.
-    #[error("the client ignores its window")]
-    IgnoresWindow,
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub struct Shared<C> {
-    /// The commands below the face.
-    pub commands: C,
-    /// How many connections each key has.
-    pub keys: Occupancy<String>,
-    /// Every command that runs, so that the server can wait for them.
-    pub running: TaskTracker,
-    /// Cancelled when the server wants to stop: nothing new starts.
-    pub shutdown: CancellationToken,
-}
-
-/// One connection.
-#[derive(Debug)]
-pub struct Connection<C> {
-    shared: Arc<Shared<C>>,
-    peer: SocketAddr,
-    key: Option<ProvenKey>,
-    key_slot: Option<Slot<String>>,
-    channels: HashMap<ChannelId, SessionChannel>,
-    waiting_input: InputLevel,
-    held_back: bool,
-    /// This connection's own commands.
-    running: TaskTracker,
-    authenticated: CancellationToken,
-}
-
-impl<C: Commands> Connection<C> {
-    /// Starts with a client of whom nothing is known.
-    pub fn new(shared: Arc<Shared<C>>, peer: SocketAddr) -> Self {
-        Self {
-            shared,
-            peer,
-            key: None,
-            key_slot: None,
-            channels: HashMap::new(),
-            waiting_input: InputLevel::new(),
-            held_back: false,
-            running: TaskTracker::new(),
-            authenticated: CancellationToken::new(),
-        }
-    }
-
-    /// Cancelled as soon as the client has proven who it is.
-    pub fn authenticated(&self) -> CancellationToken {
-        self.authenticated.clone()
-    }
-
-    /// The commands of this connection that still run.
-    pub fn running(&self) -> TaskTracker {
-        self.running.clone()
-    }
-
-    /// Whether a key may come in: it has an accepted algorithm and somebody holds it.
-    async fn is_known(&self, fingerprint: &str, algorithm: &Algorithm) -> bool {
-        is_accepted(algorithm) && self.shared.commands.identify(fingerprint).await.is_some()
-    }
-
-    fn running_channel(&mut self, id: ChannelId) -> Option<&mut Running> {
-        match self.channels.get_mut(&id) {
-            Some(SessionChannel::Running(running)) => Some(running),
-            _ => None,
-        }
-    }
-
-    fn asking_channel(&mut self, id: ChannelId) -> Option<&mut Asking> {
-        match self.channels.get_mut(&id) {
-            Some(SessionChannel::Asking(asking)) => Some(asking),
-            _ => None,
-        }
-    }
-
-    /// Starts the work of a channel, which every channel may ask for once (RFC 4254, section 6.5).
-    fn start(&mut self, id: ChannelId, work: Work, session: &mut Session) -> Result<(), SessionError> {
-        let asking = match self.channels.remove(&id) {
-            Some(SessionChannel::Asking(asking)) => asking,
-            Some(running) => {
-                self.channels.insert(id, running);
-                return Ok(session.channel_failure(id)?);
-            }
-            None => return Ok(session.channel_failure(id)?),
-        };
-        session.channel_success(id)?;
-        let Start { sink, environment, terminal, window } = asking.start();
-        let taken_over = terminal.as_ref().map(|terminal| terminal.taken_over());
-        let (controls, run) = wire(environment, terminal, self.waiting_input.clone());
-        self.channels.insert(id, SessionChannel::Running(Running::new(controls, window, taken_over)));
-        let work = if self.shared.shutdown.is_cancelled() { Work::stopping() } else { work };
-        let request = Request { key: self.key.clone(), work };
-        let task = request.serve(self.shared.commands.clone(), run, sink);
-        self.shared.running.spawn(self.running.track_future(task));
-        Ok(())
-    }
-}
+use crate::ssh::auth::{ProvenKey, fingerprint};
+use crate::ssh::channel::{Asking, SessionChannel};
+use crate::ssh::connection::{Connection, MOST_SESSIONS, SessionError, answer};
+use crate::ssh::exec::Work;
 
 impl<C: Commands> Handler for Connection<C> {
     type Error = SessionError;
@@ -249,20 +114,15 @@ impl<C: Commands> Handler for Connection<C> {
         if let Some(running) = self.running_channel(id) {
             running.input(data);
         }
-        if self.waiting_input.bytes() > IMPOSSIBLE_INPUT {
+        if self.gate.is_overrun() {
             return Err(SessionError::IgnoresWindow);
         }
-        if self.held_back && data.len() <= HELD_BACK_WINDOW as usize {
-            let mut waiting = self.waiting_input.watch();
-            // Either the command has read on, or it is time to look after the connection again.
-            timeout(HELD_BACK_PAUSE, waiting.wait_for(|bytes| *bytes < INPUT_LIMIT)).await.ok();
-        }
+        self.gate.pause(data.len()).await;
         Ok(())
     }
 
     fn adjust_window(&mut self, _id: ChannelId, _current: u32) -> u32 {
-        self.held_back = self.waiting_input.bytes() >= INPUT_LIMIT;
-        if self.held_back { HELD_BACK_WINDOW } else { WINDOW }
+        self.gate.next_window()
     }
 
     async fn env_request(
@@ -273,12 +133,7 @@ impl<C: Commands> Handler for Connection<C> {
         session: &mut Session,
     ) -> Result<(), SessionError> {
         let accepted = self.asking_channel(id).is_some_and(|asking| asking.set_variable(name, value));
-        if accepted {
-            session.channel_success(id)?;
-        } else {
-            session.channel_failure(id)?;
-        }
-        Ok(())
+        answer(session, id, accepted)
     }
 
     async fn pty_request(
@@ -292,13 +147,12 @@ impl<C: Commands> Handler for Connection<C> {
         _modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), SessionError> {
-        match self.asking_channel(id) {
-            Some(asking) => {
-                asking.set_terminal(kind, window_size(columns, rows));
-                Ok(session.channel_success(id)?)
-            }
-            None => Ok(session.channel_failure(id)?),
+        let asking = self.asking_channel(id);
+        let accepted = asking.is_some();
+        if let Some(asking) = asking {
+            asking.set_terminal(kind, window_size(columns, rows));
         }
+        answer(session, id, accepted)
     }
 
     async fn window_change_request(
@@ -360,7 +214,7 @@ impl<C: Commands> Handler for Connection<C> {
         _screen: u32,
         session: &mut Session,
     ) -> Result<(), SessionError> {
-        Ok(session.channel_failure(id)?)
+        answer(session, id, false)
     }
 }
 

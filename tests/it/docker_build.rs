@@ -74,7 +74,7 @@ async fn a_dockerfile_becomes_an_image() {
     let mut spec = BuildSpec::new();
     spec.build_args.insert("GREETING".to_owned(), "good & evening=?".to_owned());
     spec.labels.insert("slipway.app".to_owned(), "blog".to_owned());
-    spec.tag = Some(format!("slipway/{}:v1", test.engine.owner()));
+    spec.tag = Some(format!("{}/blog:v1", test.engine.network_name()));
     let files = context(&[("Dockerfile", text.as_bytes()), ("hello.txt", b"from the context\n")]);
     let (image, seen) = build(&test, &spec, files).await;
     let image = image.unwrap();

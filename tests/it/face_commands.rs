@@ -91,6 +91,16 @@ impl Commands for TestCommands {
                 io.console.line(sum).await;
             }
             ["big", bytes] => return big(&io, bytes.parse().unwrap()).await,
+            _ => return self.execute_waiting(&words, io).await,
+        }
+        0
+    }
+}
+
+impl TestCommands {
+    /// Commands that wait for something to happen to their client.
+    async fn execute_waiting(&self, words: &[&str], mut io: CommandIo) -> u8 {
+        match words {
             ["deaf"] => {
                 self.event("deaf");
                 io.client_gone.cancelled().await;

@@ -17,6 +17,8 @@ mod docker_support;
 #[cfg(test)]
 mod face_commands;
 #[cfg(test)]
+mod git;
+#[cfg(test)]
 mod socket_client;
 #[cfg(test)]
 mod ssh_auth;
