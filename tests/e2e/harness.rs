@@ -16,3 +16,4 @@ pub mod torture;
 pub mod wait;
 pub mod web;
 pub mod websocket;
+pub mod wholeness;

@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod builds_turns;
+mod crash_deploy;
 mod failures;
 mod git_branches;
 mod git_malformed;

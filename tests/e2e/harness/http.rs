@@ -66,7 +66,21 @@ impl Connection {
 
     /// Sends a request whose body, if any, has a known length.
     pub fn request(&mut self, method: &str, host: &str, path: &str, body: &[u8]) -> io::Result<Response> {
+        self.request_with(method, host, path, (None, body))
+    }
+
+    /// The same with one more header, if any.
+    pub fn request_with(
+        &mut self,
+        method: &str,
+        host: &str,
+        path: &str,
+        (header, body): (Option<(&str, &str)>, &[u8]),
+    ) -> io::Result<Response> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+        if let Some((name, value)) = header {
+            head += &format!("{name}: {value}\r\n");
+        }
         if !body.is_empty() {
             head += &format!("Content-Length: {}\r\n", body.len());
         }

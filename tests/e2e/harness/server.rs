@@ -82,9 +82,19 @@ impl Server {
 
     /// Stops it as a service manager does, and waits for its end.
     pub fn stop(&mut self) -> ExitStatus {
+        self.begin_stop();
+        self.finish_stop()
+    }
+
+    /// Tells it to stop, and does not wait.
+    pub fn begin_stop(&mut self) {
+        send_signal(self.process.as_ref().expect("the server runs"), Signal::SIGTERM);
+    }
+
+    /// Waits for the end of a server that was told to stop.
+    pub fn finish_stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("the server runs");
-        send_signal(&process, Signal::SIGTERM);
-        wait_for("the server stops after SIGTERM", Duration::from_secs(60), || process.try_wait().unwrap())
+        wait_for("the server stops after SIGTERM", Duration::from_secs(100), || process.try_wait().unwrap())
     }
 
     /// Kills it with SIGKILL, and waits for its end.
@@ -134,6 +144,21 @@ impl Server {
     /// What it logged up to now.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Tries to start one more server on the same root, and gives what came of it.
+    pub fn start_second(&self) -> Output {
+        run(self
+            .slipway()
+            .arg("serve")
+            .env("SLIPWAY_SSH_LISTEN", "127.0.0.1:0")
+            .env("SLIPWAY_HTTP_LISTEN", "127.0.0.1:0"))
+    }
+
+    /// Its database, to be read only.
+    pub fn database(&self) -> rusqlite::Connection {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        rusqlite::Connection::open_with_flags(self.root().join("slipway.db"), flags).unwrap()
     }
 
     /// Runs a command as the host's own administrator, over the Unix socket.
@@ -230,7 +255,8 @@ impl Server {
     fn slipway(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.env_clear().env("SLIPWAY_ROOT", self.root()).env("HOME", self.directory.path());
-        for name in ["PATH", "SLIPWAY_DOCKER", "RUST_BACKTRACE"] {
+        command.env("SLIPWAY_DOCKER", engine::socket());
+        for name in ["PATH", "RUST_BACKTRACE"] {
             command.envs(env::var_os(name).map(|value| (name, value)));
         }
         command
