@@ -10,6 +10,8 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod crash_deploy;
+mod crash_run;
+mod crash_shutdown;
 mod failures;
 mod harness;
 mod lifecycle;
