@@ -1,6 +1,7 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
 pub mod lease;
+pub mod one_offs;
 pub mod pushes;
 pub mod reconciler;
 pub mod running_builds;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::lease::Leases;
+use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -54,6 +56,8 @@ pub struct App {
     pub addresses: Addresses,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// One-off containers whose clients are connected.
+    pub one_offs: OneOffs,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

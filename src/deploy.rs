@@ -8,7 +8,7 @@ pub mod destroy;
 pub mod error;
 pub mod journal;
 mod prepare;
-mod switch;
+pub mod switch;
 
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ pub enum Work {
     Restart(Option<ProcessType>),
     /// Reaches these quantities; instances that can stay do.
     Scale(Formation),
+    /// Starts what is missing of the current release, as it is. Not held up by a lock: nothing changes.
+    Replace,
 }
 
 /// One deploy, as somebody asked for it.
@@ -92,6 +94,7 @@ fn describe(work: &Work) -> (BuildKind, String) {
         Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
         Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
         Work::Scale(_) => (BuildKind::Deploy, "scale".to_owned()),
+        Work::Replace => (BuildKind::Deploy, "replace missing instances".to_owned()),
     }
 }
 
@@ -109,7 +112,11 @@ async fn queue_and_run(app: &Arc<App>, order: &Order, build: i64) -> Result<(), 
         }
     };
     let record = app.store.app_by_id(order.app).await?.ok_or(DeployError::Gone)?;
-    if record.locked {
+    let replaces = matches!(order.work, Work::Replace);
+    if replaces && record.stopped {
+        return Ok(());
+    }
+    if record.locked && !replaces {
         return Err(DeployError::Locked(record.name));
     }
     let result = stages(app, &record, order, build).await;
@@ -134,7 +141,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         content,
         by: &order.by,
         description: &order.description,
-        same_will_do: matches!(order.work, Work::Restart(_) | Work::Scale(_)),
+        same_will_do: matches!(order.work, Work::Restart(_) | Work::Scale(_) | Work::Replace),
     };
     let release = release::record(&app.store, record.id, current, wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
@@ -182,6 +189,10 @@ async fn content(
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
         Work::Rollback { to, keep_config: false } => Ok(to.content.clone()),
+        // Config vars that were set for the next deploy stay for that.
+        Work::Replace => current
+            .map(|release| release.content.clone())
+            .ok_or_else(|| DeployError::NotDeployed(record.name.clone())),
         Work::Restart(_) | Work::Scale(_) => {
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
@@ -197,7 +208,7 @@ async fn run_and_switch(
 ) -> Result<(), DeployError> {
     let unchanged = record.current_release == Some(release.id);
     let replace = match &order.work {
-        Work::Scale(_) if unchanged => Replace::None,
+        Work::Scale(_) | Work::Replace if unchanged => Replace::None,
         Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
         _ => Replace::All,
     };
@@ -210,9 +221,12 @@ async fn run_and_switch(
         _ => app.store.formation(record.id).await?,
     };
     let wanted = plan::wanted(release.content.processes.keys(), &formation);
-    let alive = switch::running(&app.engine, &record.name).await?;
+    let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains(&instance.container), &replace);
+    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    if matches!(order.work, Work::Replace) && plan.start.is_empty() {
+        return Ok(());
+    }
     for (process_type, quantity) in &wanted {
         order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
     }

@@ -13,6 +13,7 @@ pub mod context;
 pub mod error;
 pub mod fetch;
 pub mod import;
+mod interrupted;
 pub mod push;
 pub mod references;
 pub mod repositories;

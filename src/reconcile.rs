@@ -5,6 +5,7 @@
 
 pub mod containers;
 pub mod garbage;
+pub mod replace;
 pub mod routes;
 
 use std::sync::Arc;
@@ -12,50 +13,67 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::reconcile::replace::Replacements;
 
 /// How often everything is looked at although nothing was noticed.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often garbage is looked for although nothing was noticed.
+const GARBAGE_EVERY: Duration = Duration::from_secs(600);
 /// How long the engine is left alone after it could not be reached.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Runs the reconcilers until the server stops.
 pub async fn run(app: Arc<App>, wakings: Wakings) {
-    let Wakings { routes, containers, garbage } = wakings;
+    let Wakings { routes, containers, garbage, over } = wakings;
     tokio::join!(
-        publish_on_request(&app, routes),
+        publish_on_request(&app, routes, &over),
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
     );
 }
 
-/// Answers all that wait with one table: whoever asked while it was made waits for the next one.
-async fn publish_on_request(app: &Arc<App>, mut requests: mpsc::Receiver<oneshot::Sender<()>>) {
+/// Answers all that wait with one table: whoever asked while it was made waits for the next one. A table that could
+/// not be made is tried again: what was changed must not wait for the next change.
+async fn publish_on_request(
+    app: &Arc<App>,
+    mut requests: mpsc::Receiver<oneshot::Sender<bool>>,
+    over: &CancellationToken,
+) {
     let mut waiting = Vec::new();
+    let mut failed = false;
     loop {
         tokio::select! {
             count = requests.recv_many(&mut waiting, BACKLOG) => if count == 0 { return },
-            () = app.shutdown.cancelled() => return,
+            () = sleep(BACK_OFF), if failed => {}
+            () = over.cancelled() => return,
         }
-        routes::publish(app).await;
+        let published = routes::publish(app).await;
+        if let Err(error) = &published
+            && !failed
+        {
+            tracing::error!(%error, "no new route table can be made, the last one stays until one can");
+        }
+        failed = published.is_err();
         for done in waiting.drain(..) {
             // Whoever asked may have gone.
-            done.send(()).ok();
+            done.send(!failed).ok();
         }
     }
 }
 
 async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
+    let replacements = Arc::new(Replacements::default());
     loop {
-        containers::reconcile(app).await;
-        let next = Instant::now() + EVERY;
+        containers::reconcile(app, &replacements).await;
         tokio::select! {
             () = notice.notified() => {}
-            () = sleep_until(next) => {}
+            () = sleep(EVERY) => {}
             () = app.shutdown.cancelled() => return,
         }
     }
@@ -66,6 +84,7 @@ async fn garbage_on_notice(app: &Arc<App>, notice: &Notify) {
         garbage::collect(app).await;
         tokio::select! {
             () = notice.notified() => {}
+            () = sleep(GARBAGE_EVERY) => {}
             () = app.shutdown.cancelled() => return,
         }
     }

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::app::lease::Leases;
+use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -123,6 +124,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         settings,
         store,
@@ -172,6 +174,7 @@ async fn run_all(
     if timeout(PATIENCE, app.tasks.wait()).await.is_err() {
         tracing::warn!("old instances are left to the next start");
     }
+    app.reconciler.end();
     background.reconciling.await?;
     let cut = app.router.shutdown(app.settings.deploy.drain()).await;
     if cut > 0 {

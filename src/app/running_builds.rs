@@ -49,6 +49,11 @@ impl RunningBuilds {
         self.lock().contains_key(&build)
     }
 
+    /// Whether any build runs or waits.
+    pub fn any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, (AppId, CancellationToken)>> {
         self.builds.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,6 +18,18 @@ pub fn path(root: &Path, build: i64) -> PathBuf {
     root.join("logs/builds").join(format!("{build}.log"))
 }
 
+/// The builds whose output is kept.
+pub async fn kept(root: &Path) -> io::Result<Vec<i64>> {
+    let mut builds = Vec::new();
+    let mut entries = fs::read_dir(root.join("logs/builds")).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let name = entry.file_name();
+        let build = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse::<i64>().ok());
+        builds.extend(build);
+    }
+    Ok(builds)
+}
+
 /// Copies what is written to its console to the person and into the file.
 #[derive(Debug)]
 pub struct Journal {

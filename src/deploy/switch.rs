@@ -1,15 +1,11 @@
 //! The switch from the old instances to the new ones, and what follows it. From here on nothing is cancelled.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
 use crate::deploy::{Order, Work};
 use crate::docker::Engine;
-use crate::docker::error::EngineError;
-use crate::docker::facts::{ContainerFilter, RunState};
-use crate::docker::labels::ContainerKind;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::release::Release;
@@ -30,14 +26,6 @@ pub struct Change {
     pub formation: Formation,
 }
 
-/// The containers of an app that run.
-pub async fn running(engine: &Engine, app_name: &AppName) -> Result<HashSet<ContainerId>, EngineError> {
-    let filter = ContainerFilter { app: Some(app_name.clone()), kind: Some(ContainerKind::Deploy) };
-    let containers = engine.list(&filter).await?;
-    let running = containers.into_iter().filter(|container| container.state == RunState::Running);
-    Ok(running.map(|container| container.id).collect())
-}
-
 /// Makes the started and kept instances the app: recorded, routed, named; then retires the others.
 pub async fn switch(
     app: &Arc<App>,
@@ -52,30 +40,37 @@ pub async fn switch(
         return Err(DeployError::Cancelled);
     }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
-    if let Err(error) = app.store.commit_instances(record.id, release.id, instances).await {
+    let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
+    if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
-    if let Work::Scale(_) = order.work {
-        app.store.set_formation(record.id, formation).await?;
-    }
-    app.reconciler.publish_routes().await;
+    let in_force = app.reconciler.publish_routes().await;
     rename(&app.engine, &record.name, &started, &plan.retire).await;
     announce(app, record, order).await;
-    retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
+    if in_force {
+        retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
+    } else {
+        // Requests still go to the old instances. The reconciler retires them once they do not.
+        app.reconciler.check_containers();
+    }
     app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
     app.reconciler.collect_garbage();
     Ok(())
 }
 
-/// Drains, stops and removes containers in the background, then looks for what is no longer needed.
+/// Drains, stops and removes containers in the background, then looks for what is no longer needed. The routes
+/// must not lead to them any more. Those that are being retired already are left to whoever does it.
 pub fn retire_later(app: &Arc<App>, containers: Vec<ContainerId>) {
     let limits = &app.settings.deploy;
     let grace = Grace { drain: limits.drain(), stop: limits.stop() };
-    for container in containers {
+    for container in containers.into_iter().filter(|container| app.retiring.enter(container)) {
         let app = app.clone();
         app.clone().tasks.spawn(async move {
-            retire(&app.engine, &app.router, &app.retiring, &container, grace).await;
+            retire(&app.engine, &app.router, &container, grace).await;
+            app.retiring.leave(&container);
+            // Its image may have been the last thing that was kept for it.
+            app.reconciler.collect_garbage();
         });
     }
 }

@@ -81,6 +81,8 @@ pub struct ContainerFacts {
     pub oom_killed: bool,
     /// Whether it has a terminal.
     pub terminal: bool,
+    /// Whether it takes input: it was made for somebody who is connected to it.
+    pub stdin: bool,
     /// Why it could not be started, in the engine's words.
     pub error: Option<String>,
 }
@@ -155,6 +157,7 @@ impl Engine {
             created_at: container.created.map_or(0, |created| created.unix_timestamp()),
             oom_killed: state.oom_killed.unwrap_or(false),
             terminal: config.tty.unwrap_or(false),
+            stdin: config.open_stdin.unwrap_or(false),
             error: state.error.filter(|error| !error.is_empty()),
         })
     }

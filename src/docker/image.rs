@@ -47,6 +47,8 @@ pub struct OwnedImage {
     pub id: ImageId,
     /// Its names.
     pub tags: Vec<String>,
+    /// Whether it has no name at all, not even one that somebody else gave it.
+    pub nameless: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// When it was made, seconds since the Unix epoch.
@@ -179,6 +181,7 @@ impl Engine {
         let ours = format!("{}/", self.network_name());
         let owned = images.into_iter().map(|image| OwnedImage {
             id: ImageId(image.id),
+            nameless: image.repo_tags.iter().all(|tag| tag == "<none>:<none>"),
             tags: image.repo_tags.into_iter().filter(|tag| tag.starts_with(&ours)).collect(),
             labels: image.labels.into_iter().collect(),
             created_at: image.created,

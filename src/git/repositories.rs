@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::git::command::{git, run};
 use crate::git::error::{GitError, blocking};
+use crate::git::interrupted;
 use crate::model::app_name::AppName;
 
 /// What the names of directories begin with that are being made or removed. No app's name begins so.
@@ -53,6 +54,7 @@ impl Repositories {
             }
             remove_leftovers(&repositories.directory)?;
             remove_leftovers(&repositories.submodules)?;
+            interrupted::remove_all(&repositories.directory)?;
             repositories.install_hook(&binary)
         })
         .await

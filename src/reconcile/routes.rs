@@ -14,18 +14,16 @@ use crate::store::instances::InstanceRecord;
 use crate::urls;
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
-pub async fn publish(app: &Arc<App>) {
-    match table(app).await {
-        Ok(table) => match app.router.publish(&table) {
-            Ok(published) => {
-                for unbound in published.unbound {
-                    tracing::error!(port = unbound.port, error = %unbound.source, "a port cannot be listened on");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the route table contradicts itself, the last one stays"),
-        },
-        Err(error) => tracing::error!(%error, "no new route table can be made, the last one stays"),
+pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
+    let table = table(app).await?;
+    let published = app
+        .router
+        .publish(&table)
+        .map_err(|error| CommandError::internal("the route table contradicts itself", error))?;
+    for unbound in published.unbound {
+        tracing::error!(port = unbound.port, error = %unbound.source, "a port cannot be listened on");
     }
+    Ok(())
 }
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {

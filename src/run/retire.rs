@@ -21,11 +21,13 @@ impl Retiring {
         self.lock().contains(container)
     }
 
-    fn enter(&self, container: &ContainerId) -> bool {
+    /// Takes a container on; false if somebody is at it already.
+    pub fn enter(&self, container: &ContainerId) -> bool {
         self.lock().insert(container.clone())
     }
 
-    fn leave(&self, container: &ContainerId) {
+    /// Says that nobody is at it any more.
+    pub fn leave(&self, container: &ContainerId) {
         self.lock().remove(container);
     }
 
@@ -44,16 +46,7 @@ pub struct Grace {
 }
 
 /// Drains, stops and removes one container. The routes no longer lead to it.
-pub async fn retire(
-    engine: &Engine,
-    router: &RouterHandle,
-    retiring: &Retiring,
-    container: &ContainerId,
-    grace: Grace,
-) {
-    if !retiring.enter(container) {
-        return;
-    }
+pub async fn retire(engine: &Engine, router: &RouterHandle, container: &ContainerId, grace: Grace) {
     let drained = router.drain(&[container.to_string()], grace.drain).await;
     if !drained.is_complete() {
         tracing::info!(%container, "an old instance still had requests when its time was over");
@@ -64,5 +57,4 @@ pub async fn retire(
     if let Err(error) = engine.remove(container).await {
         tracing::warn!(%container, %error, "an old instance is not removed; the reconciler will try again");
     }
-    retiring.leave(container);
 }

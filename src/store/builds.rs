@@ -66,15 +66,25 @@ impl Store {
         .await
     }
 
-    /// Forgets all but the newest `keep` ended builds of an app, and returns the numbers of those forgotten.
-    pub async fn prune_builds(&self, app: AppId, keep: u32) -> Result<Vec<i64>, StoreError> {
-        self.call(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "DELETE FROM builds WHERE app = ?1 AND status <> 'running' AND id NOT IN
-                 (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2) RETURNING id",
-            )?;
-            let ids = statement.query_map((app.0, keep), |row| row.get(0))?;
+    /// The numbers of all builds that are known.
+    pub async fn build_ids(&self) -> Result<Vec<i64>, StoreError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM builds")?;
+            let ids = statement.query_map([], |row| row.get(0))?;
             Ok(ids.collect::<Result<Vec<i64>, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets all but the newest `keep` ended builds of an app.
+    pub async fn prune_builds(&self, app: AppId, keep: u32) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute(
+                "DELETE FROM builds WHERE app = ?1 AND status <> 'running' AND id NOT IN
+                 (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2)",
+                (app.0, keep),
+            )?;
+            Ok(())
         })
         .await
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
+
 use crate::model::process_type::ProcessType;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError, parse};
@@ -29,16 +31,22 @@ impl Store {
     pub async fn set_formation(&self, app: AppId, changes: Formation) -> Result<(), StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            for (process_type, quantity) in changes {
-                transaction.execute(
-                    "INSERT INTO formation (app, process_type, quantity) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (app, process_type) DO UPDATE SET quantity = excluded.quantity",
-                    (app.0, process_type.as_str(), quantity),
-                )?;
-            }
+            set(&transaction, app, &changes)?;
             transaction.commit()?;
             Ok(())
         })
         .await
     }
+}
+
+/// Sets quantities within somebody's transaction.
+pub(super) fn set(connection: &Connection, app: AppId, changes: &Formation) -> Result<(), StoreError> {
+    for (process_type, quantity) in changes {
+        connection.execute(
+            "INSERT INTO formation (app, process_type, quantity) VALUES (?1, ?2, ?3)
+             ON CONFLICT (app, process_type) DO UPDATE SET quantity = excluded.quantity",
+            (app.0, process_type.as_str(), quantity),
+        )?;
+    }
+    Ok(())
 }

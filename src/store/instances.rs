@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::InstanceName;
 use crate::store::apps::AppId;
+use crate::store::formation::{self, Formation};
 use crate::store::{Store, StoreError, parse};
 
 /// A container that belongs to an app's formation.
@@ -26,17 +27,19 @@ impl Store {
         self.call(move |connection| read(connection, app)).await
     }
 
-    /// The switch: from here on this release and these containers are the app. One transaction, on the disk
-    /// when it returns; before it, the old ones are.
+    /// The switch: from here on this release and these containers are the app, in these quantities as far as
+    /// they were changed. One transaction, on the disk when it returns; before it, the old ones are.
     pub async fn commit_instances(
         &self,
         app: AppId,
         release: i64,
         instances: Vec<InstanceRecord>,
+        changes: Formation,
     ) -> Result<(), StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             replace(&transaction, app, &instances)?;
+            formation::set(&transaction, app, &changes)?;
             transaction.execute("UPDATE releases SET status = 'succeeded' WHERE id = ?1", [release])?;
             transaction.execute(
                 "UPDATE apps SET current_release = ?2, stopped = 0 WHERE id = ?1",

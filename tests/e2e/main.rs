@@ -11,6 +11,8 @@
 
 mod builds_turns;
 mod crash_deploy;
+mod crash_run;
+mod crash_shutdown;
 mod failures;
 mod git_branches;
 mod git_malformed;

@@ -104,7 +104,7 @@ impl Command for Stop {
     async fn run(self, context: Context) -> CommandResult {
         for record in deployed(&context, self.all)? {
             context.console().step(format!("Stopping {}", record.name)).await;
-            destroy::stop(&context.app, &record).await?;
+            destroy::stop(&context.app, &record, context.console()).await?;
         }
         Ok(0)
     }

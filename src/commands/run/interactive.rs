@@ -53,14 +53,16 @@ impl Command for Run {
         }
         spec.terminal = context.io.terminal.is_some();
         spec.stdin = true;
-        let engine = context.app.engine.clone();
-        let id = engine.create(&spec).await?;
+        let app = context.app.clone();
+        let claim = app.one_offs.claim(&spec.name);
+        let id = app.engine.create(&spec).await?;
         let running = attach_and_run(context, &id, Duration::from_secs(self.ttl_seconds));
         let result = running.await;
         // Whatever happened, nothing is left behind; what this cannot remove the reconciler does.
-        if let Err(error) = engine.remove(&id).await {
+        if let Err(error) = app.engine.remove(&id).await {
             tracing::warn!(app = %record.name, %error, "a one-off container was not removed");
         }
+        drop(claim);
         result
     }
 }

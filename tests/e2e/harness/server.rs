@@ -171,6 +171,11 @@ impl Server {
         run_with_input(self.slipway().args(words), input)
     }
 
+    /// Begins to run a command over the Unix socket, and lets the test watch.
+    pub fn start_command(&self, words: &[&str]) -> Running {
+        Running::start(self.slipway().args(words))
+    }
+
     /// Runs a command line over SSH.
     pub fn ssh(&self, person: &Person, line: &str) -> Output {
         run(person.ssh(self).arg("--").arg(line))
