@@ -210,10 +210,16 @@ impl Body for ResponseBody {
 impl UpstreamBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending => match self.deadline.poll_expired(cx, self.idle) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => Poll::Ready(Some(Err(self.fail(Fault::IdleTimeout, None)))),
-            },
+            Poll::Pending => {
+                while self.deadline.poll_expired(cx, self.idle).is_ready() {
+                    // An app may have begun its answer and be reading a long upload before it goes on.
+                    if !self.progress.moved_within(self.idle) {
+                        return Poll::Ready(Some(Err(self.fail(Fault::IdleTimeout, None))));
+                    }
+                    self.deadline.clear();
+                }
+                Poll::Pending
+            }
             Poll::Ready(None) => {
                 self.ended = true;
                 Poll::Ready(None)

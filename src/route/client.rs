@@ -90,6 +90,8 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         .timer(TokioTimer::new())
         // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
         .header_read_timeout(timeouts.keep_alive)
+        // The buffer alone may overshoot, and the limit alone would let it grow.
+        .max_header_size(worker.settings.max_head_bytes)
         .max_buf_size(worker.settings.max_head_bytes)
         .serve_connection(io, service)
         .with_upgrades();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
 use super::client::Accepted;
 use super::table::Entrance;
@@ -95,24 +95,24 @@ async fn run(
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let (closing, closed) = watch::channel(false);
-    let mut open: HashMap<Entrance, AbortHandle> = HashMap::new();
-    let mut tasks = Vec::new();
-    let mut accept = |listener: Listener, open: &mut HashMap<Entrance, AbortHandle>| {
+    let open = |listener: Listener| {
+        let (close, closed) = watch::channel(false);
         let entrance = listener.entrance;
-        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed.clone()));
-        open.insert(entrance, task.abort_handle());
-        tasks.push(task);
+        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed));
+        (entrance, Open { close, task })
     };
-    accept(first, &mut open);
+    let mut listening = HashMap::from([open(first)]);
+    let mut closing = Vec::new();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Open(listener)) => accept(listener, &mut open),
+                Some(Order::Open(listener)) => {
+                    let (entrance, opened) = open(listener);
+                    listening.insert(entrance, opened);
+                }
                 Some(Order::Close(entrance)) => {
-                    if let Some(task) = open.remove(&entrance) {
-                        task.abort();
-                    }
+                    closing.retain(|open: &Open| !open.task.is_finished());
+                    closing.extend(listening.remove(&entrance).inspect(Open::close));
                 }
                 None => break,
             },
@@ -120,13 +120,23 @@ async fn run(
             _ = stop.wait_for(Option::is_some) => break,
         }
     }
-    closing.send_replace(true);
-    for task in tasks {
-        if let Err(error) = task.await
-            && !error.is_cancelled()
-        {
+    closing.extend(listening.into_values().inspect(Open::close));
+    for open in closing {
+        if let Err(error) = open.task.await {
             tracing::error!(%error, "an accept loop failed");
         }
+    }
+}
+
+/// A socket that is being accepted from.
+struct Open {
+    close: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+impl Open {
+    fn close(&self) {
+        self.close.send_replace(true);
     }
 }
 

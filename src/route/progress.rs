@@ -35,6 +35,11 @@ impl Progress {
         self.last.set(Instant::now());
     }
 
+    /// Whether bytes moved in the last while.
+    pub(super) fn moved_within(&self, time: Duration) -> bool {
+        self.last.get().elapsed() < time
+    }
+
     /// Notes that the whole request is with the instance.
     pub(super) fn set_request_sent(&self) {
         self.request_sent.set(true);

@@ -20,5 +20,6 @@ mod git_protocol;
 mod harness;
 mod lifecycle;
 mod push;
+mod readme;
 mod traffic;
 mod zero_downtime;
