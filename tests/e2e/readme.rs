@@ -52,7 +52,8 @@ fn the_first_five_minutes_go_as_the_readme_says() {
     let without_end = ["logs blog -t", "run blog sh"];
     let lines = block("config:set blog");
     for line in lines.lines().filter(|line| !without_end.iter().any(|end| line.contains(end))) {
-        let line = typed(line, &server, &app).replacen("ssh ", "$GIT_SSH_COMMAND ", 1);
+        let ssh = format!("{} ", ann.git_ssh_command());
+        let line = typed(line, &server, &app).replacen("ssh ", &ssh, 1);
         shell(&line, &ann, directory.path());
     }
     assert!(server.get(&app, "/").text().starts_with("Hello from web."));
