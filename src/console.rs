@@ -19,6 +19,8 @@ pub enum Output {
     Stdout(Bytes),
     /// Warnings and errors: what a person reads.
     Stderr(Bytes),
+    /// What a terminal elsewhere (a container's) printed: goes to standard output and is never translated.
+    Terminal(Bytes),
 }
 
 /// A terminal's size in characters.
@@ -37,6 +39,25 @@ pub struct Terminal {
     pub kind: String,
     /// Its size, now and after every change.
     pub size: watch::Receiver<WindowSize>,
+    taken_over: watch::Sender<bool>,
+}
+
+impl Terminal {
+    /// Describes a terminal that the face still translates for: line editing, Ctrl-C, carriage returns.
+    pub fn new(kind: String, size: watch::Receiver<WindowSize>) -> Self {
+        Self { kind, size, taken_over: watch::Sender::new(false) }
+    }
+
+    /// Asks the face to pass every key as it is from now on, because a terminal elsewhere (a container's) does
+    /// the editing. What that terminal prints goes to [`Console::terminal`].
+    pub fn take_over(&self) {
+        self.taken_over.send_replace(true);
+    }
+
+    /// Whether [`Self::take_over`] was called, now and later: for the faces.
+    pub fn taken_over(&self) -> watch::Receiver<bool> {
+        self.taken_over.subscribe()
+    }
 }
 
 /// Everything that connects a running command to its client.
@@ -48,13 +69,39 @@ pub struct CommandIo {
     pub stdin: mpsc::Receiver<Bytes>,
     /// The client's terminal, if it asked for one.
     pub terminal: Option<Terminal>,
-    /// Signals that the client sends, by name without `SIG` (RFC 4254, section 6.10).
+    /// Signals that the client sends, by name without `SIG` (RFC 4254, section 6.10); Ctrl-C is `INT`. A command
+    /// that has no use for them drops this, and then `INT` cancels `client_gone` instead.
     pub signals: mpsc::Receiver<String>,
     /// Cancelled when the client is gone: nobody reads the output any more.
     pub client_gone: CancellationToken,
     /// Variables that the client sent and the face lets pass: `GIT_PROTOCOL`, `LANG`, `LC_*`.
     pub environment: BTreeMap<String, String>,
 }
+
+impl CommandIo {
+    /// Reads all of standard input, at most `limit` bytes of it.
+    pub async fn read_stdin(&mut self, limit: usize) -> Result<Vec<u8>, InputTooLong> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.stdin.recv().await {
+            if bytes.len() + chunk.len() > limit {
+                return Err(InputTooLong(limit));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Takes standard input away, for a reader that goes on by itself; what is left is at its end.
+    pub fn take_stdin(&mut self) -> mpsc::Receiver<Bytes> {
+        let (_, ended) = mpsc::channel(1);
+        std::mem::replace(&mut self.stdin, ended)
+    }
+}
+
+/// Standard input was longer than can be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("standard input is longer than the {0} bytes that are allowed")]
+pub struct InputTooLong(usize);
 
 /// Writes to a client. Cheap to clone; writing waits while the client is slow, and is of no effect once it is gone.
 #[derive(Clone, Debug)]
@@ -111,6 +158,21 @@ impl Console {
     /// Writes bytes to standard error as they are.
     pub async fn stderr(&self, bytes: impl Into<Bytes>) {
         self.write(Output::Stderr(bytes.into())).await;
+    }
+
+    /// Writes bytes that a terminal elsewhere printed, as they are: see [`Terminal::take_over`].
+    pub async fn terminal(&self, bytes: impl Into<Bytes>) {
+        self.write(Output::Terminal(bytes.into())).await;
+    }
+
+    /// Writes one chunk if there is room at once, and says whether there was: for what may not wait.
+    pub fn try_write(&self, output: Output) -> bool {
+        self.output.try_send(output).is_ok()
+    }
+
+    /// Whether nobody will ever read what is written.
+    pub fn is_closed(&self) -> bool {
+        self.output.is_closed()
     }
 
     /// Writes one chunk. A client that is gone is no error of the command's: see [`CommandIo::client_gone`].

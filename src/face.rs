@@ -1,5 +1,9 @@
 //! What the faces (SSH, the Unix socket) need of the commands below them, and nothing more.
 
+pub mod command_run;
+pub mod keyboard;
+pub mod stdin_queue;
+
 use std::future::Future;
 
 use crate::console::CommandIo;

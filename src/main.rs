@@ -1,3 +1,7 @@
-//! The `slipway` binary.
+//! The `slipway` binary: the server, its client on the host, and git's hook.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slipway::cli::main(slipway::server::run)
+}

@@ -3,6 +3,7 @@
 pub mod app_name;
 pub mod build;
 pub mod config_var;
+pub mod container_id;
 pub mod hostname;
 pub mod key;
 pub mod port_mapping;

@@ -126,6 +126,11 @@ impl DeployLimits {
         Duration::from_secs(self.drain_seconds)
     }
 
+    /// How long an old instance has between SIGTERM and SIGKILL.
+    pub fn stop(&self) -> Duration {
+        Duration::from_secs(self.stop_seconds)
+    }
+
     /// How long a build may take.
     pub fn build(&self) -> Duration {
         Duration::from_secs(self.build_seconds)

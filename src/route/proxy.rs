@@ -105,6 +105,8 @@ impl Passed {
     fn into_response(self, client: &Rc<Client>, mut exchange: Exchange) -> Response<ResponseBody> {
         let Answer { response, lease, in_flight } = self.answer;
         let (mut parts, incoming) = response.into_parts();
+        // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
+        parts.version = Version::HTTP_11;
         let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);

@@ -1,5 +1,36 @@
-//! Tests in one process: each module is one part of Slipway.
+//! Tests of the library's parts against the real things, in one process.
 
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod docker_build;
+#[cfg(test)]
+mod docker_containers;
+#[cfg(test)]
+mod docker_network;
+#[cfg(test)]
+mod docker_streams;
+#[cfg(test)]
+mod docker_support;
+#[cfg(test)]
+mod face_commands;
+#[cfg(test)]
+mod git;
+#[cfg(test)]
 mod route;
-
-fn main() {}
+#[cfg(test)]
+mod socket_client;
+#[cfg(test)]
+mod ssh_auth;
+#[cfg(test)]
+mod ssh_client;
+#[cfg(test)]
+mod ssh_exec;
+#[cfg(test)]
+mod ssh_flow;
+#[cfg(test)]
+mod ssh_lifetime;
+#[cfg(test)]
+mod ssh_terminal;

@@ -382,3 +382,20 @@ async fn trailers_reach_a_client_that_wants_them() {
     let rest = String::from_utf8(rest).unwrap();
     assert!(rest.to_ascii_lowercase().ends_with("2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n"), "{rest}");
 }
+
+/// RFC 9110, section 6.2: the version is that of the one who sends, not of whom it got the answer from.
+#[tokio::test]
+async fn an_app_that_speaks_http_1_0_is_answered_for_in_http_1_1() {
+    let backend = Backend::start("blog", |mut wire| async move {
+        wire.head().await;
+        wire.send("HTTP/1.0 200 OK\r\n\r\nhello").await;
+    })
+    .await;
+    let site = Site::with(&[&backend]);
+    let mut wire = site.connect().await;
+    for _ in 0..2 {
+        wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+        let answer = wire.answer().await;
+        assert_eq!((answer.head.line.as_str(), answer.text()), ("HTTP/1.1 200 OK", "hello"));
+    }
+}

@@ -1,0 +1,65 @@
+//! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
+
+pub mod lease;
+pub mod one_offs;
+pub mod pushes;
+pub mod reconciler;
+pub mod running_builds;
+
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::lease::Leases;
+use crate::app::one_offs::OneOffs;
+use crate::app::pushes::Pushes;
+use crate::app::reconciler::Reconciler;
+use crate::app::running_builds::RunningBuilds;
+use crate::docker::Engine;
+use crate::git::repositories::Repositories;
+use crate::git::submodules::Submodules;
+use crate::route::RouterHandle;
+use crate::run::addresses::Addresses;
+use crate::run::retire::Retiring;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Everything that commands and stages reach the world through.
+#[derive(Debug)]
+pub struct App {
+    /// The settings as they were when the server started.
+    pub settings: Settings,
+    /// Where the router really listens for HTTP.
+    pub http_address: SocketAddr,
+    /// The database.
+    pub store: Store,
+    /// The Docker engine.
+    pub engine: Engine,
+    /// The apps' git repositories.
+    pub repositories: Repositories,
+    /// What commits refer to on other servers.
+    pub submodules: Submodules,
+    /// The HTTP router.
+    pub router: RouterHandle,
+    /// Wakes the reconcilers, and waits for what they do.
+    pub reconciler: Reconciler,
+    /// At most one deploy at a time for each app.
+    pub leases: Leases,
+    /// The builds under way, so that they can be cancelled.
+    pub running_builds: RunningBuilds,
+    /// At most one at a time of what moves an app's deploy branch, from its deploy to the move. Taken before the lease.
+    pub push_turns: Leases,
+    /// The pushes that are being received.
+    pub pushes: Pushes,
+    /// Addresses for containers.
+    pub addresses: Addresses,
+    /// Old instances that are being drained and stopped.
+    pub retiring: Retiring,
+    /// One-off containers whose clients are connected.
+    pub one_offs: OneOffs,
+    /// Tasks that outlive the command that started them; awaited at shutdown.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server stops.
+    pub shutdown: CancellationToken,
+}

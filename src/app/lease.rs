@@ -1,0 +1,61 @@
+//! One deploy at a time for each app, and one push that moves its branches. A lease lives in a task: when that ends, however it ends, the lease is free.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::store::apps::AppId;
+
+/// Hands out leases.
+#[derive(Debug, Default)]
+pub struct Leases {
+    /// Protects the map only; never held across an await.
+    apps: Mutex<HashMap<AppId, Arc<Semaphore>>>,
+}
+
+/// The right to change what runs of one app, or where its branches point. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Lease {
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: OwnedSemaphorePermit,
+}
+
+impl Leases {
+    /// The lease, if nobody has it.
+    pub fn try_acquire(&self, app: AppId) -> Option<Lease> {
+        let permit = self.semaphore(app).try_acquire_owned().ok()?;
+        Some(Lease { permit })
+    }
+
+    /// Waits for the lease; whoever asked first gets it first.
+    pub async fn acquire(&self, app: AppId) -> Lease {
+        loop {
+            // The semaphore is never closed, so the first turn of the loop is the last.
+            if let Ok(permit) = self.semaphore(app).acquire_owned().await {
+                return Lease { permit };
+            }
+        }
+    }
+
+    fn semaphore(&self, app: AppId) -> Arc<Semaphore> {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.entry(app).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_app_has_one_lease_and_others_are_not_held_up() {
+        let leases = Leases::default();
+        let first = leases.try_acquire(AppId(1));
+        assert!(first.is_some());
+        assert!(leases.try_acquire(AppId(1)).is_none());
+        assert!(leases.try_acquire(AppId(2)).is_some());
+        drop(first);
+        leases.acquire(AppId(1)).await;
+    }
+}

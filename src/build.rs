@@ -1,0 +1,157 @@
+//! The stage that turns a source into an image. Each kind of builder is a file below.
+//!
+//! Knows sources and images; does not know releases, instances or routes.
+
+pub mod dockerfile;
+pub mod image;
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::console::Console;
+use crate::docker::Engine;
+use crate::docker::build::error::BuildError;
+use crate::docker::error::EngineError;
+use crate::formats::dockerignore::DockerIgnoreError;
+use crate::formats::procfile::ProcfileError;
+use crate::git::submodules::{SubmoduleError, Submodules};
+use crate::git::tree::{Snapshot, TreeError};
+use crate::model::app_name::AppName;
+use crate::model::config_var::ConfigVars;
+use crate::model::process_type::ProcessType;
+use crate::model::release::{ImageId, ProcessCommand, Source};
+
+/// What there is to build.
+#[derive(Clone, Debug)]
+pub enum BuildSource {
+    /// A commit, read from the app's repository.
+    Commit(Snapshot),
+    /// An image that exists already.
+    Image {
+        /// As the person wrote it.
+        reference: String,
+    },
+}
+
+impl BuildSource {
+    /// What the release records.
+    pub fn source(&self) -> Source {
+        match self {
+            Self::Commit(snapshot) => Source::Git { commit: snapshot.commit().as_str().to_owned() },
+            Self::Image { reference } => Source::Image { reference: reference.clone() },
+        }
+    }
+}
+
+/// What the app's properties say about building.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// The directory of the repository that holds the app (`builder:set build-dir`).
+    pub directory: Option<String>,
+    /// The Dockerfile's path below it (`builder-dockerfile:set dockerfile-path`).
+    pub dockerfile: Option<String>,
+    /// The stage to build (`builder-dockerfile:set target`).
+    pub target: Option<String>,
+    /// `--build-arg NAME=VALUE` of `docker-options:add APP build`; without a value it is the config var's.
+    pub arguments: BTreeMap<String, String>,
+}
+
+/// What a builder is given.
+#[derive(Debug)]
+pub struct BuildOrder<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Where submodules come from.
+    pub submodules: &'a Submodules,
+    /// The app's name.
+    pub app_name: &'a AppName,
+    /// The repository part of the image's name.
+    pub image_repository: String,
+    /// Its tag, which no other build has.
+    pub image_tag: String,
+    /// The app's properties.
+    pub options: BuildOptions,
+    /// The config vars, which a Dockerfile can mount as secrets by their names.
+    pub config: &'a ConfigVars,
+    /// Where progress goes.
+    pub console: &'a Console,
+    /// Ends the build, in the engine too.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What a build results in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The image.
+    pub image: ImageId,
+    /// TCP ports that it exposes, ascending.
+    pub exposed_ports: Vec<u16>,
+    /// Its process types.
+    pub processes: BTreeMap<ProcessType, ProcessCommand>,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildStageError {
+    /// The repository cannot be read, or lacks something.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A submodule cannot be had.
+    #[error(transparent)]
+    Submodule(Box<SubmoduleError>),
+    /// The `.dockerignore` is not one.
+    #[error(transparent)]
+    Ignore(#[from] DockerIgnoreError),
+    /// The engine's build failed; its output has been shown.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The engine refused.
+    #[error("the engine refused")]
+    Engine(#[from] EngineError),
+    /// The Procfile is not one.
+    #[error(transparent)]
+    Procfile(#[from] ProcfileError),
+    /// There is nothing that a builder knows.
+    #[error(
+        "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
+    )]
+    NoDockerfile {
+        /// The app.
+        app_name: AppName,
+        /// The file that was looked for.
+        looked_for: String,
+        /// The directory in which it was looked for.
+        place: String,
+    },
+    /// The image is neither on the host nor in a registry.
+    #[error("the image {reference} cannot be had: {message}\nCheck its name, or load it: git:load-image")]
+    NoImage {
+        /// As the person wrote it.
+        reference: String,
+        /// What the engine said.
+        message: String,
+    },
+}
+
+/// Passes a part's own lines of progress on to the console, until the part drops its end.
+async fn relay(mut lines: mpsc::Receiver<String>, console: &Console) {
+    while let Some(line) = lines.recv().await {
+        console.detail(line).await;
+    }
+}
+
+impl From<SubmoduleError> for BuildStageError {
+    fn from(error: SubmoduleError) -> Self {
+        Self::Submodule(Box::new(error))
+    }
+}
+
+/// Builds a source with the builder that fits.
+pub async fn build(order: &BuildOrder<'_>, source: &BuildSource) -> Result<Built, BuildStageError> {
+    match source {
+        BuildSource::Commit(snapshot) => dockerfile::build(order, snapshot).await,
+        BuildSource::Image { reference } => image::find(order, reference).await,
+    }
+}

@@ -1,0 +1,132 @@
+//! Building from a Dockerfile: the commit's tree goes to the engine as a stream, nothing is checked out.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use secrecy::SecretSlice;
+use tokio::sync::mpsc;
+
+use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::docker::build::line::BuildLine;
+use crate::docker::build::{BuildSecret, BuildSpec};
+use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::procfile::Procfile;
+use crate::git::context::{Context, ContextRequest};
+use crate::git::tree::Snapshot;
+use crate::model::config_var::{ConfigKey, ConfigValue};
+use crate::model::process_type::ProcessType;
+use crate::model::release::{ImageId, ProcessCommand};
+
+/// The largest file that is read for its settings, in bytes.
+const LIMIT: usize = 1 << 20;
+/// Lines of output that may wait for a slow client.
+const BACKLOG: usize = 64;
+
+/// Builds the image and reads the Procfile beside it.
+pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built, BuildStageError> {
+    let directory = order.options.directory.clone().unwrap_or_default();
+    let dockerfile = order.options.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned());
+    let snapshot = with_submodules(order, snapshot).await?;
+    let read = async |name: &str| snapshot.read_file(&join(&directory, name), LIMIT).await;
+    if read(&dockerfile).await?.is_none() {
+        return Err(BuildStageError::NoDockerfile {
+            app_name: order.app_name.clone(),
+            looked_for: dockerfile,
+            place: if directory.is_empty() { "the repository".to_owned() } else { directory },
+        });
+    }
+    // A broken Procfile is found before the minutes of a build, not after.
+    let processes = processes(read("Procfile").await?)?;
+    // As BuildKit has it: a Dockerfile may have rules of its own beside it.
+    let own_rules = format!("{dockerfile}.dockerignore");
+    let rules = match read(&own_rules).await? {
+        Some(rules) => rules,
+        None => read(".dockerignore").await?.unwrap_or_default(),
+    };
+    let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
+    order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
+    let spec = specification(order, dockerfile);
+    let context =
+        snapshot.context(ContextRequest { subdirectory: directory, ignore, extra_files: Vec::new() });
+    let image = run(order, &spec, context).await?;
+    let facts = order.engine.image_facts(&image.0).await?;
+    let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
+    Ok(Built { image, exposed_ports, processes })
+}
+
+async fn with_submodules(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Snapshot, BuildStageError> {
+    let (progress, lines) = mpsc::channel(BACKLOG);
+    let add = async move { order.submodules.add_to(snapshot.clone(), &progress).await };
+    let (snapshot, ()) = tokio::join!(add, relay(lines, order.console));
+    Ok(snapshot?)
+}
+
+fn specification(order: &BuildOrder<'_>, dockerfile: String) -> BuildSpec {
+    let secret = |(key, value): (&ConfigKey, &ConfigValue)| BuildSecret {
+        id: key.to_string(),
+        value: SecretSlice::from(value.expose().as_bytes().to_vec()),
+    };
+    BuildSpec {
+        dockerfile,
+        target: order.options.target.clone(),
+        build_args: arguments(order),
+        secrets: order.config.iter().map(secret).collect(),
+        tag: Some(format!("{}:{}", order.image_repository, order.image_tag)),
+        ..BuildSpec::new()
+    }
+}
+
+/// Runs the build, shows its output as it comes, and warns of what was in the context.
+async fn run(order: &BuildOrder<'_>, spec: &BuildSpec, context: Context) -> Result<ImageId, BuildStageError> {
+    let Context { stream, summary } = context;
+    let stream = stream.map_err(std::io::Error::other);
+    let (output, lines) = mpsc::channel(BACKLOG);
+    let build = async move { order.engine.build(spec, stream, &output, order.cancel).await };
+    let (image, ()) = tokio::join!(build, show(lines, order));
+    let image = image?;
+    for pointer in summary.await.unwrap_or_default().lfs_pointers {
+        let warning = format!("{pointer} is a Git LFS pointer: the build got the pointer, not the file");
+        order.console.warn(warning).await;
+    }
+    Ok(image)
+}
+
+async fn show(mut lines: mpsc::Receiver<BuildLine>, order: &BuildOrder<'_>) {
+    while let Some(line) = lines.recv().await {
+        match line {
+            step @ BuildLine::Step { .. } => order.console.line(step).await,
+            other => order.console.detail(other).await,
+        }
+    }
+}
+
+/// Build arguments; one without a value of its own takes the config var of its name.
+fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
+    let value = |(name, value): (&String, &String)| {
+        let from_config = || {
+            let found = order.config.iter().find(|(key, _)| key.as_str() == name);
+            found.map(|(_, value)| value.expose().to_owned())
+        };
+        let value = if value.is_empty() { from_config().unwrap_or_default() } else { value.clone() };
+        (name.clone(), value)
+    };
+    order.options.arguments.iter().map(value).collect()
+}
+
+/// The process types: those of the Procfile, and a `web` that is the image's own command if it names none.
+fn processes(procfile: Option<Vec<u8>>) -> Result<BTreeMap<ProcessType, ProcessCommand>, BuildStageError> {
+    let mut processes = BTreeMap::new();
+    if let Some(bytes) = procfile {
+        for (process_type, command) in Procfile::parse(&bytes)?.commands {
+            processes.insert(process_type, ProcessCommand::Arguments(command.words));
+        }
+    }
+    if processes.is_empty() {
+        processes.insert(ProcessType::web(), ProcessCommand::Image);
+    }
+    Ok(processes)
+}
+
+fn join(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.to_owned() } else { format!("{}/{name}", directory.trim_end_matches('/')) }
+}

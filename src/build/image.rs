@@ -1,0 +1,42 @@
+//! A source that is an image already: found on the host, else pulled.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+
+use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::model::process_type::ProcessType;
+use crate::model::release::ProcessCommand;
+
+/// Lines of progress that may wait for a slow client.
+const BACKLOG: usize = 16;
+
+/// Finds the image.
+pub async fn find(order: &BuildOrder<'_>, reference: &str) -> Result<Built, BuildStageError> {
+    if order.engine.image_facts(reference).await?.is_some() {
+        order.console.detail("Image exists on host, skipping pull").await;
+    } else {
+        pull(order, reference).await?;
+    }
+    let facts = order.engine.image_facts(reference).await?;
+    let facts = facts.ok_or_else(|| no_image(reference, "the engine does not know it".to_owned()))?;
+    // The tag keeps the image from a person's `docker image prune` for as long as a release needs it.
+    order.engine.tag(&facts.id, &order.image_repository, &order.image_tag).await?;
+    Ok(Built {
+        image: facts.id,
+        exposed_ports: facts.exposed_tcp_ports,
+        processes: BTreeMap::from([(ProcessType::web(), ProcessCommand::Image)]),
+    })
+}
+
+async fn pull(order: &BuildOrder<'_>, reference: &str) -> Result<(), BuildStageError> {
+    order.console.detail("Pulling image").await;
+    let (progress, lines) = mpsc::channel(BACKLOG);
+    let pull = async move { order.engine.pull(reference, None, &progress).await };
+    let (pulled, ()) = tokio::join!(pull, relay(lines, order.console));
+    pulled.map(drop).map_err(|error| no_image(reference, error.to_string()))
+}
+
+fn no_image(reference: &str, message: String) -> BuildStageError {
+    BuildStageError::NoImage { reference: reference.to_owned(), message }
+}

@@ -1,0 +1,9 @@
+//! `apps:*`: making, listing, renaming and destroying apps, and their deploy lock.
+
+pub mod create;
+pub mod destroy;
+pub mod exists;
+pub mod list;
+pub mod lock;
+pub mod rename;
+pub mod report;

@@ -1,0 +1,47 @@
+//! `apps:create`.
+
+use clap::Args;
+
+use crate::app::App;
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::model::app_name::AppName;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+
+/// Creates an app: its name, its repository and its host name
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The name: lowercase letters, digits, dots and hyphens
+    app: String,
+}
+
+impl Command for Create {
+    const NAME: &'static str = "apps:create";
+    const SCOPE: Scope = Scope::Server;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::Nothing
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let name: AppName = self.app.parse().map_err(CommandError::user)?;
+        if context.app.store.app(&name).await?.is_some() {
+            return Err(CommandError::user("Name is already taken"));
+        }
+        context.console().step(format!("Creating {name}...")).await;
+        create(&context.app, &name).await?;
+        Ok(0)
+    }
+}
+
+/// Makes an app: its record, and its repository.
+pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError> {
+    let record = app.store.create_app(name).await?;
+    if let Err(error) = app.repositories.create(name).await {
+        app.store.delete_app(record.id).await?;
+        return Err(error.into());
+    }
+    Ok(record)
+}

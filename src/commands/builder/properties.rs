@@ -1,0 +1,133 @@
+//! `builder:set`, `builder-dockerfile:set` and their reports.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::apps::report::report_target;
+use crate::commands::property::{self, Property};
+use crate::commands::report::Wish;
+use crate::commands::{Command, Context, Scope, Target};
+use crate::model::role::Role;
+
+const BUILDER: &[Property] = &[Property { key: "build-dir", name: "build-dir", check: check_path }];
+const DOCKERFILE: &[Property] = &[
+    Property { key: "dockerfile-path", name: "dockerfile-path", check: check_path },
+    Property { key: "target", name: "dockerfile-target", check: check_stage },
+];
+
+/// Sets a property of how an app is built: build-dir
+#[derive(Debug, Args)]
+pub struct Set {
+    #[command(flatten)]
+    arguments: property::SetArguments,
+}
+
+/// Sets a property of Dockerfile builds: dockerfile-path, target
+#[derive(Debug, Args)]
+pub struct SetDockerfile {
+    #[command(flatten)]
+    arguments: property::SetArguments,
+}
+
+/// Reports how one app is built, or all
+#[derive(Debug, Args)]
+pub struct Report {
+    /// An app, a flag, --format json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "APP|FLAG")]
+    words: Vec<String>,
+}
+
+/// Reports the Dockerfile settings of one app, or of all
+#[derive(Debug, Args)]
+pub struct ReportDockerfile {
+    /// An app, a flag, --format json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "APP|FLAG")]
+    words: Vec<String>,
+}
+
+impl Command for Set {
+    const NAME: &'static str = "builder:set";
+    const SCOPE: Scope = Scope::AppOrServer;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        self.arguments.target()
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        property::set(&context, &self.arguments, BUILDER).await
+    }
+}
+
+impl Command for SetDockerfile {
+    const NAME: &'static str = "builder-dockerfile:set";
+    const SCOPE: Scope = Scope::AppOrServer;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        self.arguments.target()
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        property::set(&context, &self.arguments, DOCKERFILE).await
+    }
+}
+
+impl Command for Report {
+    const NAME: &'static str = "builder:report";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        report_target(&self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        report(&context, &self.words, "builder", BUILDER).await
+    }
+}
+
+impl Command for ReportDockerfile {
+    const NAME: &'static str = "builder-dockerfile:report";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        report_target(&self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        report(&context, &self.words, "builder-dockerfile", DOCKERFILE).await
+    }
+}
+
+async fn report(
+    context: &Context,
+    words: &[String],
+    title: &str,
+    properties: &'static [Property],
+) -> CommandResult {
+    let wish = Wish::parse(words)?;
+    for record in &context.targets {
+        let rows = property::rows(&context.app.store, record.id, properties).await?;
+        wish.print(context.console(), &record.name, title, rows).await?;
+    }
+    Ok(0)
+}
+
+/// A path inside the repository.
+fn check_path(value: &str) -> Result<(), CommandError> {
+    let inside = !value.starts_with('/') && !value.split('/').any(|part| part == ".." || part == ".git");
+    if inside {
+        return Ok(());
+    }
+    Err(CommandError::user(format!("{value} is not a path inside the repository"))
+        .hint("Write it from the repository's top, for example services/web"))
+}
+
+fn check_stage(value: &str) -> Result<(), CommandError> {
+    if value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        return Ok(());
+    }
+    Err(CommandError::user(format!("{value} is not the name of a build stage")))
+}

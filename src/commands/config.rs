@@ -1,0 +1,83 @@
+//! `config:*`: an app's config vars, or the global ones.
+
+pub mod export;
+pub mod get;
+pub mod import;
+pub mod set;
+pub mod show;
+pub mod unset;
+
+use clap::Args;
+
+use crate::command_error::CommandError;
+use crate::commands::{Context, Target};
+use crate::deploy::{self, Work};
+use crate::model::config_var::{ConfigKey, ConfigVars};
+use crate::store::apps::AppId;
+
+/// Which vars: an app's, or with `--global` those of all apps.
+///
+/// The app is the first positional argument; without one `--global` has to be there.
+#[derive(Clone, Debug, Args)]
+pub struct Owner {
+    /// The vars of all apps instead of one app's
+    #[arg(long)]
+    pub global: bool,
+}
+
+/// What the owner and the positional words name.
+fn target(owner: &Owner, words: &[String]) -> Target {
+    match words.first() {
+        _ if owner.global => Target::Server,
+        Some(app) => Target::One(app.clone()),
+        None => Target::Nothing,
+    }
+}
+
+/// The app of the arguments, or `None` for the global vars; and the words that are left.
+fn split<'a>(
+    context: &Context,
+    owner: &Owner,
+    words: &'a [String],
+) -> Result<(Option<AppId>, &'a [String]), CommandError> {
+    if owner.global {
+        return Ok((None, words));
+    }
+    let id = context.target()?.id;
+    Ok((Some(id), words.get(1..).unwrap_or_default()))
+}
+
+/// Changes the vars and, unless told not to, runs the apps that are concerned with the new ones.
+async fn change(
+    context: &Context,
+    app: Option<AppId>,
+    set: ConfigVars,
+    unset: Vec<ConfigKey>,
+    restart: bool,
+) -> Result<(), CommandError> {
+    let description = describe(&set, &unset);
+    context.app.store.change_config(app, set, unset).await?;
+    if !restart {
+        return Ok(());
+    }
+    let concerned = match app {
+        Some(_) => context.targets.clone(),
+        None => context.app.store.apps().await?,
+    };
+    for record in concerned.into_iter().filter(|record| record.current_release.is_some() && !record.stopped) {
+        context.console().step(format!("Restarting app {}", record.name)).await;
+        let order = context.order(&record, Work::Restart(None), &description);
+        deploy::run(&context.app, order).await?;
+    }
+    Ok(())
+}
+
+/// The release's description: names only, never values.
+fn describe(set: &ConfigVars, unset: &[ConfigKey]) -> String {
+    let names = |keys: Vec<&ConfigKey>| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (set.is_empty(), unset.is_empty()) {
+        (false, true) => format!("Set {}", names(set.keys().collect())),
+        (true, false) => format!("Unset {}", names(unset.iter().collect())),
+        _ => "Replace config vars".to_owned(),
+    }
+}

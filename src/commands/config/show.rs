@@ -1,0 +1,91 @@
+//! `config:show` and `config:keys`.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::config::{self, Owner};
+use crate::commands::table::columns;
+use crate::commands::{Command, Context, Scope, Target};
+use crate::model::config_var::ConfigVars;
+use crate::model::role::Role;
+
+/// Shows config vars with their values
+#[derive(Debug, Args)]
+pub struct Show {
+    /// With the global ones, as the app's processes get them
+    #[arg(long)]
+    merged: bool,
+    #[command(flatten)]
+    owner: Owner,
+    /// The app
+    #[arg(value_name = "APP")]
+    words: Vec<String>,
+}
+
+impl Command for Show {
+    const NAME: &'static str = "config:show";
+    const SCOPE: Scope = Scope::AppOrServer;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        config::target(&self.owner, &self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let config = read(&context, &self.owner, &self.words, self.merged).await?;
+        let whose = match context.targets.first() {
+            Some(record) => record.name.to_string(),
+            None => "global".to_owned(),
+        };
+        context.console().headline(format!("{whose} env vars")).await;
+        let rows: Vec<Vec<String>> =
+            config.iter().map(|(key, value)| vec![format!("{key}:"), value.expose().to_owned()]).collect();
+        context.console().stdout(columns(&rows)).await;
+        Ok(0)
+    }
+}
+
+/// Lists the names of config vars
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// With the global ones, as the app's processes get them
+    #[arg(long)]
+    merged: bool,
+    #[command(flatten)]
+    owner: Owner,
+    /// The app
+    #[arg(value_name = "APP")]
+    words: Vec<String>,
+}
+
+impl Command for Keys {
+    const NAME: &'static str = "config:keys";
+    const SCOPE: Scope = Scope::AppOrServer;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        config::target(&self.owner, &self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let config = read(&context, &self.owner, &self.words, self.merged).await?;
+        for key in config.keys() {
+            context.console().line(key).await;
+        }
+        Ok(0)
+    }
+}
+
+/// The vars that the arguments ask for.
+pub async fn read(
+    context: &Context,
+    owner: &Owner,
+    words: &[String],
+    merged: bool,
+) -> Result<ConfigVars, CommandError> {
+    let (app, _) = config::split(context, owner, words)?;
+    match app {
+        Some(app) if merged => Ok(context.app.store.merged_config(app).await?),
+        app => Ok(context.app.store.config(app).await?),
+    }
+}

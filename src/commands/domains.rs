@@ -1,0 +1,43 @@
+//! `domains:*`: the host names of an app, and the global domains.
+
+pub mod change;
+pub mod global;
+pub mod report;
+
+use crate::command_error::CommandError;
+use crate::commands::Context;
+use crate::model::app_name::AppName;
+use crate::model::hostname::Hostname;
+use crate::urls;
+
+/// Reads host names, all of them or an error.
+fn parse(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
+    words.iter().map(|word| word.parse().map_err(CommandError::user)).collect()
+}
+
+/// Refuses host names that lead to another app already, and names that app.
+async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Result<(), CommandError> {
+    let app = &context.app;
+    for name in names {
+        let mut owner = app.store.domain_owner(name).await?;
+        if owner.is_none() {
+            owner = default_owner(context, name).await?;
+        }
+        if let Some(owner) = owner.filter(|owner| owner != own) {
+            let shown = if context.caller.access.includes(&owner) { owner.as_str() } else { "another app" };
+            return Err(CommandError::user(format!("{name} leads to {shown} already"))
+                .hint(format!("Remove it there first: domains:remove {shown} {name}")));
+        }
+    }
+    Ok(())
+}
+
+/// The app whose default name it is.
+async fn default_owner(context: &Context, name: &Hostname) -> Result<Option<AppName>, CommandError> {
+    for record in context.app.store.apps().await? {
+        if record.default_domain && urls::default_names(&context.app, &record).await?.contains(name) {
+            return Ok(Some(record.name));
+        }
+    }
+    Ok(None)
+}

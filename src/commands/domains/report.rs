@@ -1,0 +1,55 @@
+//! `domains:report`.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::apps::report::report_target;
+use crate::commands::report::{Rows, Wish};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::model::hostname::Hostname;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+use crate::urls;
+
+/// Reports the host names of one app, or of all
+#[derive(Debug, Args)]
+pub struct Report {
+    /// An app, a flag such as --domains-app-vhosts, --format json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "APP|FLAG")]
+    words: Vec<String>,
+}
+
+impl Command for Report {
+    const NAME: &'static str = "domains:report";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        report_target(&self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let wish = Wish::parse(&self.words)?;
+        for record in &context.targets {
+            let rows = rows(&context, record).await?;
+            wish.print(context.console(), &record.name, "domains", rows).await?;
+        }
+        Ok(0)
+    }
+}
+
+async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+    let app = &context.app;
+    let global = urls::global_domains(&app.store, &app.settings.domain).await?;
+    let own = urls::hostnames(app, record).await?;
+    Ok(vec![
+        ("app-enabled".to_owned(), record.vhosts_enabled.to_string()),
+        ("app-vhosts".to_owned(), join(&own)),
+        ("global-enabled".to_owned(), (!global.is_empty()).to_string()),
+        ("global-vhosts".to_owned(), join(&global)),
+    ])
+}
+
+fn join(names: &[Hostname]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

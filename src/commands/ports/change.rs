@@ -1,0 +1,151 @@
+//! `ports:{add,set,remove,clear}`.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::{self, Work};
+use crate::model::port_mapping::PortMapping;
+use crate::model::role::Role;
+use crate::urls;
+
+/// Adds port mappings to an app
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The app
+    app: String,
+    /// scheme:host-port:container-port, for example http:8080:5000
+    #[arg(value_name = "MAPPING")]
+    mappings: Vec<String>,
+}
+
+impl Command for Add {
+    const NAME: &'static str = "ports:add";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let mut mappings = context.app.store.ports(context.target()?.id).await?;
+        mappings.extend(parse(&self.mappings)?);
+        change(&context, mappings).await
+    }
+}
+
+/// Replaces the port mappings of an app
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The app
+    app: String,
+    /// scheme:host-port:container-port, for example http:80:5000
+    #[arg(value_name = "MAPPING")]
+    mappings: Vec<String>,
+}
+
+impl Command for Set {
+    const NAME: &'static str = "ports:set";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let mappings = parse(&self.mappings)?;
+        change(&context, mappings).await
+    }
+}
+
+/// Removes port mappings of an app
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The app
+    app: String,
+    /// A host port, or a whole mapping
+    #[arg(value_name = "PORT|MAPPING", required = true)]
+    mappings: Vec<String>,
+}
+
+impl Command for Remove {
+    const NAME: &'static str = "ports:remove";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let mut mappings = context.app.store.ports(context.target()?.id).await?;
+        for word in &self.mappings {
+            let before = mappings.len();
+            mappings.retain(|mapping| mapping.host_port.to_string() != *word && mapping.to_string() != *word);
+            if mappings.len() == before {
+                return Err(CommandError::user(format!("There is no port mapping {word}"))
+                    .hint(format!("See them: ports:list {}", context.target()?.name)));
+            }
+        }
+        change(&context, mappings).await
+    }
+}
+
+/// Forgets the port mappings of an app: its port is detected again
+#[derive(Debug, Args)]
+pub struct Clear {
+    /// The app
+    app: String,
+}
+
+impl Command for Clear {
+    const NAME: &'static str = "ports:clear";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        change(&context, Vec::new()).await
+    }
+}
+
+fn parse(words: &[String]) -> Result<Vec<PortMapping>, CommandError> {
+    if words.is_empty() {
+        return Err(CommandError::user("No port mapping specified").hint("For example: http:80:5000"));
+    }
+    words.iter().map(|word| word.parse().map_err(CommandError::user)).collect()
+}
+
+/// Records the mappings. Where they change the port that the app is told, it is restarted with it.
+async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandResult {
+    mappings.sort_unstable();
+    mappings.dedup();
+    for (one, other) in mappings.iter().zip(mappings.iter().skip(1)) {
+        if (one.scheme, one.host_port) == (other.scheme, other.host_port) {
+            return Err(CommandError::user(format!(
+                "Error validating port mappings: The same scheme:host-port is being reused: {}:{}",
+                one.scheme, one.host_port
+            )));
+        }
+    }
+    let record = context.target()?.clone();
+    let before = context.app.store.ports(record.id).await?;
+    context.app.store.set_ports(record.id, mappings.clone()).await?;
+    let release = match record.current_release {
+        Some(id) if !record.stopped => context.app.store.release(id).await?,
+        _ => None,
+    };
+    if let Some(release) = release
+        && urls::web_port(&before, &release.content) != urls::web_port(&mappings, &release.content)
+    {
+        let order = context.order(&record, Work::Restart(None), "Change port mappings");
+        deploy::run(&context.app, order).await?;
+    }
+    context.app.reconciler.publish_routes().await;
+    Ok(0)
+}

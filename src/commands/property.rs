@@ -1,0 +1,91 @@
+//! The uniform `NAMESPACE:set APP|--global KEY [VALUE]`.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::report::Rows;
+use crate::commands::{Context, Target};
+use crate::store::apps::AppId;
+use crate::store::{Store, StoreError};
+
+/// A property that can be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Property {
+    /// As it is typed.
+    pub key: &'static str,
+    /// As it is stored, unique over all namespaces.
+    pub name: &'static str,
+    /// Says what is wrong with a value.
+    pub check: fn(&str) -> Result<(), CommandError>,
+}
+
+/// The arguments of every `NAMESPACE:set`.
+#[derive(Clone, Debug, Args)]
+pub struct SetArguments {
+    /// For all apps that have no value of their own
+    #[arg(long)]
+    global: bool,
+    /// The app, the property, and its value; without a value it is unset
+    #[arg(value_name = "APP] [KEY [VALUE]", num_args = 1..)]
+    words: Vec<String>,
+}
+
+impl SetArguments {
+    /// What the arguments name.
+    pub fn target(&self) -> Target {
+        match self.words.first() {
+            _ if self.global => Target::Server,
+            Some(app) => Target::One(app.clone()),
+            None => Target::Nothing,
+        }
+    }
+}
+
+/// Sets or unsets one of the properties.
+pub async fn set(context: &Context, arguments: &SetArguments, properties: &[Property]) -> CommandResult {
+    let words =
+        if arguments.global { &arguments.words[..] } else { arguments.words.get(1..).unwrap_or_default() };
+    let app = if arguments.global { None } else { Some(context.target()?.id) };
+    let Some(key) = words.first() else {
+        return Err(CommandError::user("No property specified").hint(valid(properties)));
+    };
+    let Some(property) = properties.iter().find(|property| property.key == key) else {
+        return Err(CommandError::user(format!("Invalid property specified, {}", valid(properties))));
+    };
+    let value = words.get(1..).unwrap_or_default().join(" ");
+    if value.is_empty() {
+        context.app.store.set_property(app, property.name, None).await?;
+        context.console().headline(format!("Unsetting {key}")).await;
+        return Ok(0);
+    }
+    (property.check)(&value)?;
+    context.console().headline(format!("Setting {key} to {value}")).await;
+    context.app.store.set_property(app, property.name, Some(value)).await?;
+    Ok(0)
+}
+
+fn valid(properties: &[Property]) -> String {
+    let keys: Vec<&str> = properties.iter().map(|property| property.key).collect();
+    format!("valid properties include: {}", keys.join(", "))
+}
+
+/// Each property as it was set for the app, globally, and as it holds.
+pub async fn rows(store: &Store, app: AppId, properties: &'static [Property]) -> Result<Rows, StoreError> {
+    let mut rows = Rows::new();
+    for property in properties {
+        let own = store.property(Some(app), property.name).await?;
+        let global = store.property(None, property.name).await?;
+        rows.push((property.key.to_owned(), own.clone().unwrap_or_default()));
+        rows.push((format!("global-{}", property.key), global.clone().unwrap_or_default()));
+        rows.push((format!("computed-{}", property.key), own.or(global).unwrap_or_default()));
+    }
+    Ok(rows)
+}
+
+/// `true` or `false`.
+pub fn check_boolean(value: &str) -> Result<(), CommandError> {
+    match value {
+        "true" | "false" => Ok(()),
+        _ => Err(CommandError::user(format!("{value} is neither true nor false"))),
+    }
+}

@@ -1,0 +1,79 @@
+//! `ps:report`.
+
+use std::collections::HashMap;
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::apps::report::report_target;
+use crate::commands::report::{Rows, Wish};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
+use crate::docker::labels::ContainerKind;
+use crate::model::container_id::ContainerId;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+
+/// Reports the instances of one app, or of all
+#[derive(Debug, Args)]
+pub struct Report {
+    /// An app, a flag such as --ps-running, --format json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "APP|FLAG")]
+    words: Vec<String>,
+}
+
+impl Command for Report {
+    const NAME: &'static str = "ps:report";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        report_target(&self.words)
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let wish = Wish::parse(&self.words)?;
+        for record in &context.targets {
+            let rows = rows(&context, record).await?;
+            wish.print(context.console(), &record.name, "ps", rows).await?;
+        }
+        Ok(0)
+    }
+}
+
+async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+    let instances = context.app.store.instances(Some(record.id)).await?;
+    let filter = ContainerFilter { app: Some(record.name.clone()), kind: Some(ContainerKind::Deploy) };
+    let containers: HashMap<ContainerId, ContainerFacts> =
+        context.app.engine.list(&filter).await?.into_iter().map(|facts| (facts.id.clone(), facts)).collect();
+    let states: Vec<(String, String, bool)> = instances
+        .iter()
+        .map(|instance| {
+            let state = containers.get(&instance.container).map(|facts| facts.state);
+            let shown = format!("{} (CID: {})", describe(state), instance.container.short());
+            (format!("status-{}", instance.name), shown, state == Some(RunState::Running))
+        })
+        .collect();
+    let running = states.iter().filter(|(_, _, running)| *running).count();
+    let running = match running {
+        0 => "false",
+        some if some == states.len() => "true",
+        _ => "mixed",
+    };
+    let mut rows = vec![
+        ("deployed".to_owned(), record.current_release.is_some().to_string()),
+        ("processes".to_owned(), instances.len().to_string()),
+        ("running".to_owned(), running.to_owned()),
+        ("stopped".to_owned(), record.stopped.to_string()),
+    ];
+    rows.extend(states.into_iter().map(|(key, value, _)| (key, value)));
+    Ok(rows)
+}
+
+fn describe(state: Option<RunState>) -> String {
+    match state {
+        None => "missing".to_owned(),
+        Some(RunState::Exited(code)) => format!("exited ({code})"),
+        Some(state) => format!("{state:?}").to_lowercase(),
+    }
+}

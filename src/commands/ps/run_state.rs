@@ -1,0 +1,177 @@
+//! `ps:{start,stop,restart,rebuild}`.
+
+use clap::Args;
+
+use crate::build::BuildSource;
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::{self, Work, destroy};
+use crate::git::tree::Snapshot;
+use crate::model::process_type::ProcessType;
+use crate::model::release::Source;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+
+/// Starts an app that was stopped
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Every app that you may act on
+    #[arg(long, conflicts_with = "app")]
+    all: bool,
+    /// The app
+    #[arg(required_unless_present = "all")]
+    app: Option<String>,
+}
+
+/// Stops an app until it is started or deployed again
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Every app that you may act on
+    #[arg(long, conflicts_with = "app")]
+    all: bool,
+    /// The app
+    #[arg(required_unless_present = "all")]
+    app: Option<String>,
+}
+
+/// Replaces the instances of an app by new ones of the same release
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Every app that you may act on
+    #[arg(long, conflicts_with = "app")]
+    all: bool,
+    /// The app
+    #[arg(required_unless_present = "all")]
+    app: Option<String>,
+    /// Only this process type
+    process: Option<String>,
+}
+
+/// Builds and deploys an app's source again
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    /// Every app that you may act on
+    #[arg(long, conflicts_with = "app")]
+    all: bool,
+    /// The app
+    #[arg(required_unless_present = "all")]
+    app: Option<String>,
+}
+
+fn target(app: Option<&String>) -> Target {
+    app.map_or(Target::Every, |app| Target::One(app.clone()))
+}
+
+/// The named app, or with `--all` those that have been deployed.
+fn deployed(context: &Context, all: bool) -> Result<Vec<AppRecord>, CommandError> {
+    if !all && let Some(record) = context.targets.iter().find(|record| record.current_release.is_none()) {
+        return Err(CommandError::not_deployed(&record.name));
+    }
+    Ok(context.targets.iter().filter(|record| record.current_release.is_some()).cloned().collect())
+}
+
+impl Command for Start {
+    const NAME: &'static str = "ps:start";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        target(self.app.as_ref())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        for record in deployed(&context, self.all)? {
+            if !record.stopped {
+                context.console().step(format!("App {} already running", record.name)).await;
+                continue;
+            }
+            context.console().step(format!("Starting {}", record.name)).await;
+            deploy::run(&context.app, context.order(&record, Work::Restart(None), "Start")).await?;
+        }
+        Ok(0)
+    }
+}
+
+impl Command for Stop {
+    const NAME: &'static str = "ps:stop";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        target(self.app.as_ref())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        for record in deployed(&context, self.all)? {
+            context.console().step(format!("Stopping {}", record.name)).await;
+            destroy::stop(&context.app, &record, context.console()).await?;
+        }
+        Ok(0)
+    }
+}
+
+impl Command for Restart {
+    const NAME: &'static str = "ps:restart";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        target(self.app.as_ref())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let only: Option<ProcessType> =
+            self.process.map(|name| name.parse()).transpose().map_err(CommandError::user)?;
+        for record in deployed(&context, self.all)? {
+            if self.all && record.stopped {
+                continue;
+            }
+            context.console().step(format!("Restarting {}", record.name)).await;
+            let order = context.order(&record, Work::Restart(only.clone()), "Restart");
+            deploy::run(&context.app, order).await?;
+        }
+        Ok(0)
+    }
+}
+
+impl Command for Rebuild {
+    const NAME: &'static str = "ps:rebuild";
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        target(self.app.as_ref())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        for record in deployed(&context, self.all)? {
+            context.console().step(format!("Rebuilding {}", record.name)).await;
+            let source = source(&context, &record).await?;
+            deploy::run(&context.app, context.order(&record, Work::Build(source), "Rebuild")).await?;
+        }
+        Ok(0)
+    }
+}
+
+/// What the current release was made from: its image, or the newest commit of the deploy branch.
+async fn source(context: &Context, record: &AppRecord) -> Result<BuildSource, CommandError> {
+    let app = &context.app;
+    let release = match record.current_release {
+        Some(id) => app.store.release(id).await?,
+        None => None,
+    };
+    if let Some(Source::Image { reference }) = release.map(|release| release.content.source) {
+        return Ok(BuildSource::Image { reference });
+    }
+    let branch = app.store.computed_property(record.id, "deploy-branch").await?;
+    let branch = branch.unwrap_or_else(|| "main".to_owned());
+    let missing = || {
+        CommandError::user(format!(
+            "Cannot build from '{branch}' as there are no commits stored at that branch."
+        ))
+        .hint(format!("Push it: git push slipway {branch}"))
+    };
+    let commit = app.repositories.resolve(&record.name, &branch).await?.ok_or_else(missing)?;
+    let snapshot = Snapshot::open(&app.repositories, &record.name, commit.object(), None).await?;
+    Ok(BuildSource::Commit(snapshot))
+}

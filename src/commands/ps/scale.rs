@@ -1,0 +1,119 @@
+//! `ps:scale`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::table::{Format, columns, print_json};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::{self, Work};
+use crate::model::process_type::ProcessType;
+use crate::model::role::Role;
+use crate::run::plan;
+use crate::store::apps::AppRecord;
+use crate::store::formation::Formation;
+
+/// The most instances of one process type: a slip of the finger should not fill the host.
+const MOST: u32 = 100;
+
+/// Shows or sets how many instances of each process type run
+#[derive(Debug, Args)]
+pub struct Scale {
+    /// Only record it; the next deploy does it
+    #[arg(long)]
+    skip_deploy: bool,
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The app
+    app: String,
+    /// For example web=2 worker=1
+    #[arg(value_name = "PROCESS=COUNT")]
+    quantities: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    process_type: String,
+    quantity: u32,
+}
+
+impl Command for Scale {
+    const NAME: &'static str = "ps:scale";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let record = context.target()?.clone();
+        if self.quantities.is_empty() {
+            return show(&context, &record, self.format).await;
+        }
+        let changes: Formation =
+            self.quantities.iter().map(|word| parse(word)).collect::<Result<_, CommandError>>()?;
+        let known = formation(&context, &record).await?;
+        if record.current_release.is_some()
+            && let Some(unknown) = changes.keys().find(|name| !known.contains_key(name))
+        {
+            let types: Vec<String> = known.keys().map(ToString::to_string).collect();
+            return Err(CommandError::user(format!("{unknown} is not a valid process name to scale up"))
+                .hint(format!("The release has: {}", types.join(", "))));
+        }
+        let shown: Vec<String> = changes.iter().map(|(name, count)| format!("{name}={count}")).collect();
+        context.console().step(format!("Scaling {} processes: {}", record.name, shown.join(" "))).await;
+        if self.skip_deploy || record.current_release.is_none() || record.stopped {
+            context.app.store.set_formation(record.id, changes).await?;
+        } else {
+            let order = context.order(&record, Work::Scale(changes), &format!("Scale {}", shown.join(" ")));
+            deploy::run(&context.app, order).await?;
+        }
+        Ok(0)
+    }
+}
+
+fn parse(word: &str) -> Result<(ProcessType, u32), CommandError> {
+    let (name, count) = word
+        .split_once('=')
+        .ok_or_else(|| CommandError::user(format!("Missing count for process type {word}")))?;
+    let invalid = || {
+        CommandError::user(format!("Invalid count for process type {name}"))
+            .hint(format!("Write a number from 0 to {MOST}: {name}=2"))
+    };
+    let count = count.parse().ok().filter(|count| *count <= MOST).ok_or_else(invalid)?;
+    Ok((name.parse().map_err(CommandError::user)?, count))
+}
+
+/// The quantities that hold: those of the release's process types, and what was set before there was one.
+async fn formation(context: &Context, record: &AppRecord) -> Result<Formation, CommandError> {
+    let set = context.app.store.formation(record.id).await?;
+    match record.current_release {
+        Some(id) => {
+            let release = context.app.store.release(id).await?;
+            let processes = release.map(|release| release.content.processes).unwrap_or_default();
+            Ok(plan::wanted(processes.keys(), &set))
+        }
+        None => Ok(set),
+    }
+}
+
+async fn show(context: &Context, record: &AppRecord, format: Format) -> CommandResult {
+    let formation = formation(context, record).await?;
+    let console = context.console();
+    if format == Format::Json {
+        let row = |(name, quantity): (&ProcessType, &u32)| Row {
+            process_type: name.to_string(),
+            quantity: *quantity,
+        };
+        print_json(console, &formation.iter().map(row).collect::<Vec<_>>()).await?;
+        return Ok(0);
+    }
+    console.step(format!("Scaling for {}", record.name)).await;
+    let head = [["proctype:", "qty"], ["--------:", "---"]];
+    let head = head.into_iter().map(|cells| cells.map(str::to_owned).to_vec());
+    let body = formation.iter().map(|(name, quantity)| vec![format!("{name}:"), quantity.to_string()]);
+    console.stdout(columns(&head.chain(body).collect::<Vec<_>>())).await;
+    Ok(0)
+}

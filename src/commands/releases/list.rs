@@ -1,0 +1,152 @@
+//! `releases` and `releases:info`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::clock;
+use crate::command_error::CommandResult;
+use crate::commands::releases::find;
+use crate::commands::table::{Format, columns, print_json};
+use crate::commands::{Command, Context, Scope, Target};
+use crate::model::process_type::ProcessType;
+use crate::model::release::{ProcessCommand, Release, Source};
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+
+/// How many are listed unless asked otherwise.
+const NUMBER: u32 = 15;
+
+/// Lists the releases of an app, newest first
+#[derive(Debug, Args)]
+pub struct List {
+    /// The app
+    app: String,
+    /// How many
+    #[arg(short, long, default_value_t = NUMBER)]
+    num: u32,
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// A release as it is shown: names of config vars, never their values.
+#[derive(Debug, Serialize)]
+struct Row {
+    version: String,
+    current: bool,
+    created_at: String,
+    created_by: String,
+    description: String,
+    image: String,
+    commit: Option<String>,
+    config: Vec<String>,
+    processes: Vec<String>,
+}
+
+impl Row {
+    fn new(release: &Release, record: &AppRecord) -> Self {
+        let commit = match &release.content.source {
+            Source::Git { commit } => Some(commit.clone()),
+            Source::Image { .. } => None,
+        };
+        Self {
+            version: release.version.to_string(),
+            current: record.current_release == Some(release.id),
+            created_at: clock::format_seconds(release.created_at),
+            created_by: release.created_by.clone(),
+            description: release.description.clone(),
+            image: release.content.image.to_string(),
+            commit,
+            config: release.content.config.keys().map(ToString::to_string).collect(),
+            processes: release.content.processes.keys().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Command for List {
+    const NAME: &'static str = "releases";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let record = context.target()?;
+        let releases = context.app.store.releases(record.id, self.num).await?;
+        let rows: Vec<Row> = releases.iter().map(|release| Row::new(release, record)).collect();
+        if self.format == Format::Json {
+            print_json(context.console(), &rows).await?;
+            return Ok(0);
+        }
+        context.console().headline(format!("{} releases", record.name)).await;
+        let cells = rows.into_iter().map(|row| {
+            let current = if row.current { " (current)" } else { "" };
+            vec![row.version, row.description + current, row.created_by, row.created_at]
+        });
+        context.console().stdout(columns(&cells.collect::<Vec<_>>())).await;
+        Ok(0)
+    }
+}
+
+/// Shows what one release consists of; values of config vars are not shown
+#[derive(Debug, Args)]
+pub struct Info {
+    /// The app
+    app: String,
+    /// The release, for example v12; the newest one if not given
+    version: Option<String>,
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Command for Info {
+    const NAME: &'static str = "releases:info";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let record = context.target()?;
+        let release = match &self.version {
+            Some(version) => find(&context, record, version).await?,
+            None => {
+                let newest = context.app.store.releases(record.id, 1).await?;
+                let missing = || crate::command_error::CommandError::not_deployed(&record.name);
+                newest.into_iter().next().ok_or_else(missing)?
+            }
+        };
+        let row = Row::new(&release, record);
+        if self.format == Format::Json {
+            print_json(context.console(), &row).await?;
+            return Ok(0);
+        }
+        let console = context.console();
+        console.headline(format!("{} {} information", record.name, row.version)).await;
+        let mut lines = vec![
+            vec!["Description:".to_owned(), row.description],
+            vec!["Current:".to_owned(), row.current.to_string()],
+            vec!["By:".to_owned(), row.created_by],
+            vec!["When:".to_owned(), row.created_at],
+            vec!["Image:".to_owned(), row.image],
+            vec!["Commit:".to_owned(), row.commit.unwrap_or_default()],
+            vec!["Config vars:".to_owned(), row.config.join(" ")],
+        ];
+        lines.extend(release.content.processes.iter().map(|(name, command)| process(name, command)));
+        console.detail(columns(&lines)).await;
+        Ok(0)
+    }
+}
+
+fn process(name: &ProcessType, command: &ProcessCommand) -> Vec<String> {
+    let command = match command {
+        ProcessCommand::Image => "(the image's own command)".to_owned(),
+        ProcessCommand::Arguments(words) => words.join(" "),
+    };
+    vec![format!("Process {name}:"), command]
+}

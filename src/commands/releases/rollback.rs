@@ -1,0 +1,75 @@
+//! `releases:rollback`.
+
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::releases::find;
+use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::{self, Work};
+use crate::model::release::Release;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
+
+/// Runs an older release again, without a build: a new release with its image and its config vars
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The app
+    app: String,
+    /// The release, for example v12; the one before the current one if not given
+    version: Option<String>,
+    /// With today's config vars instead of those of that release
+    #[arg(long)]
+    keep_config: bool,
+}
+
+impl Command for Rollback {
+    const NAME: &'static str = "releases:rollback";
+    const SCOPE: Scope = Scope::App;
+    const ROLE: Role = Role::Deployer;
+
+    fn target(&self) -> Target {
+        Target::One(self.app.clone())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let record = context.target()?.clone();
+        let to = match &self.version {
+            Some(version) => find(&context, &record, version).await?,
+            None => previous(&context, &record).await?,
+        };
+        if context.app.engine.image_facts(&to.content.image.0).await?.is_none() {
+            return Err(CommandError::user(format!(
+                "The image of {} is not on this host any more",
+                to.version
+            ))
+            .hint("Push the commit again, or roll back to another release"));
+        }
+        let description = format!("Rollback to {}", to.version);
+        context.console().step(format!("Rolling {} back to {}", record.name, to.version)).await;
+        let work = Work::Rollback { to: Box::new(to.clone()), keep_config: self.keep_config };
+        deploy::run(&context.app, context.order(&record, work, &description)).await?;
+        if !self.keep_config {
+            restore_config(&context, &record, to).await?;
+        }
+        Ok(0)
+    }
+}
+
+/// Makes the release's config vars the app's own again, or the next restart would bring today's back.
+async fn restore_config(context: &Context, record: &AppRecord, to: Release) -> Result<(), CommandError> {
+    let store = &context.app.store;
+    let (own, global) = (store.config(Some(record.id)).await?, store.config(None).await?);
+    let wanted = to.content.config;
+    let unset = own.into_keys().filter(|key| !wanted.contains_key(key)).collect();
+    let set = wanted.into_iter().filter(|(key, value)| global.get(key) != Some(value)).collect();
+    Ok(store.change_config(Some(record.id), set, unset).await?)
+}
+
+async fn previous(context: &Context, record: &AppRecord) -> Result<Release, CommandError> {
+    let releases = context.app.store.releases(record.id, u32::MAX).await?;
+    let older = releases.into_iter().skip_while(|release| record.current_release != Some(release.id)).nth(1);
+    older.ok_or_else(|| {
+        CommandError::user(format!("{} has no release before the current one", record.name))
+            .hint(format!("See them: releases {}", record.name))
+    })
+}

@@ -1,0 +1,112 @@
+//! The uniform `NAMESPACE:report`: all of it, one value by flag, or JSON.
+
+use std::collections::BTreeMap;
+
+use crate::command_error::CommandError;
+use crate::commands::table::{Format, print_json};
+use crate::console::Console;
+use crate::model::app_name::AppName;
+
+/// What a namespace reports of an app: flags without the namespace's prefix, and their values.
+pub type Rows = Vec<(String, String)>;
+
+/// What the words behind `NAMESPACE:report` ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The app, if one was named.
+    pub app: Option<String>,
+    flag: Option<String>,
+    format: Option<Format>,
+}
+
+impl Wish {
+    /// Reads `[APP] [--flag] [--format stdout|json]` in any order.
+    pub fn parse(words: &[String]) -> Result<Self, CommandError> {
+        let mut wish = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if let Some(format) = word.strip_prefix("--format=") {
+                wish.format = Some(parse_format(format)?);
+            } else if word == "--format" {
+                wish.format = Some(parse_format(words.next().map_or("", String::as_str))?);
+            } else if let Some(flag) = word.strip_prefix("--") {
+                if wish.flag.replace(flag.to_owned()).is_some() {
+                    return Err(CommandError::user("report commands allow only a single flag"));
+                }
+            } else if wish.app.replace(word.clone()).is_some() {
+                return Err(CommandError::user(format!("Unexpected argument {word}: name one app, or none")));
+            }
+        }
+        if wish.flag.is_some() && wish.format.is_some() {
+            return Err(CommandError::user("--format flag cannot be specified when specifying an info flag"));
+        }
+        Ok(wish)
+    }
+
+    /// Prints one app's report. `title` is what stands behind the app's name: `app`, `git`, `ps`.
+    pub async fn print(
+        &self,
+        console: &Console,
+        app: &AppName,
+        title: &str,
+        rows: Rows,
+    ) -> Result<(), CommandError> {
+        if let Some(flag) = &self.flag {
+            let key = flag.strip_prefix(&format!("{title}-")).unwrap_or(flag);
+            let Some((_, value)) = rows.iter().find(|(name, _)| name == key || name == flag) else {
+                let valid: Vec<String> = rows.iter().map(|(name, _)| format!("--{title}-{name}")).collect();
+                return Err(CommandError::user(format!(
+                    "Invalid flag passed, valid flags: {}",
+                    valid.join(", ")
+                )));
+            };
+            console.line(value).await;
+            return Ok(());
+        }
+        if self.format == Some(Format::Json) {
+            let object: BTreeMap<String, String> = rows.into_iter().collect();
+            return print_json(console, &object).await;
+        }
+        console.headline(format!("{app} {title} information")).await;
+        for (key, value) in rows {
+            console.line(format!("       {:<31}{value}", label(title, &key)).trim_end()).await;
+        }
+        Ok(())
+    }
+}
+
+fn parse_format(text: &str) -> Result<Format, CommandError> {
+    match text {
+        "json" => Ok(Format::Json),
+        "stdout" | "text" => Ok(Format::Stdout),
+        _ => Err(CommandError::user(format!("{text} is not a format: use stdout or json"))),
+    }
+}
+
+fn label(title: &str, key: &str) -> String {
+    let words = format!("{title} {}", key.replace('-', " "));
+    let mut characters = words.chars();
+    let first = characters.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
+    format!("{first}{}:", characters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_order() {
+        let words = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let wish = Wish::parse(&words("--format json blog")).unwrap();
+        assert_eq!((wish.app.as_deref(), wish.format), (Some("blog"), Some(Format::Json)));
+        assert!(Wish::parse(&words("blog --a --b")).is_err());
+        assert!(Wish::parse(&words("blog --a --format json")).is_err());
+        assert!(Wish::parse(&words("blog other")).is_err());
+    }
+
+    #[test]
+    fn labels_read_as_dokku_prints_them() {
+        assert_eq!(label("ps", "running"), "Ps running:");
+        assert_eq!(label("git", "deploy-branch"), "Git deploy branch:");
+    }
+}

@@ -1,0 +1,244 @@
+//! The one file that knows the order of the stages: build → release → run → switch → retire.
+//!
+//! Up to the switch a failure or a cancellation leaves everything as it was; the switch is one transaction;
+//! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
+//! reconcilers, never half a deploy.
+
+pub mod destroy;
+pub mod error;
+pub mod journal;
+mod prepare;
+pub mod switch;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::build::{self, BuildOrder, BuildSource};
+use crate::console::Console;
+use crate::deploy::error::DeployError;
+use crate::deploy::journal::Journal;
+use crate::model::build::{BuildKind, BuildStatus};
+use crate::model::process_type::ProcessType;
+use crate::model::release::{Release, ReleaseContent};
+use crate::release::{self, Wanted};
+use crate::run::plan::{self, Replace};
+use crate::run::start::Start;
+use crate::store::apps::{AppId, AppRecord};
+use crate::store::formation::Formation;
+use crate::urls;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Builds a source, releases the image and runs it.
+    Build(BuildSource),
+    /// Runs the image of an older release again.
+    Rollback {
+        /// That release.
+        to: Box<Release>,
+        /// Whether today's config vars stay.
+        keep_config: bool,
+    },
+    /// Replaces all instances, or those of one process type; config vars that changed make a release.
+    Restart(Option<ProcessType>),
+    /// Reaches these quantities; instances that can stay do.
+    Scale(Formation),
+    /// Starts what is missing of the current release, as it is. Not held up by a lock: nothing changes.
+    Replace,
+}
+
+/// One deploy, as somebody asked for it.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The app.
+    pub app: AppId,
+    /// What is to be done.
+    pub work: Work,
+    /// Who asked.
+    pub by: String,
+    /// What the release is called, if there will be a new one.
+    pub description: String,
+    /// Where progress goes.
+    pub console: Console,
+    /// Cancels the deploy, up to the switch.
+    pub cancel: CancellationToken,
+}
+
+/// Carries out an order: waits for the app's lease, keeps a record, and runs the stages.
+pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
+    let (kind, source) = describe(&order.work);
+    let build = app.store.begin_build(order.app, kind, &source, &order.by).await?;
+    let cancel = order.cancel.child_token();
+    app.running_builds.enter(build, order.app, cancel.clone());
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
+    let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
+    journal.close().await;
+    app.running_builds.leave(build);
+    let status = match &result {
+        Ok(()) => BuildStatus::Succeeded,
+        Err(DeployError::Cancelled) => BuildStatus::Canceled,
+        Err(_) => BuildStatus::Failed,
+    };
+    app.store.finish_build(build, status).await?;
+    result
+}
+
+fn describe(work: &Work) -> (BuildKind, String) {
+    match work {
+        Work::Build(BuildSource::Commit(snapshot)) => {
+            (BuildKind::Build, snapshot.commit().as_str().to_owned())
+        }
+        Work::Build(BuildSource::Image { reference }) => (BuildKind::Build, reference.clone()),
+        Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
+        Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
+        Work::Scale(_) => (BuildKind::Deploy, "scale".to_owned()),
+        Work::Replace => (BuildKind::Deploy, "replace missing instances".to_owned()),
+    }
+}
+
+async fn queue_and_run(app: &Arc<App>, order: &Order, build: i64) -> Result<(), DeployError> {
+    let waiting = app.leases.acquire(order.app);
+    let lease = if let Some(lease) = app.leases.try_acquire(order.app) {
+        lease
+    } else {
+        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < build);
+        let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
+        order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
+        tokio::select! {
+            lease = waiting => lease,
+            () = order.cancel.cancelled() => return Err(DeployError::Cancelled),
+        }
+    };
+    let record = app.store.app_by_id(order.app).await?.ok_or(DeployError::Gone)?;
+    let replaces = matches!(order.work, Work::Replace);
+    if replaces && record.stopped {
+        return Ok(());
+    }
+    if record.locked && !replaces {
+        return Err(DeployError::Locked(record.name));
+    }
+    let result = stages(app, &record, order, build).await;
+    drop(lease);
+    if result.is_err() {
+        app.reconciler.collect_garbage();
+    }
+    result
+}
+
+/// The stages in their order.
+async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -> Result<(), DeployError> {
+    let current = match record.current_release {
+        Some(id) => app.store.release(id).await?,
+        None => None,
+    };
+    let content = content(app, record, order, current.as_ref(), build).await?;
+    if order.cancel.is_cancelled() {
+        return Err(DeployError::Cancelled);
+    }
+    let wanted = Wanted {
+        content,
+        by: &order.by,
+        description: &order.description,
+        same_will_do: matches!(order.work, Work::Restart(_) | Work::Scale(_) | Work::Replace),
+    };
+    let release = release::record(&app.store, record.id, current, wanted).await?;
+    order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
+    match run_and_switch(app, record, order, &release).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // No effect on a release that served before: only a pending one is forgotten.
+            app.store.discard_release(release.id).await?;
+            Err(error)
+        }
+    }
+}
+
+/// What the release will consist of: built now, or taken from an older one.
+async fn content(
+    app: &Arc<App>,
+    record: &AppRecord,
+    order: &Order,
+    current: Option<&Release>,
+    build: i64,
+) -> Result<ReleaseContent, DeployError> {
+    let config = app.store.merged_config(record.id).await?;
+    let from = |release: &Release| ReleaseContent { config: config.clone(), ..release.content.clone() };
+    match &order.work {
+        Work::Build(source) => {
+            prepare::check_free_space(app).await?;
+            let options = prepare::build_options(&app.store, record.id).await?;
+            let build_order = BuildOrder {
+                engine: &app.engine,
+                app_name: &record.name,
+                submodules: &app.submodules,
+                image_repository: prepare::image_repository(&app.engine, &record.name),
+                image_tag: format!("build-{build}"),
+                options,
+                config: &config,
+                console: &order.console,
+                cancel: &order.cancel,
+            };
+            let limit = app.settings.deploy.build();
+            let built = tokio::time::timeout(limit, build::build(&build_order, source)).await;
+            let built = built.map_err(|_| DeployError::TooLong(limit))??;
+            let (image, exposed_ports) = (built.image, built.exposed_ports);
+            let (source, processes) = (source.source(), built.processes);
+            Ok(ReleaseContent { image, source, config, processes, exposed_ports })
+        }
+        Work::Rollback { to, keep_config: true } => Ok(from(to)),
+        Work::Rollback { to, keep_config: false } => Ok(to.content.clone()),
+        // Config vars that were set for the next deploy stay for that.
+        Work::Replace => current
+            .map(|release| release.content.clone())
+            .ok_or_else(|| DeployError::NotDeployed(record.name.clone())),
+        Work::Restart(_) | Work::Scale(_) => {
+            current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
+        }
+    }
+}
+
+/// Starts what is new, and once it is healthy makes it the app.
+async fn run_and_switch(
+    app: &Arc<App>,
+    record: &AppRecord,
+    order: &Order,
+    release: &Release,
+) -> Result<(), DeployError> {
+    let unchanged = record.current_release == Some(release.id);
+    let replace = match &order.work {
+        Work::Scale(_) | Work::Replace if unchanged => Replace::None,
+        Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
+        _ => Replace::All,
+    };
+    let formation = match &order.work {
+        Work::Scale(changes) => {
+            let mut formation = app.store.formation(record.id).await?;
+            formation.extend(changes.clone());
+            formation
+        }
+        _ => app.store.formation(record.id).await?,
+    };
+    let wanted = plan::wanted(release.content.processes.keys(), &formation);
+    let alive = app.engine.running().await?;
+    let recorded = app.store.instances(Some(record.id)).await?;
+    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    if matches!(order.work, Work::Replace) && plan.start.is_empty() {
+        return Ok(());
+    }
+    for (process_type, quantity) in &wanted {
+        order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
+    }
+    let start = Start {
+        engine: &app.engine,
+        addresses: &app.addresses,
+        app: record.id,
+        app_name: &record.name,
+        release,
+        port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
+        deadline: app.settings.deploy.start(),
+    };
+    let started = start.instances(&plan.start, &order.console, &order.cancel).await?;
+    switch::switch(app, record, order, release, switch::Change { started, plan, formation }).await
+}

@@ -1,0 +1,87 @@
+//! The ends of an app: destroying it, stopping it, renaming it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::app::App;
+use crate::app::lease::Lease;
+use crate::command_error::CommandError;
+use crate::console::Console;
+use crate::deploy::{self, Order, switch};
+use crate::docker::facts::{ContainerFacts, ContainerFilter};
+use crate::model::app_name::AppName;
+use crate::store::apps::AppRecord;
+
+/// Destroys an app: its deploys are cancelled, its routes and containers go, then its repository and records.
+pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> Result<(), CommandError> {
+    app.running_builds.cancel(record.id, None);
+    let lease = lease(app, record, console).await;
+    // Asked before anything is forgotten: with an engine that is down nothing is destroyed at all.
+    let filter = ContainerFilter { app: Some(record.name.clone()), kind: None };
+    let containers = app.engine.list(&filter).await?;
+    app.store.delete_app(record.id).await?;
+    app.reconciler.publish_routes().await;
+    console.detail("Removing containers").await;
+    // An app that was renamed may still run in containers with this name in their labels.
+    let of_others = app.store.instances(None).await?;
+    let is_own = |container: &&ContainerFacts| of_others.iter().all(|other| other.container != container.id);
+    let removals = containers.iter().filter(is_own).map(|container| app.engine.remove(&container.id));
+    for error in join_all(removals).await.into_iter().filter_map(Result::err) {
+        tracing::warn!(app = %record.name, %error, "a container of a destroyed app is left to the reconciler");
+    }
+    app.repositories.remove(&record.name).await?;
+    drop(lease);
+    app.reconciler.collect_garbage();
+    Ok(())
+}
+
+/// The app's lease; a person who has to wait for it is told what for.
+async fn lease(app: &Arc<App>, record: &AppRecord, console: &Console) -> Lease {
+    let waiting = app.leases.acquire(record.id);
+    match app.leases.try_acquire(record.id) {
+        Some(lease) => lease,
+        None => {
+            console.step("Waiting for the app's deploy to end...").await;
+            waiting.await
+        }
+    }
+}
+
+/// Stops an app until it is started or deployed again. Requests that are running may end.
+pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Result<(), CommandError> {
+    let lease = lease(app, record, console).await;
+    // An engine that is down can stop nothing, and a person must not believe that it did.
+    app.engine.version().await?;
+    let instances = app.store.instances(Some(record.id)).await?;
+    app.store.stop_app(record.id).await?;
+    if app.reconciler.publish_routes().await {
+        switch::retire_later(app, instances.into_iter().map(|instance| instance.container).collect());
+    } else {
+        // They belong to no release any more: the reconciler retires them once no route leads to them.
+        app.reconciler.check_containers();
+    }
+    drop(lease);
+    Ok(())
+}
+
+/// Renames an app. The order replaces its containers by ones under the new name, if any run.
+pub async fn rename(
+    app: &Arc<App>,
+    record: &AppRecord,
+    name: &AppName,
+    restart: Order,
+) -> Result<(), CommandError> {
+    let lease = lease(app, record, &restart.console).await;
+    app.repositories.rename(&record.name, name).await?;
+    if let Err(error) = app.store.rename_app(record.id, name).await {
+        app.repositories.rename(name, &record.name).await?;
+        return Err(error.into());
+    }
+    app.reconciler.publish_routes().await;
+    drop(lease);
+    if record.current_release.is_some() && !record.stopped {
+        deploy::run(app, restart).await?;
+    }
+    Ok(())
+}

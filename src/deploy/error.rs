@@ -1,0 +1,92 @@
+//! Why a deploy did not happen, and what a person is told of it.
+
+use std::time::Duration;
+
+use crate::build::BuildStageError;
+use crate::command_error::CommandError;
+use crate::docker::error::EngineError;
+use crate::git::error::GitError;
+use crate::model::app_name::AppName;
+use crate::run::start::StartError;
+use crate::store::StoreError;
+
+/// A deploy's failure. In every case what ran before still runs.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Somebody cancelled it, or its client went away.
+    #[error("the deploy was cancelled")]
+    Cancelled,
+    /// The app was destroyed while the deploy waited.
+    #[error("the app does not exist any more")]
+    Gone,
+    /// The app has a lock.
+    #[error("{0} currently has a deploy lock in place. Exiting...")]
+    Locked(AppName),
+    /// There is nothing to run yet.
+    #[error("App {0} has not been deployed")]
+    NotDeployed(AppName),
+    /// The build took too long.
+    #[error("the build took longer than {} s", .0.as_secs())]
+    TooLong(Duration),
+    /// The disk is too full to begin.
+    #[error("only {free} MiB are free in {place}, a deploy needs {needed}")]
+    DiskFull {
+        /// The directory.
+        place: String,
+        /// MiB free.
+        free: u64,
+        /// MiB needed.
+        needed: u64,
+    },
+    /// There is no image.
+    #[error(transparent)]
+    Build(#[from] BuildStageError),
+    /// The new instances did not come up.
+    #[error(transparent)]
+    Start(StartError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The repository failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl From<StartError> for DeployError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Cancelled => Self::Cancelled,
+            other => Self::Start(other),
+        }
+    }
+}
+
+impl From<DeployError> for CommandError {
+    fn from(error: DeployError) -> Self {
+        match error {
+            DeployError::Cancelled => Self::user("The deploy was cancelled; what ran before still runs"),
+            DeployError::Locked(name) => {
+                let message = format!("{name} currently has a deploy lock in place. Exiting...");
+                Self::user(message).hint("Run 'apps:unlock' to release the existing deploy lock")
+            }
+            DeployError::NotDeployed(name) => Self::not_deployed(&name),
+            DeployError::TooLong(_) => {
+                Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
+            }
+            DeployError::DiskFull { .. } => {
+                Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
+            }
+            DeployError::Build(BuildStageError::Engine(error)) => error.into(),
+            DeployError::Git(error) => error.into(),
+            DeployError::Start(StartError::Engine { instance, source }) => {
+                Self::internal(format!("{instance} could not be started"), source)
+            }
+            DeployError::Start(StartError::List(error)) | DeployError::Engine(error) => error.into(),
+            DeployError::Store(error) => error.into(),
+            other => Self::user(other),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The record of one deploy: its row, and what it printed, kept in `logs/builds/`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::{self, File};
+use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::console::{Console, Output};
+
+/// What is kept of one deploy's output; the person still sees all of it.
+const LIMIT: u64 = 16 << 20;
+
+/// Where the output of a build is kept.
+pub fn path(root: &Path, build: i64) -> PathBuf {
+    root.join("logs/builds").join(format!("{build}.log"))
+}
+
+/// The builds whose output is kept.
+pub async fn kept(root: &Path) -> io::Result<Vec<i64>> {
+    let mut builds = Vec::new();
+    let mut entries = fs::read_dir(root.join("logs/builds")).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let name = entry.file_name();
+        let build = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse::<i64>().ok());
+        builds.extend(build);
+    }
+    Ok(builds)
+}
+
+/// Copies what is written to its console to the person and into the file.
+#[derive(Debug)]
+pub struct Journal {
+    copying: JoinHandle<()>,
+}
+
+impl Journal {
+    /// Opens the file and returns the console to write to. A file that cannot be written ends no deploy.
+    pub async fn open(root: &Path, build: i64, person: Console) -> (Self, Console) {
+        let (console, output) = Console::new();
+        let path = path(root, build);
+        let file = match create(&path).await {
+            Ok(file) => Some(BufWriter::new(file)),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "the output of a build cannot be kept");
+                None
+            }
+        };
+        let copying = tokio::spawn(copy(output, person, file));
+        (Self { copying }, console)
+    }
+
+    /// Waits until all that was written has reached the person and the file. Every clone of the console has
+    /// to be dropped before.
+    pub async fn close(self) {
+        if let Err(error) = self.copying.await {
+            tracing::error!(%error, "the output of a build was not copied to its end");
+        }
+    }
+}
+
+async fn create(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).await?;
+    }
+    File::create(path).await
+}
+
+async fn copy(mut output: mpsc::Receiver<Output>, person: Console, mut file: Option<BufWriter<File>>) {
+    let mut kept = 0;
+    while let Some(chunk) = output.recv().await {
+        let (Output::Stdout(bytes) | Output::Stderr(bytes) | Output::Terminal(bytes)) = &chunk;
+        kept += bytes.len() as u64;
+        if let Some(writer) = &mut file {
+            let written = if kept > LIMIT {
+                writer.write_all(b"\n(the rest was not kept)\n").await.and(Err(io::Error::other("too long")))
+            } else {
+                // Readers follow the file while the build runs, so each chunk has to reach it.
+                match writer.write_all(bytes).await {
+                    Ok(()) => writer.flush().await,
+                    error => error,
+                }
+            };
+            if written.is_err() {
+                file = None;
+            }
+        }
+        person.write(chunk).await;
+    }
+    if let Some(mut writer) = file
+        && let Err(error) = writer.flush().await
+    {
+        tracing::warn!(%error, "the output of a build was not kept to its end");
+    }
+}

@@ -1,0 +1,115 @@
+//! The switch from the old instances to the new ones, and what follows it. From here on nothing is cancelled.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::deploy::error::DeployError;
+use crate::deploy::{Order, Work};
+use crate::docker::Engine;
+use crate::model::app_name::AppName;
+use crate::model::container_id::ContainerId;
+use crate::model::release::Release;
+use crate::run::plan::Plan;
+use crate::run::retire::{Grace, retire};
+use crate::store::apps::AppRecord;
+use crate::store::formation::Formation;
+use crate::store::instances::InstanceRecord;
+use crate::urls;
+
+/// What the switch is from and to.
+pub struct Change {
+    /// New instances, healthy.
+    pub started: Vec<InstanceRecord>,
+    /// What stays and what goes.
+    pub plan: Plan,
+    /// The quantities that were asked for.
+    pub formation: Formation,
+}
+
+/// Makes the started and kept instances the app: recorded, routed, named; then retires the others.
+pub async fn switch(
+    app: &Arc<App>,
+    record: &AppRecord,
+    order: &Order,
+    release: &Release,
+    change: Change,
+) -> Result<(), DeployError> {
+    let Change { started, plan, formation } = change;
+    if order.cancel.is_cancelled() {
+        remove(&app.engine, &started).await;
+        return Err(DeployError::Cancelled);
+    }
+    let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
+    let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
+    if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
+        remove(&app.engine, &started).await;
+        return Err(error.into());
+    }
+    let in_force = app.reconciler.publish_routes().await;
+    rename(&app.engine, &record.name, &started, &plan.retire).await;
+    announce(app, record, order).await;
+    if in_force {
+        retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
+    } else {
+        // Requests still go to the old instances. The reconciler retires them once they do not.
+        app.reconciler.check_containers();
+    }
+    app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
+    app.reconciler.collect_garbage();
+    Ok(())
+}
+
+/// Drains, stops and removes containers in the background, then looks for what is no longer needed. The routes
+/// must not lead to them any more. Those that are being retired already are left to whoever does it.
+pub fn retire_later(app: &Arc<App>, containers: Vec<ContainerId>) {
+    let limits = &app.settings.deploy;
+    let grace = Grace { drain: limits.drain(), stop: limits.stop() };
+    for container in containers.into_iter().filter(|container| app.retiring.enter(container)) {
+        let app = app.clone();
+        app.clone().tasks.spawn(async move {
+            retire(&app.engine, &app.router, &container, grace).await;
+            app.retiring.leave(&container);
+            // Its image may have been the last thing that was kept for it.
+            app.reconciler.collect_garbage();
+        });
+    }
+}
+
+async fn remove(engine: &Engine, started: &[InstanceRecord]) {
+    for instance in started {
+        if let Err(error) = engine.remove(&instance.container).await {
+            tracing::warn!(container = %instance.container, %error, "a new instance was not removed");
+        }
+    }
+}
+
+/// Gives the new containers the names that people know. A name that cannot be given harms nothing.
+async fn rename(engine: &Engine, app_name: &AppName, started: &[InstanceRecord], retired: &[InstanceRecord]) {
+    for old in retired {
+        let name = format!("{app_name}.{}.retired-{}", old.name, old.container.short());
+        if let Err(error) = engine.rename(&old.container, &name).await
+            && !error.is_not_found()
+        {
+            tracing::warn!(container = %old.container, %error, "an old instance keeps its name");
+        }
+    }
+    for new in started {
+        if let Err(error) = engine.rename(&new.container, &format!("{app_name}.{}", new.name)).await {
+            tracing::warn!(container = %new.container, %error, "a new instance keeps its temporary name");
+        }
+    }
+}
+
+async fn announce(app: &Arc<App>, record: &AppRecord, order: &Order) {
+    let console = &order.console;
+    console.headline("Application deployed:").await;
+    match urls::of(app, record).await {
+        Ok(urls) if urls.is_empty() => console.detail("(it has no host name: domains:add)").await,
+        Ok(urls) => {
+            for url in urls {
+                console.detail(url).await;
+            }
+        }
+        Err(error) => tracing::error!(app = %record.name, %error, "the URLs of an app cannot be told"),
+    }
+}

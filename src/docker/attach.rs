@@ -1,0 +1,72 @@
+//! Speaking with a container's process: its input, its output, byte for byte.
+
+use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::net::UnixStream;
+
+use crate::docker::Engine;
+use crate::docker::error::EngineError;
+use crate::docker::output::{Framing, OutputStream, output_stream};
+use crate::docker::wire::{Call, Upgraded, query_value};
+use crate::model::container_id::ContainerId;
+
+/// With a terminal the engine always looks for a key sequence that detaches, by default ctrl-p ctrl-q, and holds
+/// its first key back, so that ctrl-p in a shell seems dead. There is no "none"; this one nobody types.
+pub(super) const DETACH_KEYS: &str = "ctrl-^,ctrl-],ctrl-^,ctrl-],ctrl-^,ctrl-]";
+
+/// ^D, which a terminal turns into the end of input (POSIX.1-2017, section 11.1.9).
+const END_OF_TRANSMISSION: u8 = 4;
+
+/// Both ends of a process. Dropping them leaves the process running.
+pub struct Attached {
+    /// What it reads.
+    pub input: ProcessInput,
+    /// What it writes; ends when the process has.
+    pub output: OutputStream,
+}
+
+/// A process's standard input.
+#[derive(Debug)]
+pub struct ProcessInput {
+    connection: WriteHalf<UnixStream>,
+    terminal: bool,
+}
+
+impl ProcessInput {
+    /// Writes all bytes; waits while the process does not read. An error once the process has ended is no wonder:
+    /// it need not read all that it is sent.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        Ok(self.connection.write_all(bytes).await?)
+    }
+
+    /// Ends the input: the process reads its end. Output goes on.
+    ///
+    /// With a terminal, ^D is typed instead: the engine would close the output together with the input.
+    pub async fn finish(mut self) -> Result<(), EngineError> {
+        if self.terminal {
+            self.connection.write_all(&[END_OF_TRANSMISSION]).await?;
+        } else {
+            self.connection.shutdown().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Takes hold of a container's input and output. Attach before the start and nothing is lost.
+    pub async fn attach(&self, id: &ContainerId) -> Result<Attached, EngineError> {
+        let facts = self.inspect(id.as_str()).await?;
+        let keys = query_value(DETACH_KEYS);
+        let target = format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1&detachKeys={keys}");
+        let upgraded = self.wire().await?.upgrade(Call::post(target, "").upgrading("tcp")).await?;
+        Ok(attached(upgraded, facts.terminal))
+    }
+}
+
+pub(super) fn attached(upgraded: Upgraded, terminal: bool) -> Attached {
+    // Not `into_split`: its write half closes the direction when dropped, see `finish`.
+    let (read, write) = tokio::io::split(upgraded.stream);
+    Attached {
+        input: ProcessInput { connection: write, terminal },
+        output: output_stream(read, upgraded.already_read, Framing::for_terminal(terminal)),
+    }
+}

@@ -1,0 +1,264 @@
+//! Making containers and steering them.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bollard::errors::Error as ClientError;
+use bollard::models::{
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
+    NetworkingConfig, RestartPolicy as EngineRestartPolicy, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use crate::docker::error::EngineError;
+use crate::docker::labels::ContainerLabels;
+use crate::docker::{ANSWER_DEADLINE, Engine};
+use crate::model::config_var::ConfigVars;
+use crate::model::container_id::ContainerId;
+use crate::model::release::{ImageId, ProcessCommand};
+
+/// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
+pub const DEFAULT_PIDS_LIMIT: u32 = 4096;
+
+/// What root in a container may still do. Everything else is dropped, whatever an engine's own default is.
+///
+/// These are for images as they are found: package managers and entry points that change owners and modes and
+/// then give up root (`gosu`, `su-exec`, `setpriv`), servers that bind port 80, shells that end their children.
+/// Of Docker's default set these are missing, because an app has no use for them and each has been part of a way
+/// out or of an attack on neighbours: NET_RAW (forged packets on the bridge), MKNOD (devices), AUDIT_WRITE (the
+/// host's audit log), SYS_CHROOT (nested roots), SETFCAP (files that carry capabilities).
+const CAPABILITIES: [&str; 9] =
+    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"];
+
+/// Whether the engine starts a container again that ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// Never.
+    No,
+    /// Always, also after the engine was restarted.
+    Always,
+    /// Like `Always`, but not what somebody stopped.
+    UnlessStopped,
+    /// After a failure, at most so many times; 0 is no limit.
+    OnFailure(u32),
+}
+
+/// What becomes of a container's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputLog {
+    /// The engine keeps it, at most 3 files of 10 MB; `logs` reads it.
+    Rotated,
+    /// Nobody keeps it: for a process whose output goes to a person, who may send gigabytes through it.
+    Off,
+}
+
+/// What a container is made from. It always gets an init, a process limit, `no-new-privileges` and few capabilities.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// Its name, for example `blog.web.1`.
+    pub name: String,
+    /// The image.
+    pub image: ImageId,
+    /// What is run.
+    pub command: ProcessCommand,
+    /// Replaces the image's entry point; an empty list removes it.
+    pub entrypoint: Option<Vec<String>>,
+    /// Its environment, on top of the image's.
+    pub environment: ConfigVars,
+    /// What it is for.
+    pub labels: ContainerLabels,
+    /// Its address on the owner's network; without one the engine picks from its half.
+    pub address: Option<Ipv4Addr>,
+    /// Its host name; without one it is the beginning of its id.
+    pub hostname: Option<String>,
+    /// Whether the engine starts it again.
+    pub restart: RestartPolicy,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// Whether somebody will write to its standard input.
+    pub stdin: bool,
+    /// How long it has between SIGTERM and SIGKILL.
+    pub stop_timeout: Duration,
+    /// What becomes of its output.
+    pub log: OutputLog,
+    /// How many processes and threads it may have.
+    pub pids_limit: u32,
+}
+
+impl ContainerSpec {
+    /// A container that runs the image's own command, without terminal or input, and is not restarted.
+    pub fn new(name: String, image: ImageId, labels: ContainerLabels) -> Self {
+        Self {
+            name,
+            image,
+            command: ProcessCommand::Image,
+            entrypoint: None,
+            environment: ConfigVars::new(),
+            labels,
+            address: None,
+            hostname: None,
+            restart: RestartPolicy::No,
+            terminal: false,
+            stdin: false,
+            stop_timeout: Duration::from_secs(30),
+            log: OutputLog::Rotated,
+            pids_limit: DEFAULT_PIDS_LIMIT,
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a container on the owner's network, which has to exist. It is not started.
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        let body = create_body(self, spec);
+        let made = self.client().await?.create_container(Some(options), body).await?;
+        Ok(ContainerId::new(made.id))
+    }
+
+    /// Starts a container; no error if it runs already.
+    pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        Ok(self.client().await?.start_container(id.as_str(), None::<StartContainerOptions>).await?)
+    }
+
+    /// Stops a container: SIGTERM (or the image's own signal), then SIGKILL. No error if it does not run.
+    pub async fn stop(&self, id: &ContainerId, timeout: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        let client = self.client().await?.clone().with_timeout(timeout + ANSWER_DEADLINE);
+        Ok(client.stop_container(id.as_str(), Some(options)).await?)
+    }
+
+    /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.
+    pub async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        Ok(self.client().await?.kill_container(id.as_str(), Some(options)).await?)
+    }
+
+    /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
+    pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        match self
+            .client()
+            .await?
+            .remove_container(id.as_str(), Some(options))
+            .await
+            .map_err(EngineError::from)
+        {
+            Err(EngineError::NotFound(_)) => Ok(()),
+            Err(EngineError::Conflict(message)) if message.contains("already in progress") => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Gives a container another name.
+    pub async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), EngineError> {
+        let options = RenameContainerOptionsBuilder::default().name(name).build();
+        Ok(self.client().await?.rename_container(id.as_str(), options).await?)
+    }
+
+    /// Waits until a started container does not run, and gives its exit code. At once if it has ended already.
+    pub async fn wait(&self, id: &ContainerId) -> Result<i64, EngineError> {
+        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let mut answers = std::pin::pin!(self.client().await?.wait_container(id.as_str(), Some(options)));
+        match answers.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // What bollard calls an error is a process that ended with another code than 0.
+            Some(Err(ClientError::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(EngineError::Broken("the engine stopped waiting for the container".into())),
+        }
+    }
+
+    /// Tells a container's terminal its size.
+    pub async fn resize(&self, id: &ContainerId, columns: u16, rows: u16) -> Result<(), EngineError> {
+        let options =
+            ResizeContainerTTYOptionsBuilder::default().w(i32::from(columns)).h(i32::from(rows)).build();
+        Ok(self.client().await?.resize_container_tty(id.as_str(), options).await?)
+    }
+}
+
+/// `KEY=value` pairs. The only place where values of config vars leave for a container.
+pub(super) fn environment_pairs(environment: &ConfigVars) -> Vec<String> {
+    environment.iter().map(|(key, value)| format!("{key}={}", value.expose())).collect()
+}
+
+fn create_body(engine: &Engine, spec: &ContainerSpec) -> ContainerCreateBody {
+    let ipam = spec.address.map(|address| EndpointIpamConfig {
+        ipv4_address: Some(address.to_string()),
+        ..EndpointIpamConfig::default()
+    });
+    let endpoint = EndpointSettings { ipam_config: ipam, ..EndpointSettings::default() };
+    ContainerCreateBody {
+        image: Some(spec.image.0.clone()),
+        cmd: match &spec.command {
+            ProcessCommand::Image => None,
+            ProcessCommand::Arguments(words) => Some(words.clone()),
+        },
+        // The engine reads an empty list as "the image's own", and a list of one empty word as "none".
+        entrypoint: spec
+            .entrypoint
+            .as_ref()
+            .map(|words| if words.is_empty() { vec![String::new()] } else { words.clone() }),
+        env: Some(environment_pairs(&spec.environment)),
+        labels: Some(spec.labels.to_engine(engine.owner())),
+        hostname: spec.hostname.clone(),
+        tty: Some(spec.terminal),
+        open_stdin: Some(spec.stdin),
+        // The end of what we send is the end of the process's input.
+        stdin_once: Some(spec.stdin),
+        attach_stdin: Some(spec.stdin),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        stop_timeout: Some(i64::try_from(spec.stop_timeout.as_secs()).unwrap_or(i64::MAX)),
+        host_config: Some(host_config(engine, spec)),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(engine.network_name(), endpoint)])),
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
+    HostConfig {
+        network_mode: Some(engine.network_name()),
+        init: Some(true),
+        pids_limit: Some(i64::from(spec.pids_limit)),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),
+        restart_policy: Some(restart_policy(spec.restart)),
+        log_config: Some(log_config(spec.log)),
+        ..HostConfig::default()
+    }
+}
+
+/// `json-file` rather than `local`: it is what log shippers read, and rotates just as well.
+fn log_config(log: OutputLog) -> HostConfigLogConfig {
+    match log {
+        OutputLog::Off => HostConfigLogConfig { typ: Some("none".to_owned()), config: None },
+        OutputLog::Rotated => {
+            let options = [("max-size", "10m"), ("max-file", "3")];
+            HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            }
+        }
+    }
+}
+
+fn restart_policy(policy: RestartPolicy) -> EngineRestartPolicy {
+    let (name, maximum) = match policy {
+        RestartPolicy::No => (RestartPolicyNameEnum::NO, None),
+        RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        RestartPolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+        RestartPolicy::OnFailure(maximum) => (RestartPolicyNameEnum::ON_FAILURE, Some(i64::from(maximum))),
+    };
+    EngineRestartPolicy { name: Some(name), maximum_retry_count: maximum }
+}

@@ -1,0 +1,97 @@
+//! Further processes in a running container (`enter`, checks by command).
+
+use std::time::Duration;
+
+use bollard::exec::{CreateExecOptions, ResizeExecOptions};
+use nix::errno::Errno;
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use tokio::time::{Instant, sleep};
+
+use crate::docker::Engine;
+use crate::docker::attach::{Attached, DETACH_KEYS, attached};
+use crate::docker::container::environment_pairs;
+use crate::docker::error::EngineError;
+use crate::docker::wire::Call;
+use crate::model::config_var::ConfigVars;
+use crate::model::container_id::ContainerId;
+
+/// How long after the end of its output a process may take to be recorded as ended.
+const END_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often it is asked for.
+const END_INTERVAL: Duration = Duration::from_millis(10);
+
+/// What is run in a container.
+#[derive(Clone, Debug)]
+pub struct ExecSpec {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables on top of the container's own.
+    pub environment: ConfigVars,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// Whether somebody will write to its standard input.
+    pub stdin: bool,
+}
+
+/// A process in a container, as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecId(String);
+
+impl Engine {
+    /// Runs one more process in a running container. A program that cannot be started ends with 126 or 127.
+    pub async fn exec(&self, id: &ContainerId, spec: &ExecSpec) -> Result<(ExecId, Attached), EngineError> {
+        let options = CreateExecOptions {
+            cmd: Some(spec.command.clone()),
+            env: Some(environment_pairs(&spec.environment)),
+            tty: Some(spec.terminal),
+            attach_stdin: Some(spec.stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            detach_keys: Some(DETACH_KEYS.to_owned()),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.client().await?.create_exec(id.as_str(), options).await?.id;
+        let json = format!("{{\"Detach\":false,\"Tty\":{}}}", spec.terminal);
+        let call = Call::post(format!("/exec/{exec}/start"), json).upgrading("tcp");
+        let upgraded = self.wire().await?.upgrade(call).await?;
+        Ok((ExecId(exec), attached(upgraded, spec.terminal)))
+    }
+
+    /// The exit code of a process whose output has ended.
+    pub async fn exec_exit_code(&self, exec: &ExecId) -> Result<i64, EngineError> {
+        let deadline = Instant::now() + END_DEADLINE;
+        loop {
+            let facts = self.client().await?.inspect_exec(&exec.0).await?;
+            match facts.exit_code {
+                Some(code) if facts.running != Some(true) => return Ok(code),
+                _ if Instant::now() > deadline => return Err(EngineError::TimedOut),
+                // The engine closes the output a moment before it records the end, and has no call to wait.
+                _ => sleep(END_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Tells a process's terminal its size.
+    pub async fn resize_exec(&self, exec: &ExecId, columns: u16, rows: u16) -> Result<(), EngineError> {
+        let options = ResizeExecOptions { width: columns, height: rows };
+        Ok(self.client().await?.resize_exec(&exec.0, options).await?)
+    }
+
+    /// Sends a signal to a process started with [`Engine::exec`]; no error if it has ended.
+    ///
+    /// The engine cannot do this: without it, the shell of a client that vanished would live on.
+    pub async fn kill_exec(&self, exec: &ExecId, signal: Signal) -> Result<(), EngineError> {
+        let facts = match self.client().await?.inspect_exec(&exec.0).await.map_err(EngineError::from) {
+            Err(EngineError::NotFound(_)) => return Ok(()),
+            answer => answer?,
+        };
+        let pid = facts.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+        let (Some(pid), Some(true)) = (pid, facts.running) else { return Ok(()) };
+        match signal::kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(EngineError::Broken(Box::new(errno))),
+        }
+    }
+}

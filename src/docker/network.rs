@@ -1,0 +1,233 @@
+//! The one bridge network that all app containers of an owner sit on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
+use bollard::query_parameters::InspectNetworkOptions;
+
+use crate::docker::Engine;
+use crate::docker::error::EngineError;
+use crate::docker::labels::OWNER;
+use crate::docker::wire::Call;
+
+/// How often another subnet is tried when somebody takes the one that was found free.
+const ATTEMPTS: u32 = 5;
+
+/// An IPv4 network in CIDR notation (RFC 4632), from /8 to /28.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    first: Ipv4Addr,
+    prefix: u8,
+}
+
+/// A text that is not a usable subnet.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0} is not an IPv4 subnet between /8 and /28")]
+pub struct SubnetError(String);
+
+/// What is known about the owner's network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkFacts {
+    /// Its name in the engine.
+    pub name: String,
+    /// All its addresses.
+    pub subnet: Subnet,
+    /// The host's own address on it.
+    pub gateway: Ipv4Addr,
+}
+
+impl Subnet {
+    /// Whether an address lies in it.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        let first = u32::from(self.first);
+        (first..=first + (self.size() - 1)).contains(&u32::from(address))
+    }
+
+    fn size(self) -> u32 {
+        1 << (32 - u32::from(self.prefix))
+    }
+
+    /// The upper half, from which the engine picks for containers that do not ask for an address.
+    fn upper_half(self) -> Self {
+        let first = u32::from(self.first) + self.size() / 2;
+        Self { first: Ipv4Addr::from(first), prefix: self.prefix + 1 }
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = SubnetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || SubnetError(text.to_owned());
+        let (first, prefix) = text.split_once('/').ok_or_else(wrong)?;
+        let first: Ipv4Addr = first.parse().map_err(|_| wrong())?;
+        let prefix = prefix.parse().ok().filter(|prefix| (8..=28).contains(prefix)).ok_or_else(wrong)?;
+        let subnet = Self { first, prefix };
+        if u32::from(first).is_multiple_of(subnet.size()) { Ok(subnet) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix)
+    }
+}
+
+impl NetworkFacts {
+    /// The addresses that a caller may give to containers: the lower half, without the network's and the gateway's.
+    ///
+    /// The upper half belongs to the engine. Were the halves one, the engine could give the address of a stopped
+    /// app container to a one-off one, and the app could not be started again.
+    pub fn static_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
+        let first = u32::from(self.subnet.first);
+        let gateway = self.gateway;
+        (first + 1..first + self.subnet.size() / 2)
+            .map(Ipv4Addr::from)
+            .filter(move |address| *address != gateway)
+    }
+}
+
+impl Engine {
+    /// The name of the owner's network.
+    pub fn network_name(&self) -> String {
+        format!("slipway-{}", self.owner())
+    }
+
+    /// Makes the owner's network if it is not there, and says what it is.
+    ///
+    /// Inter-container traffic is off: the host's router reaches every container, no container another one.
+    pub async fn ensure_network(&self) -> Result<NetworkFacts, EngineError> {
+        let name = self.network_name();
+        let turn = self.inner.network_turn.acquire().await;
+        let _turn = turn.map_err(|closed| EngineError::Broken(Box::new(closed)))?;
+        if let Some(facts) = self.network_facts(&name).await? {
+            return Ok(facts);
+        }
+        let mut attempt = 1;
+        loop {
+            let subnet = self.find_free_subnet().await?;
+            match self.create_network(&name, Some(subnet)).await {
+                Ok(()) => break,
+                // Somebody else made it just now: what counts is that it is there.
+                Err(EngineError::Conflict(_)) => break,
+                Err(EngineError::Refused { message, .. })
+                    if message.to_lowercase().contains("overlap") && attempt < ATTEMPTS =>
+                {
+                    tracing::debug!(%subnet, message, "somebody else took the subnet");
+                }
+                Err(error) => return Err(error),
+            }
+            attempt += 1;
+        }
+        let gone = || EngineError::NotFound(format!("the network {name} vanished while it was made"));
+        self.network_facts(&name).await?.ok_or_else(gone)
+    }
+
+    /// Removes the owner's network; no error if there is none.
+    pub async fn remove_network(&self) -> Result<(), EngineError> {
+        self.remove_network_named(&self.network_name()).await
+    }
+
+    async fn remove_network_named(&self, name: &str) -> Result<(), EngineError> {
+        match self.client().await?.remove_network(name).await.map_err(EngineError::from) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Static addresses need a subnet that the *user* configured. Only the engine knows which one is free on this
+    /// host, so it is asked to choose one for a network that is thrown away again.
+    async fn find_free_subnet(&self) -> Result<Subnet, EngineError> {
+        let probe = format!("{}-probe", self.network_name());
+        self.remove_network_named(&probe).await?;
+        self.create_network(&probe, None).await?;
+        let facts = self.network_facts(&probe).await;
+        self.remove_network_named(&probe).await?;
+        let facts = facts?.ok_or_else(|| EngineError::NotFound(format!("the network {probe} vanished")))?;
+        Ok(facts.subnet)
+    }
+
+    async fn create_network(&self, name: &str, subnet: Option<Subnet>) -> Result<(), EngineError> {
+        let config = subnet.map(|subnet| IpamConfig {
+            subnet: Some(subnet.to_string()),
+            ip_range: Some(subnet.upper_half().to_string()),
+            gateway: Some(Ipv4Addr::from(u32::from(subnet.first) + 1).to_string()),
+            ..IpamConfig::default()
+        });
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            ipam: config.map(|config| Ipam { config: Some(vec![config]), ..Ipam::default() }),
+            options: Some(HashMap::from([(
+                "com.docker.network.bridge.enable_icc".to_owned(),
+                "false".to_owned(),
+            )])),
+            labels: Some(HashMap::from([(OWNER.to_owned(), self.owner().to_string())])),
+            ..NetworkCreateRequest::default()
+        };
+        let mut request =
+            serde_json::to_value(request).map_err(|error| EngineError::Broken(Box::new(error)))?;
+        if let Some(fields) = request.as_object_mut() {
+            // Engines before API 1.44 make a second network of the same name unless told not to; bollard has
+            // dropped the field.
+            fields.insert("CheckDuplicate".to_owned(), true.into());
+        }
+        self.wire().await?.send(Call::post("/networks/create".to_owned(), request.to_string())).await?;
+        Ok(())
+    }
+
+    async fn network_facts(&self, name: &str) -> Result<Option<NetworkFacts>, EngineError> {
+        match self
+            .client()
+            .await?
+            .inspect_network(name, None::<InspectNetworkOptions>)
+            .await
+            .map_err(EngineError::from)
+        {
+            Ok(network) => read_facts(name, network).map(Some),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn read_facts(name: &str, network: NetworkInspect) -> Result<NetworkFacts, EngineError> {
+    let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let usable = configs.into_iter().find_map(|config| {
+        let subnet: Subnet = config.subnet?.parse().ok()?;
+        // The engine names the gateway with or without a prefix, depending on its version.
+        let gateway = config.gateway?.split('/').next()?.parse().ok()?;
+        Some(NetworkFacts { name: name.to_owned(), subnet, gateway })
+    });
+    usable.ok_or_else(|| EngineError::Conflict(format!("the network {name} has no usable IPv4 subnet")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnets_are_read_and_halved() {
+        let subnet: Subnet = "172.18.0.0/16".parse().unwrap();
+        assert_eq!(subnet.upper_half().to_string(), "172.18.128.0/17");
+        assert!(subnet.contains("172.18.255.255".parse().unwrap()));
+        assert!(!subnet.contains("172.19.0.0".parse().unwrap()));
+        for text in ["172.18.0.0", "172.18.0.1/16", "172.18.0.0/33", "10.0.0.0/29", "fe80::/64"] {
+            assert!(text.parse::<Subnet>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn static_addresses_leave_the_gateway_and_the_engines_half() {
+        let facts = NetworkFacts {
+            name: "n".to_owned(),
+            subnet: "10.1.2.0/28".parse().unwrap(),
+            gateway: "10.1.2.1".parse().unwrap(),
+        };
+        let addresses: Vec<_> = facts.static_addresses().map(|address| address.octets()[3]).collect();
+        assert_eq!(addresses, [2, 3, 4, 5, 6, 7]);
+    }
+}

@@ -1,0 +1,51 @@
+//! The quick list: which containers run, and where, by one call to the engine.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bollard::query_parameters::ListContainersOptionsBuilder;
+
+use crate::docker::Engine;
+use crate::docker::error::EngineError;
+use crate::docker::labels::owner_filter;
+use crate::model::container_id::ContainerId;
+
+impl Engine {
+    /// The containers that run, with the address at which each answers now.
+    pub async fn running(&self) -> Result<HashMap<ContainerId, Ipv4Addr>, EngineError> {
+        let network = self.network_name();
+        let running = self.summaries().await?.into_iter().filter_map(|container| {
+            if container.state != Some(ContainerSummaryStateEnum::RUNNING) {
+                return None;
+            }
+            let endpoint = container.network_settings?.networks?.remove(&network)?;
+            Some((ContainerId::new(container.id?), endpoint.ip_address?.parse().ok()?))
+        });
+        Ok(running.collect())
+    }
+
+    /// The addresses that some container has, or will have when it is started.
+    pub async fn addresses_in_use(&self) -> Result<HashSet<Ipv4Addr>, EngineError> {
+        let network = self.network_name();
+        let addresses = self.summaries().await?.into_iter().filter_map(|container| {
+            let endpoint = container.network_settings?.networks?.remove(&network)?;
+            let fixed = endpoint.ipam_config.and_then(|config| config.ipv4_address);
+            fixed.or(endpoint.ip_address)?.parse().ok()
+        });
+        Ok(addresses.collect())
+    }
+
+    /// Where the engine keeps images and containers, on its own file system.
+    pub async fn data_directory(&self) -> Result<PathBuf, EngineError> {
+        let facts = self.client().await?.info().await?;
+        Ok(PathBuf::from(facts.docker_root_dir.unwrap_or_default()))
+    }
+
+    async fn summaries(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        Ok(self.client().await?.list_containers(Some(options)).await?)
+    }
+}

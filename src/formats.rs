@@ -1,0 +1,8 @@
+//! Text in, model out: the files that people write. Errors name the line; no module here does I/O.
+
+pub mod config_export;
+pub mod config_import;
+pub mod dockerignore;
+pub mod image_reference;
+pub mod path_pattern;
+pub mod procfile;

@@ -1,0 +1,288 @@
+//! The composition root: makes the handles, starts what runs, and ends it in order.
+
+use std::error::Error;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::app::lease::Leases;
+use crate::app::one_offs::OneOffs;
+use crate::app::pushes::Pushes;
+use crate::app::reconciler::Reconciler;
+use crate::app::running_builds::RunningBuilds;
+use crate::commands::dispatch;
+use crate::console::CommandIo;
+use crate::docker::Engine;
+use crate::docker::labels::OwnerId;
+use crate::docker::network::NetworkFacts;
+use crate::face::Commands;
+use crate::git::repositories::Repositories;
+use crate::git::submodules::Submodules;
+use crate::model::role::Caller;
+use crate::reconcile;
+use crate::route::Router;
+use crate::route::access_log::AccessRecords;
+use crate::route::settings::RouterSettings;
+use crate::run::addresses::Addresses;
+use crate::run::retire::Retiring;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::{socket, ssh};
+
+/// How long commands that run may still take when the server stops: a deploy should reach its switch.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the engine is waited for at the start before a message says so.
+const ENGINE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs the server until SIGTERM or SIGINT.
+pub fn run() -> ExitCode {
+    let settings = match Settings::load() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    let filter = match EnvFilter::try_new(&settings.log) {
+        Ok(filter) => filter,
+        Err(error) => return fail(&error),
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(serve(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "nobody may read the log yet")]
+fn fail(error: &dyn Error) -> ExitCode {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    eprintln!(" !     The server cannot start: {message}");
+    ExitCode::FAILURE
+}
+
+/// What `listen.json` tells install.sh and tests: where the server really listens.
+#[derive(Debug, Serialize)]
+struct Listening {
+    ssh: SocketAddr,
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    pid: u32,
+}
+
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    make_directories(&settings.root)?;
+    // First of all, so that a second server on the same root changes nothing.
+    let local = socket::listener::Listener::bind(&settings.socket()).await?;
+    let owner = owner(&settings.root)?;
+    let (store, store_thread) = Store::open(&settings.root)?;
+    store.fail_interrupted_builds().await?;
+    store.discard_interrupted_releases().await?;
+    let repositories = Repositories::new(&settings.root);
+    repositories.prepare(&std::env::current_exe()?).await?;
+    let remote = ssh::listener::Listener::bind(&settings).await?;
+    let bound = Router::bind(RouterSettings { listen: settings.http_listen, ..RouterSettings::default() })?;
+    let listening = Listening {
+        ssh: remote.local_addr(),
+        http: bound.local_addr(),
+        https: None,
+        pid: std::process::id(),
+    };
+    let (router, records) = bound.start()?;
+    let shutdown = CancellationToken::new();
+    let stopping = stop_on_signal(shutdown.clone())?;
+    let engine = Engine::connect(&settings.docker, owner);
+    let Some(network) = wait_for_engine(&engine, &shutdown).await else { return Ok(()) };
+    let (reconciler, wakings) = Reconciler::new();
+    let app = Arc::new(App {
+        http_address: listening.http,
+        addresses: Addresses::new(network.static_addresses().collect()),
+        submodules: Submodules::new(repositories.clone()),
+        leases: Leases::default(),
+        push_turns: Leases::default(),
+        running_builds: RunningBuilds::default(),
+        pushes: Pushes::default(),
+        retiring: Retiring::default(),
+        one_offs: OneOffs::default(),
+        tasks: TaskTracker::new(),
+        settings,
+        store,
+        engine,
+        repositories,
+        router,
+        reconciler,
+        shutdown,
+    });
+    let background = Background {
+        reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
+        logging: tokio::spawn(log_requests(records)),
+    };
+    run_all(app, local, remote, background, &listening).await?;
+    stopping.abort();
+    // The last clone of the store went with the app: its thread ends once the last statement is done.
+    tokio::task::spawn_blocking(move || store_thread.join())
+        .await?
+        .map_err(|_| "the database's thread panicked")?;
+    Ok(())
+}
+
+/// What runs beside the faces and is awaited at the end.
+#[derive(Debug)]
+struct Background {
+    reconciling: JoinHandle<()>,
+    logging: JoinHandle<()>,
+}
+
+/// Serves until the shutdown is over. The faces end first, then what they started, the router last.
+async fn run_all(
+    app: Arc<App>,
+    local: socket::listener::Listener,
+    remote: ssh::listener::Listener,
+    background: Background,
+    listening: &Listening,
+) -> Result<(), Box<dyn Error>> {
+    app.reconciler.publish_routes().await;
+    write_listening(&app.settings.root, listening)?;
+    tracing::info!(ssh = %listening.ssh, http = %listening.http, "slipway listens");
+    let face = Face(app.clone());
+    tokio::join!(
+        local.run(face.clone(), app.shutdown.clone(), PATIENCE),
+        remote.run(face, app.shutdown.clone(), PATIENCE),
+    );
+    app.tasks.close();
+    if timeout(PATIENCE, app.tasks.wait()).await.is_err() {
+        tracing::warn!("old instances are left to the next start");
+    }
+    app.reconciler.end();
+    background.reconciling.await?;
+    let cut = app.router.shutdown(app.settings.deploy.drain()).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "connections were cut at the shutdown");
+    }
+    drop(app);
+    background.logging.await?;
+    Ok(())
+}
+
+/// The commands as the faces see them.
+#[derive(Clone)]
+struct Face(Arc<App>);
+
+impl Commands for Face {
+    async fn identify(&self, fingerprint: &str) -> Option<Caller> {
+        match self.0.store.key_by_fingerprint(fingerprint).await {
+            Ok(key) => key.map(|key| Caller {
+                name: key.name,
+                fingerprint: Some(key.fingerprint),
+                role: key.role,
+                access: key.access,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "a key cannot be looked up");
+                None
+            }
+        }
+    }
+
+    async fn execute(&self, caller: Caller, words: Vec<String>, io: CommandIo) -> u8 {
+        dispatch::execute(self.0.clone(), caller, words, io).await
+    }
+}
+
+/// The engine may start after us. Nothing can be done without it, but a person is told.
+async fn wait_for_engine(engine: &Engine, shutdown: &CancellationToken) -> Option<NetworkFacts> {
+    let mut told = false;
+    loop {
+        match engine.ensure_network().await {
+            Ok(network) => return Some(network),
+            Err(error) if !told => {
+                tracing::warn!(%error, "waiting for the Docker engine: start it with systemctl start docker");
+                told = true;
+            }
+            Err(error) => tracing::debug!(%error, "still waiting for the Docker engine"),
+        }
+        tokio::select! {
+            () = sleep(ENGINE_PAUSE) => {}
+            () = shutdown.cancelled() => return None,
+        }
+    }
+}
+
+fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    }))
+}
+
+async fn log_requests(mut records: AccessRecords) {
+    let mut line = String::new();
+    while let Some(batch) = records.next_batch().await {
+        for record in batch {
+            line.clear();
+            record.write_logfmt(&mut line);
+            tracing::debug!(target: "slipway::access", "{line}");
+        }
+    }
+}
+
+fn make_directories(root: &Path) -> io::Result<()> {
+    for directory in ["", "repos", "logs/builds", "cache", "host_keys"] {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(directory))?;
+    }
+    Ok(())
+}
+
+/// The text that marks what is ours in the engine. Made once for each root.
+fn owner(root: &Path) -> Result<OwnerId, Box<dyn Error>> {
+    let path = root.join("owner");
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().parse()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("{:08x}", rand::random::<u32>());
+            write_whole(&path, text.as_bytes())?;
+            Ok(text.parse()?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {
+    Ok(write_whole(&root.join("listen.json"), &serde_json::to_vec(listening)?)?)
+}
+
+/// Writes a file so that nobody ever sees a part of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}

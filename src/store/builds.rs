@@ -1,0 +1,102 @@
+//! The history of builds and deploys.
+
+use rusqlite::Row;
+
+use crate::clock;
+use crate::model::build::{Build, BuildKind, BuildStatus};
+use crate::store::apps::AppId;
+use crate::store::{Store, StoreError, parse};
+
+const SELECT: &str = "SELECT builds.id, apps.name, kind, status, source, started_by, started_at, finished_at
+     FROM builds JOIN apps ON apps.id = builds.app";
+
+impl Store {
+    /// Records that a build or deploy has begun, and returns its number.
+    pub async fn begin_build(
+        &self,
+        app: AppId,
+        kind: BuildKind,
+        source: &str,
+        started_by: &str,
+    ) -> Result<i64, StoreError> {
+        let (source, started_by) = (source.to_owned(), started_by.to_owned());
+        self.call(move |connection| {
+            connection.execute(
+                "INSERT INTO builds (app, kind, status, source, started_by, started_at)
+                 VALUES (?1, ?2, 'running', ?3, ?4, ?5)",
+                (app.0, kind.to_string(), source, started_by, clock::unix_seconds()),
+            )?;
+            Ok(connection.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// Records how a build or deploy has ended.
+    pub async fn finish_build(&self, id: i64, status: BuildStatus) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute(
+                "UPDATE builds SET status = ?2, finished_at = ?3 WHERE id = ?1",
+                (id, status.to_string(), clock::unix_seconds()),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Marks what a killed server left running as failed: no build outlives its server.
+    pub async fn fail_interrupted_builds(&self) -> Result<(), StoreError> {
+        self.call(|connection| {
+            connection.execute(
+                "UPDATE builds SET status = 'failed', finished_at = ?1 WHERE status = 'running'",
+                [clock::unix_seconds()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The builds of one app or of all, newest first, at most `limit`.
+    pub async fn builds(&self, app: Option<AppId>, limit: u32) -> Result<Vec<Build>, StoreError> {
+        self.call(move |connection| {
+            let sql = format!("{SELECT} WHERE ?1 IS NULL OR app = ?1 ORDER BY builds.id DESC LIMIT ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map((app.map(|app| app.0), limit), record)?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
+    /// The numbers of all builds that are known.
+    pub async fn build_ids(&self) -> Result<Vec<i64>, StoreError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM builds")?;
+            let ids = statement.query_map([], |row| row.get(0))?;
+            Ok(ids.collect::<Result<Vec<i64>, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets all but the newest `keep` ended builds of an app.
+    pub async fn prune_builds(&self, app: AppId, keep: u32) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute(
+                "DELETE FROM builds WHERE app = ?1 AND status <> 'running' AND id NOT IN
+                 (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2)",
+                (app.0, keep),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Result<Build, StoreError>> {
+    let (id, app, source, started_by) = (row.get(0)?, row.get(1)?, row.get(4)?, row.get(5)?);
+    let (kind, status): (String, String) = (row.get(2)?, row.get(3)?);
+    let (started_at, finished_at) = (row.get(6)?, row.get(7)?);
+    let build = || {
+        let (kind, status) = (parse(&kind)?, parse(&status)?);
+        Ok(Build { id, app, kind, status, source, started_by, started_at, finished_at })
+    };
+    Ok(build())
+}

@@ -1,0 +1,77 @@
+//! Config vars, sealed. `None` as the app stands for the global ones.
+
+use rusqlite::Connection;
+
+use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
+use crate::store::apps::AppId;
+use crate::store::secret::SecretKey;
+use crate::store::{Store, StoreError, parse};
+
+impl Store {
+    /// The config vars of one app (without the global ones), or the global ones.
+    pub async fn config(&self, app: Option<AppId>) -> Result<ConfigVars, StoreError> {
+        let key = self.key.clone();
+        self.call(move |connection| read(connection, &key, app)).await
+    }
+
+    /// The config vars that the app's processes are given: the global ones, overridden by its own.
+    pub async fn merged_config(&self, app: AppId) -> Result<ConfigVars, StoreError> {
+        let key = self.key.clone();
+        self.call(move |connection| {
+            let mut merged = read(connection, &key, None)?;
+            merged.extend(read(connection, &key, Some(app))?);
+            Ok(merged)
+        })
+        .await
+    }
+
+    /// Sets and unsets config vars at once: all of it, or nothing.
+    pub async fn change_config(
+        &self,
+        app: Option<AppId>,
+        set: ConfigVars,
+        unset: Vec<ConfigKey>,
+    ) -> Result<(), StoreError> {
+        let secret = self.key.clone();
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            for key in unset {
+                transaction
+                    .execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
+            }
+            for (key, value) in set {
+                let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
+                transaction.execute(
+                    "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
+                    (row(app), key.as_str(), sealed),
+                )?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn read(connection: &Connection, secret: &SecretKey, app: Option<AppId>) -> Result<ConfigVars, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT key, value FROM config WHERE app IS ?1")?;
+    let mut rows = statement.query([row(app)])?;
+    let mut config = ConfigVars::new();
+    while let Some(found) = rows.next()? {
+        let key: String = found.get(0)?;
+        let sealed: Vec<u8> = found.get(1)?;
+        let bytes = secret.open(&place(app, &key), &sealed)?;
+        let value = ConfigValue::from_bytes(bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        config.insert(parse(&key)?, value);
+    }
+    Ok(config)
+}
+
+fn row(app: Option<AppId>) -> Option<i64> {
+    app.map(|app| app.0)
+}
+
+fn place(app: Option<AppId>, key: &str) -> String {
+    format!("config:{}:{key}", row(app).unwrap_or(0))
+}

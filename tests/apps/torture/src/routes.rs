@@ -1,0 +1,146 @@
+//! What each path answers.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::exchange::Exchange;
+use crate::server::Server;
+use crate::websocket;
+
+/// Answers one request.
+pub fn answer(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
+    if server.unwell() {
+        return exchange.text(500, "not well yet, as TORTURE_500_MS says\n");
+    }
+    let path = exchange.request.path.clone();
+    match path.as_str() {
+        "/" => exchange.text(200, "torture\n"),
+        "/sleep" => sleep(exchange),
+        "/sse" => events(exchange),
+        "/ws" => websocket::serve(server, exchange),
+        "/upload" => upload(exchange),
+        "/download" => download(exchange),
+        "/drip" => drip(exchange),
+        "/crash" => crash(),
+        "/headers" => {
+            let head = exchange.request.head.clone();
+            exchange.bytes(200, "text/plain", &head)
+        }
+        "/env" => environment(exchange),
+        "/instance" => instance(server, exchange),
+        _ => match path.strip_prefix("/status/").and_then(|text| text.parse().ok()) {
+            Some(status @ 200..=999) => exchange.text(status, &format!("status {status}\n")),
+            Some(_) => exchange.text(400, "a status has three digits and is no 1xx\n"),
+            None => exchange.text(404, "torture has no such path\n"),
+        },
+    }
+}
+
+/// `/sleep?ms=N`: answers after N milliseconds.
+fn sleep(exchange: &mut Exchange) -> io::Result<()> {
+    let duration = milliseconds(exchange);
+    thread::sleep(duration);
+    exchange.text(200, &format!("slept {} ms\n", duration.as_millis()))
+}
+
+/// `/sse?n=N&ms=M`: N events, M milliseconds apart, each sent at once.
+fn events(exchange: &mut Exchange) -> io::Result<()> {
+    let (count, pause) = (exchange.request.number("n").unwrap_or(3), milliseconds(exchange));
+    exchange.head(200, "text/event-stream", None)?;
+    for event in 1..=count {
+        exchange.send(format!("id: {event}\ndata: event {event} of {count}\n\n").as_bytes())?;
+        if event < count {
+            thread::sleep(pause);
+        }
+    }
+    Ok(())
+}
+
+/// `/upload`: length and SHA-256 of the request's body.
+fn upload(exchange: &mut Exchange) -> io::Result<()> {
+    let mut hash = Sha256::new();
+    let mut length: u64 = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match exchange.read(&mut buffer)? {
+            0 => break,
+            count => {
+                hash.update(&buffer[..count]);
+                length += count as u64;
+            }
+        }
+    }
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    exchange.text(200, &format!("length {length}\nsha256 {digest}\n"))
+}
+
+/// `/download?bytes=N`: byte I is I modulo 251.
+fn download(exchange: &mut Exchange) -> io::Result<()> {
+    // The block's length is a multiple of the pattern's, so that blocks can follow one another.
+    let block: Vec<u8> = (0..=250).cycle().take(251 * 256).collect();
+    let mut left = exchange.request.number("bytes").unwrap_or(1024);
+    exchange.head(200, "application/octet-stream", Some(left))?;
+    while left > 0 {
+        let piece = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
+        exchange.send(&block[..piece])?;
+        left -= piece as u64;
+    }
+    Ok(())
+}
+
+/// `/drip?bytes=N&ms=M`: the same bytes as `/download`, one by one, M milliseconds apart.
+fn drip(exchange: &mut Exchange) -> io::Result<()> {
+    let (count, pause) = (exchange.request.number("bytes").unwrap_or(10), milliseconds(exchange));
+    exchange.head(200, "application/octet-stream", Some(count))?;
+    for (sent, byte) in (0..=250).cycle().enumerate().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        if sent > 0 {
+            thread::sleep(pause);
+        }
+        exchange.send(&[byte])?;
+    }
+    Ok(())
+}
+
+/// `/crash`: the whole process is gone before there is an answer.
+fn crash() -> ! {
+    eprintln!("torture: crashing, as asked");
+    process::exit(1)
+}
+
+/// `/env?name=X`: the variable's bytes, or 404. `/env`: all of them, `NAME=VALUE`, each ended by NUL.
+fn environment(exchange: &mut Exchange) -> io::Result<()> {
+    let Some(name) = exchange.request.parameter("name") else {
+        let all: Vec<u8> = env::vars_os()
+            .flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat())
+            .collect();
+        return exchange.bytes(200, "application/octet-stream", &all);
+    };
+    match env::vars_os().find(|(known, _)| known == OsStr::from_bytes(&name)) {
+        Some((_, value)) => exchange.bytes(200, "application/octet-stream", value.as_bytes()),
+        None => exchange.text(404, "this variable is not set\n"),
+    }
+}
+
+/// `/instance`: who answers, one `name value` a line.
+fn instance(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
+    let variable = |name| env::var(name).unwrap_or_else(|_| "-".to_owned());
+    let text = format!(
+        "id {}\ndyno {}\nrelease {}\nversion {}\n",
+        server.instance,
+        variable("DYNO"),
+        variable("SLIPWAY_RELEASE"),
+        variable("TORTURE_VERSION"),
+    );
+    exchange.text(200, &text)
+}
+
+fn milliseconds(exchange: &Exchange) -> Duration {
+    Duration::from_millis(exchange.request.number("ms").unwrap_or(100))
+}

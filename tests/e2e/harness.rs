@@ -1,0 +1,19 @@
+//! The actors of the end-to-end tests: a server, persons with keys, repositories, HTTP clients.
+//!
+//! nextest runs each test in a process of its own, so each test has a server of its own: a start costs
+//! milliseconds. What all servers share is the engine, and container names are global there, so app names have to be
+//! unique: see [`names::unique`].
+
+pub mod engine;
+pub mod http;
+pub mod load;
+pub mod names;
+pub mod person;
+pub mod process;
+pub mod repo;
+pub mod server;
+pub mod torture;
+pub mod wait;
+pub mod web;
+pub mod websocket;
+pub mod wholeness;
