@@ -174,7 +174,9 @@ async fn content(
                 cancel: &order.cancel,
             };
             let limit = app.settings.deploy.build();
-            let built = tokio::time::timeout(limit, build::build(&build_order, source)).await;
+            let building = tokio::time::timeout(limit, build::build(&build_order, source));
+            // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
+            let built = order.cancel.run_until_cancelled(building).await.ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
             let (image, exposed_ports) = (built.image, built.exposed_ports);
             let (source, processes) = (source.source(), built.processes);
