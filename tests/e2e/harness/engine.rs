@@ -9,11 +9,16 @@ use crate::harness::http::{Connection, Response};
 
 /// Asks the engine.
 pub fn request(method: &str, path: &str) -> Response {
+    send(method, path, b"")
+}
+
+/// Asks the engine, with a body.
+pub fn send(method: &str, path: &str, body: &[u8]) -> Response {
     let socket =
         env::var_os("SLIPWAY_DOCKER").map_or_else(|| PathBuf::from("/var/run/docker.sock"), PathBuf::from);
     let mut connection = Connection::open_unix(&socket)
         .unwrap_or_else(|error| panic!("no Docker engine on {}: {error}; run tests/setup", socket.display()));
-    connection.request(method, "docker", path, b"").unwrap()
+    connection.request(method, "docker", path, body).unwrap()
 }
 
 /// Asks the engine for JSON.
