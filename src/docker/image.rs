@@ -1,6 +1,6 @@
 //! Images: what is in them, getting them, naming them, removing them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 
 use bollard::auth::DockerCredentials;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::owner_filter;
+use crate::docker::labels::OWNER;
 use crate::model::release::ImageId;
 
 /// What is known about an image.
@@ -40,12 +40,12 @@ pub struct ImageFacts {
     pub size: u64,
 }
 
-/// An image of the owner's, as listed.
+/// An image that the owner has made or named, as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedImage {
     /// Its id.
     pub id: ImageId,
-    /// Its names.
+    /// Its names; of an image that was made elsewhere only those that we gave it.
     pub tags: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -174,15 +174,21 @@ impl Engine {
 
     /// Lists the images that carry the owner's label: those built here.
     pub async fn list_images(&self) -> Result<Vec<OwnedImage>, EngineError> {
-        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
-        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        // All are asked for: an image that was made elsewhere has our names at most, and labels cannot be added.
+        let options = ListImagesOptionsBuilder::default().build();
         let images = self.client().await?.list_images(Some(options)).await?;
-        let owned = images.into_iter().map(|image| OwnedImage {
-            id: ImageId(image.id),
-            tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
-            labels: image.labels.into_iter().collect(),
-            created_at: image.created,
-            size: u64::try_from(image.size).unwrap_or(0),
+        let prefix = format!("{}/", self.network_name());
+        let owned = images.into_iter().filter_map(|image| {
+            let labelled = image.labels.get(OWNER).is_some_and(|owner| owner == self.owner().as_str());
+            let is_ours = |tag: &String| tag.starts_with(&prefix) || (labelled && tag != "<none>:<none>");
+            let tags: Vec<String> = image.repo_tags.into_iter().filter(is_ours).collect();
+            (labelled || !tags.is_empty()).then(|| OwnedImage {
+                id: ImageId(image.id),
+                tags,
+                labels: image.labels.into_iter().collect(),
+                created_at: image.created,
+                size: u64::try_from(image.size).unwrap_or(0),
+            })
         });
         Ok(owned.collect())
     }

@@ -20,7 +20,7 @@ impl Repositories {
         blocking(move || {
             let repository = repositories.open(&app)?;
             match repository.find_reference(&reference) {
-                Ok(found) => Ok(found.target().map(|id| ObjectId::from_oid(id))),
+                Ok(found) => Ok(found.target().map(ObjectId::from_oid)),
                 Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
                 Err(error) => Err(GitError::library("read a reference")(error)),
             }
