@@ -1,6 +1,7 @@
 //! Sources without a push: archives, other git servers, images.
 
 use std::io::{Cursor, Write};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,6 +13,7 @@ use crate::harness::process::Output;
 use crate::harness::repo::Repo;
 use crate::harness::server::Server;
 use crate::harness::torture;
+use crate::harness::wait::wait_until;
 use crate::harness::web::{self, Web};
 
 fn files(repo: &Repo) -> Vec<(&'static str, u32, Vec<u8>)> {
@@ -244,11 +246,17 @@ impl Image {
         saved.body
     }
 
-    fn remove(&self) {
+    /// All names of the image, those that a server gave it included.
+    fn names(&self) -> Vec<String> {
         let facts = engine::request("GET", &format!("/images/{}/json", self.name));
         let facts: serde_json::Value = serde_json::from_slice(&facts.body).unwrap_or_default();
-        for tag in facts["RepoTags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str()) {
-            engine::request("DELETE", &format!("/images/{tag}?force=1"));
+        let names = facts["RepoTags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str());
+        names.map(str::to_owned).collect()
+    }
+
+    fn remove(&self) {
+        for name in self.names() {
+            engine::request("DELETE", &format!("/images/{name}?force=1"));
         }
     }
 }
@@ -275,13 +283,19 @@ fn an_image_is_deployed_from_this_host_or_from_standard_input() {
     let before = server.get(&first, "/instance").text();
     for wrong in ["127.0.0.1:1/nobody/has:this", "UPPER", "''", "-x", "a:b:c"] {
         let refused: Output = server.ssh(&alice, &format!("git:from-image {first} {wrong}"));
-        assert!(refused.code == 1 && refused.stderr.contains(" !     "), "{wrong}:\n{refused}");
+        let is_clear = refused.stderr.contains("cannot be had") || refused.stderr.contains("--help");
+        assert!(refused.code == 1 && is_clear, "{wrong}:\n{refused}");
     }
     assert_eq!(server.get(&first, "/instance").text(), before);
     server.ssh(&alice, &format!("git:from-image no-such-app {}", image.name)).exits_with(20);
 
     let saved = image.save();
+    assert_eq!(image.names().len(), 2);
     server.ssh(&alice, &format!("--force apps:destroy {first}")).success();
+    // The server takes back the name that it gave, and leaves the person's image alone.
+    wait_until("the image has its own name only", Duration::from_secs(10), || {
+        image.names() == [format!("{}:latest", image.name)]
+    });
     image.remove();
     let load = format!("git:load-image {second} {}", image.name);
     for wrong in [b"".as_slice(), b"not an image", &saved[..saved.len() / 2]] {
