@@ -74,7 +74,7 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
     app.running_builds.enter(build, order.app, cancel.clone());
     let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
     let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
-    journal.close().await;
+    journal.close(result.as_ref().err()).await;
     app.running_builds.leave(build);
     let status = match &result {
         Ok(()) => BuildStatus::Succeeded,
@@ -181,7 +181,11 @@ async fn content(
                 cancel: &order.cancel,
             };
             let limit = app.settings.deploy.build();
-            let built = tokio::time::timeout(limit, build::build(&build_order, source)).await;
+            let building = tokio::time::timeout(limit, build::build(&build_order, source));
+            // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
+            let built = order.cancel.run_until_cancelled(building).await;
+            // The engine may have noticed first, and calls it a failure.
+            let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
             let (image, exposed_ports) = (built.image, built.exposed_ports);
             let (source, processes) = (source.source(), built.processes);

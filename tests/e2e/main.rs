@@ -9,7 +9,9 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod builds_dockerfile;
 mod builds_turns;
+mod builds_vanish;
 mod crash_deploy;
 mod crash_run;
 mod crash_shutdown;
@@ -17,6 +19,8 @@ mod failures;
 mod git_branches;
 mod git_malformed;
 mod git_protocol;
+mod git_sources;
+mod git_submodules;
 mod harness;
 mod lifecycle;
 mod push;

@@ -1,0 +1,307 @@
+//! Sources without a push: archives, other git servers, images.
+
+use std::io::{Cursor, Write};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use crate::harness::engine;
+use crate::harness::names;
+use crate::harness::process::Output;
+use crate::harness::repo::Repo;
+use crate::harness::server::Server;
+use crate::harness::torture;
+use crate::harness::wait::wait_until;
+use crate::harness::web::{self, Web};
+
+fn files(repo: &Repo) -> Vec<(&'static str, u32, Vec<u8>)> {
+    let read = |name: &str| std::fs::read(repo.path().join(name)).unwrap();
+    vec![
+        ("Dockerfile", 0o644, read("Dockerfile")),
+        ("Procfile", 0o644, read("Procfile")),
+        ("torture", 0o755, read("torture")),
+    ]
+}
+
+fn append(builder: &mut Builder<Vec<u8>>, kind: EntryType, name: &str, link: &str, content: &[u8]) {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(0o755);
+    header.set_size(content.len() as u64);
+    // Written as bytes: the library itself refuses some of the names.
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_mut_bytes()[157..157 + link.len()].copy_from_slice(link.as_bytes());
+    header.set_cksum();
+    builder.append(&header, content).unwrap();
+}
+
+fn good_tar(repo: &Repo, directory: &str) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for (name, _, content) in files(repo) {
+        append(&mut builder, EntryType::Regular, &format!("{directory}{name}"), "", &content);
+    }
+    builder.into_inner().unwrap()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zip(files: &[(&str, u32, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, mode, content) in files {
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(*mode);
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_archive_is_deployed_from_standard_input_and_from_the_web() {
+    let (server, alice) = Server::with_person("alice");
+    let app = names::unique("blog");
+    server.ssh(&alice, &format!("apps:create {app}")).success();
+    let web = Web::start();
+    let repo = torture::repo();
+    let version = |version: &str| {
+        torture::commit_version(&repo, version);
+        version.to_owned()
+    };
+    let serves = |version: &str| {
+        let instance = server.get(&app, "/instance").text();
+        assert!(instance.contains(&format!("\nversion {version}\n")), "not {version}:\n{instance}");
+    };
+
+    let stdin = gzip(&good_tar(&repo, "blog-1.0/"));
+    server.ssh_with_input(&alice, &format!("git:from-archive {app} --"), &stdin).success();
+    serves("1");
+    let two = version("2");
+    let url = web.put("two.zip", &zip(&files(&repo)));
+    server.ssh(&alice, &format!("git:from-archive {app} {url}")).success();
+    serves(&two);
+    let three = version("3");
+    let url = web.put("three.tar", &good_tar(&repo, "./"));
+    server.ssh(&alice, &format!("git:from-archive {app} {url}")).success();
+    serves(&three);
+    let four = version("4");
+    let url = web.put("four", &gzip(&good_tar(&repo, "")));
+    server.ssh(&alice, &format!("git:from-archive --archive-type tar.gz {app} {url}")).success();
+    serves(&four);
+
+    // Each is a commit of the app's repository, from which a person can go on.
+    let place = Repo::new();
+    place.git_as(&alice, &["clone", "-q", &server.git_url(&app), "copy"]).success();
+    let copy = place.path().join("copy");
+    let log = place.git(&["-C", copy.to_str().unwrap(), "log", "--format=%an %s"]).success().stdout;
+    assert_eq!(log.lines().count(), 4, "{log}");
+    assert!(log.starts_with("alice Import http://"), "{log}");
+    for url in
+        [web.url("missing.tar.gz"), web::nobody(), "file:///etc/passwd".to_owned(), "/etc/passwd".to_owned()]
+    {
+        let refused = server.ssh(&alice, &format!("git:from-archive {app} {url}"));
+        assert!(refused.code == 1 && refused.stderr.contains(&url), "{refused}");
+    }
+    serves(&four);
+}
+
+#[test]
+fn an_archive_that_means_harm_changes_nothing() {
+    let (server, alice) = Server::with_person("alice");
+    let app = names::unique("blog");
+    let repo = torture::repo();
+    repo.push(&server, &alice, &app).success();
+    let before = (server.get(&app, "/instance").text(), repo.ls_remote(&server, &alice, &app));
+    let with = |kind: EntryType, name: &str, link: &str| {
+        let mut builder = Builder::new(Vec::new());
+        for (name, _, content) in files(&repo) {
+            append(&mut builder, EntryType::Regular, name, "", &content);
+        }
+        append(&mut builder, kind, name, link, b"");
+        gzip(&builder.into_inner().unwrap())
+    };
+    let mut many = Builder::new(Vec::new());
+    for number in 0..10_001 {
+        append(&mut many, EntryType::Regular, &format!("file-{number}"), "", b"");
+    }
+    let mut huge = Header::new_gnu();
+    huge.set_path("zeros").unwrap();
+    huge.set_size((1 << 30) + 1);
+    huge.set_cksum();
+    let bomb = [huge.as_bytes().as_slice(), &[0; 4096]].concat();
+    let good = gzip(&good_tar(&repo, ""));
+    let (file, link, hard) = (EntryType::Regular, EntryType::Symlink, EntryType::Link);
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("tar.gz", with(file, "/etc/passwd", ""), "absolute paths"),
+        ("tar.gz", with(file, "../outside", ""), "parent directory traversal"),
+        ("tar.gz", with(file, "a/../../outside", ""), "parent directory traversal"),
+        ("tar.gz", with(link, "link", "/etc/passwd"), "absolute targets"),
+        ("tar.gz", with(link, "a/link", "../../outside"), "pointing outside"),
+        ("tar.gz", with(hard, "link", "/etc/passwd"), "absolute paths"),
+        ("tar.gz", with(hard, "link", "nowhere"), "hard links"),
+        ("tar.gz", with(EntryType::Fifo, "pipe", ""), "special files"),
+        ("tar.gz", with(EntryType::Block, "disk", ""), "special files"),
+        ("tar", many.into_inner().unwrap(), "exceeds the maximum of 10000"),
+        ("tar", bomb.clone(), "exceeds maximum allowed size of 1073741824 bytes"),
+        ("tar.gz", gzip(&bomb), "exceeds maximum allowed size of 1073741824 bytes"),
+        ("zip", zip(&[("../outside", 0o644, b"x".to_vec())]), "parent directory traversal"),
+        ("zip", zip(&[("/etc/passwd", 0o644, b"x".to_vec())]), "absolute paths"),
+        ("zip", zip(&[("..\\outside", 0o644, b"x".to_vec())]), "parent directory traversal"),
+        ("zip", b"PK\x03\x04 and nothing more".to_vec(), "cannot be read"),
+        ("tar.gz", good[..good.len() / 2].to_vec(), "cannot be read"),
+        ("tar.gz", b"not an archive".to_vec(), "cannot be read"),
+        ("tar.gz", Vec::new(), "rchive"),
+    ];
+    for (kind, archive, reason) in cases {
+        let line = format!("git:from-archive --archive-type {kind} {app} --");
+        let refused = server.ssh_with_input(&alice, &line, &archive).exits_with(1);
+        assert!(refused.stderr.contains(reason), "{kind}, {reason}:\n{refused}");
+    }
+    server.ssh(&alice, &format!("git:from-archive --archive-type rar {app} --")).exits_with(1);
+    assert_eq!((server.get(&app, "/instance").text(), repo.ls_remote(&server, &alice, &app)), before);
+    let leftovers = std::fs::read_dir(server.root().join("repos")).unwrap();
+    let names: Vec<_> = leftovers.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [format!("{app}.git").as_str()]);
+}
+
+#[test]
+fn another_git_server_is_followed() {
+    let (server, alice) = Server::with_person("alice");
+    let app = names::unique("blog");
+    server.ssh(&alice, &format!("apps:create {app}")).success();
+    let web = Web::start();
+    let repo = torture::repo();
+    repo.git(&["tag", "-a", "-m", "One", "v1"]).success();
+    let first = repo.git(&["rev-parse", "HEAD"]).success().stdout.trim().to_owned();
+    let url = web.publish("blog", &repo);
+    let sync = |rest: &str| server.ssh(&alice, &format!("git:sync {rest}"));
+    let version = || server.get(&app, "/instance").text();
+
+    sync(&format!("--build {app} {url}")).success();
+    assert!(version().contains("\nversion 1\n"));
+    let before = version();
+    let same = sync(&format!("--build-if-changes {app} {url} main")).success();
+    assert!(same.stdout.contains("Nothing has changed"), "{same}");
+    assert_eq!(version(), before);
+    torture::commit_version(&repo, "2");
+    web.publish("blog", &repo);
+    sync(&format!("--build-if-changes {app} {url}")).success();
+    assert!(version().contains("\nversion 2\n"));
+    sync(&format!("--build {app} {url} v1")).success();
+    assert!(version().contains("\nversion 1\n"));
+    assert!(repo.ls_remote(&server, &alice, &app).starts_with(&first));
+    sync(&format!("--build {app} {url} {}", repo.git(&["rev-parse", "main"]).success().stdout.trim()))
+        .success();
+    assert!(version().contains("\nversion 2\n"));
+
+    let before = (version(), repo.ls_remote(&server, &alice, &app));
+    for (arguments, reason) in [
+        (format!("{url} nowhere"), "has no branch, tag or commit nowhere".to_owned()),
+        (format!("{url} -- --upload-pack=id"), "is not the name of a branch".to_owned()),
+        (format!("{url} a..b"), "is not the name of a branch".to_owned()),
+        (web.url("missing.git"), "cannot fetch from".to_owned()),
+        (web::nobody(), "cannot fetch from".to_owned()),
+        ("file:///etc".to_owned(), "is not the URL of a repository".to_owned()),
+        ("/etc".to_owned(), "is not the URL of a repository".to_owned()),
+        ("'ext::sh -c id'".to_owned(), "URL of a repository".to_owned()),
+    ] {
+        let refused = sync(&format!("--build {app} {arguments}"));
+        assert!(refused.code == 1 && refused.stderr.contains(&reason), "{arguments}:\n{refused}");
+    }
+    assert_eq!((version(), repo.ls_remote(&server, &alice, &app)), before);
+    // A build that fails moves no branch, so that the next try finds that something has changed.
+    repo.write("Dockerfile", "FROM debian:bookworm-slim\nRUN exit 1\n");
+    repo.commit("It cannot be built");
+    web.publish("blog", &repo);
+    for _ in 1..=2 {
+        let refused = sync(&format!("--build-if-changes {app} {url}"));
+        assert!(refused.code == 1 && refused.stderr.contains("exit code 1"), "{refused}");
+    }
+    assert_eq!((version(), repo.ls_remote(&server, &alice, &app)), before);
+}
+
+/// An image of the engine's that no server made; removed with all its names when it is dropped.
+struct Image {
+    name: String,
+}
+
+impl Image {
+    /// Builds the torture app, past Slipway.
+    fn build() -> Self {
+        let image = Self { name: names::unique("slipway-test-image") };
+        let context = torture::repo().git(&["archive", "HEAD"]).success().stdout_bytes;
+        let built = engine::request_with("POST", &format!("/build?t={}", image.name), &context);
+        assert!(built.text().contains("Successfully tagged"), "{}", built.text());
+        image
+    }
+
+    /// What `docker save` writes.
+    fn save(&self) -> Vec<u8> {
+        let saved = engine::request("GET", &format!("/images/{}/get", self.name));
+        assert_eq!(saved.status, 200);
+        saved.body
+    }
+
+    /// All names of the image, those that a server gave it included.
+    fn names(&self) -> Vec<String> {
+        let facts = engine::request("GET", &format!("/images/{}/json", self.name));
+        let facts: serde_json::Value = serde_json::from_slice(&facts.body).unwrap_or_default();
+        let names = facts["RepoTags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str());
+        names.map(str::to_owned).collect()
+    }
+
+    fn remove(&self) {
+        for name in self.names() {
+            engine::request("DELETE", &format!("/images/{name}?force=1"));
+        }
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[test]
+fn an_image_is_deployed_from_this_host_or_from_standard_input() {
+    let image = Image::build();
+    let (server, alice) = Server::with_person("alice");
+    let (first, second) = (names::unique("blog"), names::unique("blog"));
+    for app in [&first, &second] {
+        server.ssh(&alice, &format!("apps:create {app}")).success();
+    }
+    let from_image = server.ssh(&alice, &format!("git:from-image {first} {}", image.name)).success();
+    assert!(from_image.stdout.contains("Image exists on host, skipping pull"), "{from_image}");
+    assert_eq!(server.get(&first, "/").text(), "torture\n");
+    let report = server.ssh(&alice, &format!("git:report {first} --git-source-image")).success();
+    assert_eq!(report.stdout.trim(), image.name);
+    let before = server.get(&first, "/instance").text();
+    for wrong in ["127.0.0.1:1/nobody/has:this", "UPPER", "''", "-x", "a:b:c"] {
+        let refused: Output = server.ssh(&alice, &format!("git:from-image {first} {wrong}"));
+        let is_clear = refused.stderr.contains("cannot be had") || refused.stderr.contains("--help");
+        assert!(refused.code == 1 && is_clear, "{wrong}:\n{refused}");
+    }
+    assert_eq!(server.get(&first, "/instance").text(), before);
+    server.ssh(&alice, &format!("git:from-image no-such-app {}", image.name)).exits_with(20);
+
+    let saved = image.save();
+    assert_eq!(image.names().len(), 2);
+    server.ssh(&alice, &format!("--force apps:destroy {first}")).success();
+    // The server takes back the name that it gave, and leaves the person's image alone.
+    wait_until("the image has its own name only", Duration::from_secs(10), || {
+        image.names() == [format!("{}:latest", image.name)]
+    });
+    image.remove();
+    let load = format!("git:load-image {second} {}", image.name);
+    for wrong in [b"".as_slice(), b"not an image", &saved[..saved.len() / 2]] {
+        let refused = server.ssh_with_input(&alice, &load, wrong);
+        assert!(refused.code == 1 && refused.stderr.contains(" !     "), "{refused}");
+    }
+    server.ssh_with_input(&alice, &load, &saved).success();
+    assert_eq!(server.get(&second, "/").text(), "torture\n");
+}
