@@ -12,6 +12,7 @@
 mod crash_deploy;
 mod crash_run;
 mod crash_shutdown;
+mod engine_restart;
 mod failures;
 mod harness;
 mod lifecycle;
