@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::docker::error::EngineError;
 use crate::reconcile::replace::Replacements;
 
 /// How often everything is looked at although nothing was noticed.
@@ -92,10 +93,20 @@ async fn garbage_on_notice(app: &Arc<App>, notice: &Notify) {
 
 /// Follows the engine's events; when it comes back after it was away, everything is looked at anew.
 async fn watch_engine(app: &Arc<App>) {
+    let mut told = false;
     loop {
-        tokio::select! {
-            () = follow_events(app) => {}
+        let ended = tokio::select! {
+            ended = follow_events(app) => ended,
             () = app.shutdown.cancelled() => return,
+        };
+        // An engine that is down is asked every second; once is enough to say so.
+        match ended {
+            Err(error) if !told => {
+                tracing::warn!(%error, "the engine's events cannot be followed until it is back");
+                told = true;
+            }
+            Err(error) => tracing::debug!(%error, "the engine's events cannot be followed yet"),
+            Ok(()) => told = false,
         }
         tokio::select! {
             () = sleep(BACK_OFF) => {}
@@ -104,15 +115,9 @@ async fn watch_engine(app: &Arc<App>) {
     }
 }
 
-async fn follow_events(app: &Arc<App>) {
-    let events = match app.engine.events().await {
-        Ok(events) => events,
-        Err(error) => {
-            tracing::warn!(%error, "the engine's events cannot be followed");
-            return;
-        }
-    };
-    let mut events = std::pin::pin!(events);
+/// Follows the events until they break off; fails if they cannot be had at all.
+async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
+    let mut events = std::pin::pin!(app.engine.events().await?);
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     while let Some(event) = events.next().await {
@@ -123,8 +128,9 @@ async fn follow_events(app: &Arc<App>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "the engine's events broke off");
-                return;
+                return Ok(());
             }
         }
     }
+    Ok(())
 }

@@ -44,8 +44,14 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
 
-/// How long commands that run may still take when the server stops: a deploy should reach its switch.
+/// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long deploys may take of that to reach their switch. Then they are cancelled, so that there is time left to
+/// clean up and to tell who waits.
+const DEPLOY_PATIENCE: Duration = Duration::from_secs(20);
+/// How long requests and old instances may take after that. With the above it has to stay below the minute that
+/// systemd gives (`TimeoutStopSec`).
+const LAST_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the engine is waited for at the start before a message says so.
 const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -166,23 +172,32 @@ async fn run_all(
     write_listening(&app.settings.root, listening)?;
     tracing::info!(ssh = %listening.ssh, http = %listening.http, "slipway listens");
     let face = Face(app.clone());
+    let cancelling = tokio::spawn(cancel_late_deploys(app.clone()));
     tokio::join!(
         local.run(face.clone(), app.shutdown.clone(), PATIENCE),
         remote.run(face, app.shutdown.clone(), PATIENCE),
     );
-    app.tasks.close();
-    if timeout(PATIENCE, app.tasks.wait()).await.is_err() {
-        tracing::warn!("old instances are left to the next start");
-    }
+    cancelling.abort();
     app.reconciler.end();
     background.reconciling.await?;
-    let cut = app.router.shutdown(app.settings.deploy.drain()).await;
+    app.tasks.close();
+    let drain = app.settings.deploy.drain().min(LAST_PATIENCE);
+    let (retired, cut) = tokio::join!(timeout(LAST_PATIENCE, app.tasks.wait()), app.router.shutdown(drain));
+    if retired.is_err() {
+        tracing::warn!("old instances are left to the next start");
+    }
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
     drop(app);
     background.logging.await?;
     Ok(())
+}
+
+async fn cancel_late_deploys(app: Arc<App>) {
+    app.shutdown.cancelled().await;
+    sleep(DEPLOY_PATIENCE).await;
+    app.running_builds.cancel_all();
 }
 
 /// The commands as the faces see them.

@@ -44,6 +44,13 @@ impl RunningBuilds {
             .collect()
     }
 
+    /// Cancels every build.
+    pub fn cancel_all(&self) {
+        for (_, cancel) in self.lock().values() {
+            cancel.cancel();
+        }
+    }
+
     /// Whether a build runs or waits.
     pub fn contains(&self, build: i64) -> bool {
         self.lock().contains_key(&build)

@@ -72,9 +72,16 @@ impl Command for Logs {
         tokio::select! {
             result = print => result?,
             () = context.io.client_gone.cancelled() => {}
+            // Who follows would follow for ever, and every restart of the server would wait for them.
+            () = context.app.shutdown.cancelled(), if self.tail => return Err(stopping()),
         }
         Ok(0)
     }
+}
+
+/// Why nothing is followed any longer.
+pub fn stopping() -> CommandError {
+    CommandError::user("The server is stopping").hint("Follow again in a moment")
 }
 
 impl Logs {

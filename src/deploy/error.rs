@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::build::BuildStageError;
 use crate::command_error::CommandError;
+use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
@@ -40,7 +41,7 @@ pub enum DeployError {
     },
     /// There is no image.
     #[error(transparent)]
-    Build(#[from] BuildStageError),
+    Build(BuildStageError),
     /// The new instances did not come up.
     #[error(transparent)]
     Start(StartError),
@@ -53,6 +54,15 @@ pub enum DeployError {
     /// The repository failed.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+impl From<BuildStageError> for DeployError {
+    fn from(error: BuildStageError) -> Self {
+        match error {
+            BuildStageError::Build(BuildError::Cancelled) => Self::Cancelled,
+            other => Self::Build(other),
+        }
+    }
 }
 
 impl From<StartError> for DeployError {

@@ -30,6 +30,9 @@ const PACKET: u32 = 64 * 1024 - 1;
 const UNANSWERED_KEEP_ALIVES: u64 = 3;
 /// How long a connection may take to end once it was told to.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client whose commands have ended may take to leave by itself, as all clients do. One that is told to go
+/// before it has read a command's exit status takes the command for failed.
+const OWN_END: Duration = Duration::from_secs(1);
 /// The longest pause after an error of `accept`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -221,6 +224,7 @@ impl<C: Commands> Server<C> {
         self.shared.shutdown.cancelled().await;
         running.close();
         running.wait().await;
+        sleep(OWN_END).await;
         let reason = "the server is shutting down".to_owned();
         let told = handle.disconnect(Disconnect::ByApplication, reason, "en".to_owned());
         // In the middle of a key exchange nothing can be said, and who is not in need not be told.

@@ -42,7 +42,7 @@ fn requests_and_a_deploy_under_way_are_finished_and_followers_are_sent_away() {
     server.begin_stop();
 
     push.wait_for_line(&server.url(&app));
-    assert_eq!(push.finish(), 0, "the deploy did not succeed");
+    push.success();
     assert_eq!(slow.join().unwrap().unwrap().text(), "slept 4000 ms\n");
     let status = server.finish_stop();
     assert!(status.success(), "the server ended with {status}");

@@ -234,7 +234,7 @@ impl Image {
     fn build() -> Self {
         let image = Self { name: names::unique("slipway-test-image") };
         let context = torture::repo().git(&["archive", "HEAD"]).success().stdout_bytes;
-        let built = engine::request_with("POST", &format!("/build?t={}", image.name), &context);
+        let built = engine::request_with_tar("POST", &format!("/build?t={}", image.name), &context);
         assert!(built.text().contains("Successfully tagged"), "{}", built.text());
         image
     }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod load;
 pub mod names;
 pub mod person;
+pub mod private_engine;
 pub mod process;
 pub mod repo;
 pub mod server;

@@ -15,6 +15,7 @@ mod builds_vanish;
 mod crash_deploy;
 mod crash_run;
 mod crash_shutdown;
+mod engine_restart;
 mod failures;
 mod git_branches;
 mod git_malformed;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::logs::stopping;
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
@@ -144,6 +145,7 @@ impl Command for Logs {
                 let chunk = tokio::select! {
                     chunk = chunks.next() => chunk,
                     () = context.io.client_gone.cancelled() => return Ok(0),
+                    () = context.app.shutdown.cancelled(), if self.tail => return Err(stopping()),
                 };
                 let Some(chunk) = chunk else { break };
                 let chunk = chunk?;

@@ -23,18 +23,24 @@ pub fn use_socket(path: PathBuf) {
     SOCKET.set(path).expect("the engine is chosen before it is used");
 }
 
-/// Asks the engine.
-pub fn request(method: &str, path: &str) -> Response {
-    request_with(method, path, b"")
+/// Whether an engine listens.
+pub fn is_up() -> bool {
+    Connection::open_unix(socket())
+        .and_then(|mut connection| connection.get("docker", "/_ping"))
+        .is_ok_and(|answer| answer.status == 200)
 }
 
-/// Asks the engine, with a body of JSON.
-pub fn request_with(method: &str, path: &str, body: &[u8]) -> Response {
+/// Asks the engine.
+pub fn request(method: &str, path: &str) -> Response {
+    request_with(method, path, ("application/json", b""))
+}
+
+/// Asks the engine, with a body of some type.
+pub fn request_with(method: &str, path: &str, (kind, body): (&str, &[u8])) -> Response {
     let socket = socket();
     let mut connection = Connection::open_unix(socket)
         .unwrap_or_else(|error| panic!("no Docker engine on {}: {error}; run tests/setup", socket.display()));
-    let kind = if body.is_empty() { None } else { Some(("Content-Type", "application/json")) };
-    connection.request_with(method, "docker", path, (kind, body)).unwrap()
+    connection.request_with(method, "docker", path, (Some(("Content-Type", kind)), body)).unwrap()
 }
 
 /// Does something to a container: `start`, `stop?t=1`, `kill`.
@@ -74,6 +80,9 @@ pub fn image_names(label: &str, value: &str) -> Vec<String> {
 ///
 /// Tolerates what is gone already or cannot be removed: this is the clean-up, not the test.
 pub fn remove_all_of(owner: &str) {
+    if !is_up() {
+        return;
+    }
     let filter = label_filter("slipway.owner", owner);
     for (kind, list, query) in [
         ("containers", "/containers/json?all=1&", "?force=1&v=1"),

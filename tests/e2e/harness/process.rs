@@ -193,6 +193,16 @@ impl Running {
         wait_with_bound(&mut self.child, OsStr::new("the interrupted program"));
     }
 
+
+    /// Waits for its end; panics with everything that it said unless it succeeded.
+    #[track_caller]
+    pub fn success(mut self) {
+        self.close_stdin();
+        let status = wait_with_bound(&mut self.child, OsStr::new("the running program"));
+        self.seen.extend(self.lines.iter());
+        assert!(status.success(), "it ended with {status}:\n{}", self.seen.join("\n"));
+    }
+
     /// Makes it vanish with all that it started, as a client does whose machine lost power.
     pub fn kill(mut self) {
         self.signal_group(Signal::SIGKILL);

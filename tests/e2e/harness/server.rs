@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::harness::engine;
 use crate::harness::http::{self, Connection, Response};
 use crate::harness::person::Person;
+use crate::harness::private_engine;
 use crate::harness::process::{Output, Running, run, run_with_input};
 use crate::harness::wait::{wait_for, wait_until};
 
@@ -49,28 +50,43 @@ impl Server {
 
     /// Starts a server with this `slipway.toml`; addresses, domain and log are the harness's all the same.
     pub fn start_with(settings: &str) -> Self {
-        remove_abandoned();
+        let mut server = Self::prepare(settings);
+        server.start_again();
+        server
+    }
+
+    /// A server that is not started yet.
+    pub fn prepare(settings: &str) -> Self {
+        // What others left is in another engine than one that the test brought.
+        if !private_engine::is_used() {
+            remove_abandoned();
+        }
         let prefix = format!("{DIRECTORY_PREFIX}{}-", process::id());
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
         fs::create_dir(directory.path().join("root")).unwrap();
         fs::write(directory.path().join("root/slipway.toml"), settings).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self {
-            directory,
-            process: None,
-            addresses: Addresses { ssh: any_port, http: any_port, https: None, pid: 0 },
-        };
-        server.start_again();
-        server
+        let addresses = Addresses { ssh: any_port, http: any_port, https: None, pid: 0 };
+        Self { directory, process: None, addresses }
     }
 
     /// Starts it after [`Server::stop`] or [`Server::kill`], with the same root on the same ports.
     pub fn start_again(&mut self) {
+        self.begin_start();
+        self.finish_start();
+    }
+
+    /// Starts it, and does not wait until it listens.
+    pub fn begin_start(&mut self) {
         assert!(self.process.is_none(), "the server runs already");
-        let listen_file = self.root().join("listen.json");
         // What a killed server left behind would be taken for the new one's.
-        fs::remove_file(&listen_file).ok();
+        fs::remove_file(self.root().join("listen.json")).ok();
         self.process = Some(self.serve_command().spawn().unwrap());
+    }
+
+    /// Waits until a server that was started listens.
+    pub fn finish_start(&mut self) {
+        let listen_file = self.root().join("listen.json");
         self.addresses = wait_for("the server listens", Duration::from_secs(30), || {
             let process = self.process.as_mut().unwrap();
             if let Some(status) = process.try_wait().unwrap() {
