@@ -22,8 +22,9 @@ brackets. Each part has a server of its own with default settings.
   asked for; the old container is removed between the rounds, off the clock. Asking for the page begins when
   `docker run` returns, or when the push says that the app is deployed.
 - **ssh**: a whole `ssh` process from start to end, with no shared connection. The other side is OpenSSH's `sshd`
-  with its default algorithms and a plain shell.
-- **pack**: a push of 40 random files of 10 MB to a branch that is not deployed. Both sides receive and check
+  with its default algorithms and a plain shell, whose home is empty: what somebody keeps in `~/.bashrc` would
+  count against it. Slipway answers with a list of one app.
+- **pack**: a push of 400 random files of 1 MB to a branch that is not deployed. Both sides receive and check
   every object (`receive.fsckObjects`) with the same git settings, and then refuse, so that each round sends all
   of it. The client's cipher is its default.
 - **memory**: ten apps, each deployed by a push, then 50 requests to each; resident memory a little later, when
