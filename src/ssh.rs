@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod channel;
 pub mod exec;
+pub mod handshake_stream;
 pub mod host_keys;
 pub mod limits;
 pub mod listener;
