@@ -38,7 +38,7 @@ pub async fn running(engine: &Engine, app_name: &AppName) -> Result<HashSet<Cont
     Ok(running.map(|container| container.id).collect())
 }
 
-/// Makes the started and kept instances the app: recorded, routed, named; then retires the others.
+/// Makes the started and kept instances the app: recorded, routed, announced, named; then retires the others.
 pub async fn switch(
     app: &Arc<App>,
     record: &AppRecord,
@@ -60,8 +60,9 @@ pub async fn switch(
         app.store.set_formation(record.id, formation).await?;
     }
     app.reconciler.publish_routes().await;
-    rename(&app.engine, &record.name, &started, &plan.retire).await;
+    // Told first: the engine takes its time over names, and the app is reachable without them.
     announce(app, record, order).await;
+    rename(&app.engine, &record.name, &started, &plan.retire).await;
     retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
     app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
     app.reconciler.collect_garbage();
