@@ -193,7 +193,6 @@ impl Running {
         wait_with_bound(&mut self.child, OsStr::new("the interrupted program"));
     }
 
-
     /// Waits for its end; panics with everything that it said unless it succeeded.
     #[track_caller]
     pub fn success(mut self) {
