@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Routes { listen, workers, access_log, apps } = toml::from_str(&text)?;
 
     let bound = Router::bind(RouterSettings { listen, workers, ..RouterSettings::default() })?;
-    let address = bound.local_addr();
+    let address = bound.http_address();
     let (router, records) = bound.start()?;
     if let Some(port) = router.publish(&TableSpec { apps })?.unbound.into_iter().next() {
         return Err(port.into());

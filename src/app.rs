@@ -32,6 +32,8 @@ pub struct App {
     pub settings: Settings,
     /// Where the router really listens for HTTP.
     pub http_address: SocketAddr,
+    /// Where the router really listens for HTTPS, if it does.
+    pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
     /// The Docker engine.

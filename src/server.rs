@@ -1,5 +1,7 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod certificates;
+
 use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -43,6 +45,8 @@ use crate::run::retire::Retiring;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
+
+use certificates::CertificateFiles;
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,21 +112,27 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     repositories.prepare(&std::env::current_exe()?).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(RouterSettings { listen: settings.http_listen, ..RouterSettings::default() })?;
+    let bound = Router::bind(router_settings(&settings))?;
     let listening = Listening {
         ssh: remote.local_addr(),
-        http: bound.local_addr(),
-        https: None,
+        http: bound.http_address(),
+        https: bound.https_address(),
         pid: std::process::id(),
     };
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
+    let hangup = certificates::reload_signal()?;
+    let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
+    if let Some(files) = &files {
+        files.load(&router);
+    }
     let stopping = stop_on_signal(shutdown.clone())?;
     let engine = Engine::connect(&settings.docker, owner);
     let Some(network) = wait_for_engine(&engine, &shutdown).await else { return Ok(()) };
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
+        https_address: listening.https,
         addresses: Addresses::new(network.static_addresses().collect()),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
@@ -142,6 +152,12 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
+        reloading: tokio::spawn(certificates::reload(
+            hangup,
+            files,
+            app.router.clone(),
+            app.shutdown.clone(),
+        )),
         logging: tokio::spawn(log_requests(records)),
     };
     run_all(app, local, remote, background, &listening).await?;
@@ -153,10 +169,19 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn router_settings(settings: &Settings) -> RouterSettings {
+    RouterSettings {
+        listen: settings.http_listen,
+        listen_https: settings.https_listen,
+        ..RouterSettings::default()
+    }
+}
+
 /// What runs beside the faces and is awaited at the end.
 #[derive(Debug)]
 struct Background {
     reconciling: JoinHandle<()>,
+    reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
 }
 
@@ -170,7 +195,8 @@ async fn run_all(
 ) -> Result<(), Box<dyn Error>> {
     app.reconciler.publish_routes().await;
     write_listening(&app.settings.root, listening)?;
-    tracing::info!(ssh = %listening.ssh, http = %listening.http, "slipway listens");
+    let https = listening.https.map(tracing::field::display);
+    tracing::info!(ssh = %listening.ssh, http = %listening.http, https, "slipway listens");
     let face = Face(app.clone());
     let cancelling = tokio::spawn(cancel_late_deploys(app.clone()));
     tokio::join!(
@@ -186,6 +212,7 @@ async fn run_all(
     if retired.is_err() {
         tracing::warn!("old instances are left to the next start");
     }
+    background.reloading.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }

@@ -87,7 +87,7 @@ async fn routes(
     Ok(AppRoutes {
         app: record.name.clone(),
         hosts: urls::hostnames(app, record).await?,
-        ports: urls::ports(own, web_port).into_iter().map(port_route).collect(),
+        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
         instances: reachable.collect(),
         state,
     })
@@ -97,7 +97,8 @@ fn port_route(mapping: PortMapping) -> PortRoute {
     let entrance = match (mapping.scheme, mapping.host_port) {
         (Scheme::Http, 80) => Entrance::Http,
         (Scheme::Https, 443) => Entrance::Https,
-        (_, port) => Entrance::Port(port),
+        (Scheme::Http, port) => Entrance::Port(port),
+        (Scheme::Https, port) => Entrance::EncryptedPort(port),
     };
     PortRoute { entrance, container_port: mapping.container_port }
 }

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
-use super::client::Accepted;
+use super::client::{Accepted, Arrival};
 use super::table::Entrance;
 use super::worker::{Stop, WorkerDoor};
 
@@ -74,7 +74,7 @@ impl Listener {
 
 /// Starts the accepting thread. It ends when the router stops or its handle is gone.
 pub(super) fn start(
-    first: Listener,
+    first: Vec<Listener>,
     workers: Vec<WorkerDoor>,
     orders: mpsc::UnboundedReceiver<Order>,
     stop: watch::Receiver<Stop>,
@@ -90,7 +90,7 @@ pub(super) fn start(
 }
 
 async fn run(
-    first: Listener,
+    first: Vec<Listener>,
     workers: Rc<Vec<WorkerDoor>>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut stop: watch::Receiver<Stop>,
@@ -101,7 +101,7 @@ async fn run(
         let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed));
         (entrance, Open { close, task })
     };
-    let mut listening = HashMap::from([open(first)]);
+    let mut listening: HashMap<_, _> = first.into_iter().map(&open).collect();
     let mut closing = Vec::new();
     loop {
         tokio::select! {
@@ -144,6 +144,7 @@ impl Open {
 /// connected.
 async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut closed: watch::Receiver<bool>) {
     let Listener { socket, entrance, address } = listener;
+    let port = address.port();
     // tokio's own listener would register each accepted socket here, only for it to be taken out again on its way
     // to a worker: two system calls a connection.
     #[expect(
@@ -165,7 +166,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
                 Ok(mut ready) => match ready.try_io(|socket| socket.get_ref().accept()) {
                     Ok(Ok((stream, peer))) => {
                         back_off = BACK_OFF;
-                        hand_over(&workers, Accepted { stream, peer, entrance, port: address.port() }).await;
+                        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
                     }
                     Ok(Err(error)) => back_off = pause(&error, address, back_off).await,
                     Err(_would_block) => {}
@@ -176,7 +177,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
         }
     }
     while let Ok((stream, peer)) = socket.get_ref().accept() {
-        hand_over(&workers, Accepted { stream, peer, entrance, port: address.port() }).await;
+        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
     }
 }
 
