@@ -14,6 +14,7 @@ mod builds_turns;
 mod builds_vanish;
 mod failures;
 mod git_branches;
+mod git_images;
 mod git_malformed;
 mod git_protocol;
 mod git_sources;
