@@ -50,7 +50,7 @@ fn monorepo(cache: &str) -> Repo {
 fn directory_file_target_arguments_secrets_and_caches_reach_the_build() {
     let (server, alice) = Server::with_person("alice");
     let app = names::unique("blog");
-    let repo = monorepo(&names::unique("cache"));
+    let repo = monorepo(&names::never_used("cache"));
     let ssh = |line: &str| server.ssh(&alice, &line.replace("APP", &app)).success();
     ssh("apps:create APP");
     ssh("builder:set APP build-dir services/web");

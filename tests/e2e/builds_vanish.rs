@@ -1,5 +1,6 @@
 //! The client goes away in the middle of a push: the old release serves or the new one, and nothing is left over.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::harness::engine;
@@ -135,4 +136,36 @@ fn while_it_waits_for_another_push_it_leaves_the_queue() {
     server.ssh(&alice, &format!("config:unset --no-restart {app} TORTURE_BOOT_MS")).success();
     repo.push(&server, &alice, &app).success();
     assert!(server.get(&app, "/instance").text().contains("\nversion 3\n"));
+}
+
+#[test]
+fn while_a_submodule_is_fetched_the_fetch_ends() {
+    let (server, alice, app, repo) = deployed();
+    let before = server.get(&app, "/instance").text();
+    // Takes connections, which the kernel does for it, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/silent.git", silent.local_addr().unwrap());
+    repo.write(".gitmodules", format!("[submodule \"silent\"]\n\tpath = silent\n\turl = {url}\n"));
+    let head = repo.git(&["rev-parse", "HEAD"]).success().stdout;
+    repo.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},silent", head.trim())]).success();
+    repo.git(&["add", ".gitmodules"]).success();
+    repo.git(&["commit", "-q", "-m", "A submodule of a server that never answers"]).success();
+    for cancelled in [false, true] {
+        let mut push = repo.start_push(&server, &alice, &app);
+        push.wait_for_line("Fetching submodule silent");
+        wait_until("git fetches", SOON, || count_processes_with(&url) > 0);
+        if cancelled {
+            server.ssh(&alice, &format!("builds:cancel {app}")).success();
+            let (code, said) = push.finish_with_lines();
+            assert!(code != 0 && said.contains("was cancelled"), "{said}");
+        } else {
+            push.interrupt();
+        }
+        wait_until("the fetch is gone", SOON, || count_processes_with(&url) == 0);
+        wait_until_settled(&server, &alice, &app);
+    }
+    assert_eq!(server.get(&app, "/instance").text(), before);
+    repo.git(&["reset", "-q", "--hard", "HEAD^"]).success();
+    torture::commit_version(&repo, "2");
+    repo.push(&server, &alice, &app).success();
 }

@@ -20,7 +20,8 @@ fn submodules_are_built_in_and_one_that_cannot_be_had_fails_the_push() {
     let app = names::unique("blog");
     let web = Web::start();
     let inner = Repo::new();
-    inner.write("word.txt", "from the inner one\n");
+    // A step that the engine has in its cache shows nothing.
+    inner.write("word.txt", format!("from the inner one {}\n", names::never_used("word")));
     inner.commit("The inner one");
     web.publish("inner", &inner);
     let library = Repo::new();

@@ -18,6 +18,7 @@ mod crash_shutdown;
 mod engine_restart;
 mod failures;
 mod git_branches;
+mod git_images;
 mod git_malformed;
 mod git_protocol;
 mod git_sources;

@@ -51,7 +51,7 @@ impl Site {
         };
         change(&mut settings);
         let bound = Router::bind(settings).unwrap();
-        let address = bound.local_addr();
+        let address = bound.http_address();
         let (handle, records) = bound.start().unwrap();
         Self { handle, address, records }
     }
