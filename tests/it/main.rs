@@ -32,3 +32,5 @@ mod ssh_flow;
 mod ssh_lifetime;
 #[cfg(test)]
 mod ssh_terminal;
+#[cfg(test)]
+mod store;

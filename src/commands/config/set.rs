@@ -56,12 +56,10 @@ impl Command for Set {
 
 fn parse(pair: &str, encoded: bool) -> Result<(ConfigKey, ConfigValue), CommandError> {
     // The pair may hold a secret, so only what stands before the `=` is ever repeated.
-    let (key, value) = pair
-        .split_once('=')
-        .ok_or_else(|| {
-            CommandError::user(format!("Invalid env pair: {pair}"))
-                .hint("Write KEY=VALUE. Over ssh a value with blanks needs quotes twice: \"KEY='a b'\"")
-        })?;
+    let (key, value) = pair.split_once('=').ok_or_else(|| {
+        CommandError::user(format!("Invalid env pair: {pair}"))
+            .hint("Write KEY=VALUE. Over ssh a value with blanks needs quotes twice: \"KEY='a b'\"")
+    })?;
     let key: ConfigKey = key.parse().map_err(CommandError::user)?;
     let bytes = if encoded {
         // The decoder's own message is not passed on: it quotes what it found.
