@@ -9,13 +9,16 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod apps_and_help;
 mod builds_turns;
+mod config_vars;
 mod crash_deploy;
 mod failures;
 mod git_branches;
 mod git_malformed;
 mod git_protocol;
 mod harness;
+mod keys_and_roles;
 mod lifecycle;
 mod push;
 mod traffic;
