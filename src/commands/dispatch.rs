@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use clap::error::ErrorKind;
+
 use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Entry, Opening, Scope, Target, help, registry};
@@ -15,8 +17,7 @@ pub async fn execute(app: Arc<App>, caller: Caller, mut words: Vec<String>, mut 
     let flags = GlobalFlags::take(&mut words);
     io.console = io.console.quieted(flags.quiet);
     let console = io.console.clone();
-    let result = dispatch(app, caller, words, flags, io).await;
-    match result {
+    match dispatch(app, caller, words, flags, io).await {
         Ok(status) => status,
         Err(error) => {
             if error.is_internal() {
@@ -39,10 +40,14 @@ async fn dispatch(
         return help::greet(&caller, &io.console).await;
     }
     let name = words.remove(0);
-    if let Some(namespace) = name.strip_suffix(":help") {
-        return help::namespace(namespace, &caller, &io.console).await;
+    if let Some(topic) = name.strip_suffix(":help") {
+        return help::topic(topic, &caller, &io.console).await;
     }
     let Some(entry) = registry::find(&name) else {
+        if name == "--app" {
+            return Err(CommandError::user("--app needs the name of an app and a command")
+                .hint("For example: --app blog config:show"));
+        }
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
         }
@@ -51,9 +56,14 @@ async fn dispatch(
     if let Some(app_name) = flags.app {
         words.insert(0, app_name);
     }
-    let matches = match entry.parser().try_get_matches_from(&words) {
+    let parser = entry.parser();
+    // To a command that asks nothing the flag means nothing; `run` would hand it to the app's own command.
+    if flags.force && parser.get_arguments().any(|argument| argument.get_long() == Some("force")) {
+        words.insert(0, "--force".to_owned());
+    }
+    let matches = match parser.try_get_matches_from(&words) {
         Ok(matches) => matches,
-        Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             io.console.stdout(error.to_string()).await;
             return Ok(0);
         }
@@ -67,18 +77,18 @@ async fn dispatch(
 #[derive(Debug, Default)]
 struct GlobalFlags {
     quiet: bool,
+    force: bool,
     app: Option<String>,
 }
 
 impl GlobalFlags {
     fn take(words: &mut Vec<String>) -> Self {
         let mut flags = Self::default();
-        let mut force = false;
         while let Some(word) = words.first().cloned() {
             match word.as_str() {
                 "--quiet" => flags.quiet = true,
                 "--trace" => {}
-                "--force" => force = true,
+                "--force" => flags.force = true,
                 "--app" if words.len() > 1 => {
                     words.remove(0);
                     flags.app = words.first().cloned();
@@ -86,9 +96,6 @@ impl GlobalFlags {
                 _ => break,
             }
             words.remove(0);
-        }
-        if force {
-            words.push("--force".to_owned());
         }
         flags
     }
@@ -145,10 +152,25 @@ pub async fn find_app(app: &App, caller: &Caller, name: &str) -> Result<AppRecor
 pub(super) fn usage_error(name: &str, error: &clap::Error) -> CommandError {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return missing_argument(name, text);
+    }
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect();
     CommandError::user(lines.join("\n")).hint(format!("See `{name} --help`"))
+}
+
+/// Says what is missing in one line; an app in the words that Dokku has for it.
+fn missing_argument(name: &str, text: &str) -> CommandError {
+    let lines = || text.lines().map(str::trim);
+    let missing: Vec<&str> = lines().filter(|line| line.starts_with(['<', '-'])).collect();
+    let message = match missing.first() {
+        Some(&"<APP>") => "Please specify an app to run the command on".to_owned(),
+        _ => format!("Please specify {}", missing.join(" ")),
+    };
+    let usage = lines().find(|line| line.starts_with("Usage:")).unwrap_or_default();
+    CommandError::user(message).hint(usage).hint(format!("See `{name} --help`"))
 }

@@ -9,9 +9,11 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod apps_and_help;
 mod builds_dockerfile;
 mod builds_turns;
 mod builds_vanish;
+mod config_vars;
 mod crash_deploy;
 mod crash_run;
 mod crash_shutdown;
@@ -24,6 +26,7 @@ mod git_protocol;
 mod git_sources;
 mod git_submodules;
 mod harness;
+mod keys_and_roles;
 mod lifecycle;
 mod push;
 mod readme;

@@ -34,3 +34,5 @@ mod ssh_flow;
 mod ssh_lifetime;
 #[cfg(test)]
 mod ssh_terminal;
+#[cfg(test)]
+mod store;
