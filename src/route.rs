@@ -159,6 +159,11 @@ impl RouterHandle {
         self.inner.publisher.publish(spec)
     }
 
+    /// Says whether a port of the host is open for the router already, or could be opened.
+    pub fn check_port(&self, port: u16) -> io::Result<()> {
+        self.inner.publisher.check_port(port)
+    }
+
     /// Waits until nothing is under way to these containers, WebSockets included, for `deadline` at most.
     ///
     /// They get no new requests from now on, even where the table still has them. Ids that are not known are done.
