@@ -187,6 +187,11 @@ impl RouterHandle {
         self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
     }
 
+    /// Says whether a port of the host is open for the router already, or could be opened.
+    pub fn check_port(&self, port: u16) -> io::Result<()> {
+        self.inner.publisher.check_port(port)
+    }
+
     /// Waits until nothing is under way to these containers, WebSockets included, for `deadline` at most.
     ///
     /// They get no new requests from now on, even where the table still has them. Ids that are not known are done.

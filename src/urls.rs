@@ -40,11 +40,13 @@ pub fn ports(own: Vec<PortMapping>, web_port: u16, https: bool) -> Vec<PortMappi
     ports
 }
 
-/// The host names of an app: those below the global domains first, unless turned off, then its own.
+/// The host names by which an app is reached; none while they are turned off.
 pub async fn hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
-    if !record.vhosts_enabled {
-        return Ok(Vec::new());
-    }
+    if record.vhosts_enabled { all_hostnames(app, record).await } else { Ok(Vec::new()) }
+}
+
+/// The host names of an app, also while they are turned off: those below the global domains first, then its own.
+pub async fn all_hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
     let own = app.store.domains(Some(record.id)).await?;
     let mut names = if record.default_domain { default_names(app, record).await? } else { Vec::new() };
     let new: Vec<Hostname> = own.into_iter().filter(|name| !names.contains(name)).collect();

@@ -24,9 +24,13 @@ async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Res
             owner = default_owner(context, name).await?;
         }
         if let Some(owner) = owner.filter(|owner| owner != own) {
-            let shown = if context.caller.access.includes(&owner) { owner.as_str() } else { "another app" };
-            return Err(CommandError::user(format!("{name} leads to {shown} already"))
-                .hint(format!("Remove it there first: domains:remove {shown} {name}")));
+            return Err(if context.caller.access.includes(&owner) {
+                CommandError::user(format!("{name} leads to {owner} already"))
+                    .hint(format!("Remove it there first: domains:remove {owner} {name}"))
+            } else {
+                CommandError::user(format!("{name} leads to another app already"))
+                    .hint("Ask whoever runs the host: your key does not open that app")
+            });
         }
     }
     Ok(())

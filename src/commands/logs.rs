@@ -1,10 +1,13 @@
 //! `logs`: what an app's instances print.
 
+mod entries;
+
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::logs::entries::{Entries, Entry};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::docker::error::EngineError;
 use crate::docker::logs::LogOptions;
@@ -12,9 +15,6 @@ use crate::model::app_name::AppName;
 use crate::model::process_type::ProcessType;
 use crate::model::role::Role;
 use crate::store::instances::InstanceRecord;
-
-/// Longest line that is put together before it is printed in parts.
-const LONGEST_LINE: usize = 64 << 10;
 
 /// Prints the latest output of an app's instances
 #[derive(Debug, Args)]
@@ -117,15 +117,15 @@ impl Logs {
         let options = LogOptions { follow: self.tail, tail: Some(self.num), timestamps: true, since: None };
         let chunks = context.app.engine.logs(&instance.container, options).await?;
         let name = instance.name.to_string();
-        let mut splitter = Splitter::default();
-        let lines = chunks.flat_map(move |chunk| {
-            let lines: Vec<Result<Line, EngineError>> = match chunk {
-                Ok(chunk) => {
-                    splitter.push(&chunk.bytes).into_iter().map(|text| Ok(Line::new(&name, text))).collect()
-                }
-                Err(error) => vec![Err(error)],
+        let mut entries = Entries::default();
+        let lines = chunks.map(Some).chain(stream::iter([None])).flat_map(move |chunk| {
+            let ended = match chunk {
+                Some(Ok(chunk)) => entries.push(&chunk),
+                Some(Err(error)) => return stream::iter(vec![Err(error)]),
+                None => entries.finish(),
             };
-            stream::iter(lines)
+            let line = |Entry { time, text }| Ok(Line { time, instance: name.clone(), text });
+            stream::iter(ended.into_iter().map(line).collect::<Vec<_>>())
         });
         Ok(lines.boxed())
     }
@@ -148,53 +148,4 @@ struct Line {
     time: String,
     instance: String,
     text: Vec<u8>,
-}
-
-impl Line {
-    /// Takes the engine's line apart: an RFC 3339 time, a space, the text.
-    fn new(instance: &str, line: Vec<u8>) -> Self {
-        let space = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
-        let (time, text) = line.split_at_checked(space).unwrap_or((&line, &[]));
-        Self {
-            time: String::from_utf8_lossy(time).into_owned(),
-            instance: instance.to_owned(),
-            text: text.get(1..).unwrap_or_default().to_vec(),
-        }
-    }
-}
-
-/// Cuts chunks into lines.
-#[derive(Debug, Default)]
-struct Splitter {
-    rest: Vec<u8>,
-}
-
-impl Splitter {
-    fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut lines = Vec::new();
-        for byte in bytes {
-            if *byte == b'\n' || self.rest.len() >= LONGEST_LINE {
-                lines.push(std::mem::take(&mut self.rest));
-            }
-            if *byte != b'\n' {
-                self.rest.push(*byte);
-            }
-        }
-        lines
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_put_together_from_chunks_and_taken_apart() {
-        let mut splitter = Splitter::default();
-        assert!(splitter.push(b"2026-01-01T00:00:00Z he").is_empty());
-        let lines = splitter.push(b"llo\n2026");
-        assert_eq!(lines, [b"2026-01-01T00:00:00Z hello".to_vec()]);
-        let line = Line::new("web.1", lines[0].clone());
-        assert_eq!((line.time.as_str(), line.text.as_slice()), ("2026-01-01T00:00:00Z", b"hello".as_slice()));
-    }
 }

@@ -3,3 +3,30 @@
 pub mod report;
 pub mod run_state;
 pub mod scale;
+
+use crate::command_error::CommandError;
+use crate::commands::Context;
+use crate::model::process_type::ProcessType;
+use crate::store::apps::AppRecord;
+
+/// Refuses process types that the release has not. Before the first deploy nobody knows them.
+async fn check_process_types<'a>(
+    context: &Context,
+    record: &AppRecord,
+    wanted: impl IntoIterator<Item = &'a ProcessType>,
+) -> Result<(), CommandError> {
+    let release = match record.current_release {
+        Some(id) => context.app.store.release(id).await?,
+        None => None,
+    };
+    let Some(release) = release else { return Ok(()) };
+    let known = release.content.processes;
+    match wanted.into_iter().find(|process_type| !known.contains_key(*process_type)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let types: Vec<&str> = known.keys().map(ProcessType::as_str).collect();
+            Err(CommandError::user(format!("{} has no process type {unknown}", record.name))
+                .hint(format!("It has: {}", types.join(", "))))
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! The uniform `NAMESPACE:report`: all of it, one value by flag, or JSON.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::command_error::CommandError;
 use crate::commands::table::{Format, print_json};
 use crate::console::Console;
-use crate::model::app_name::AppName;
 
 /// What a namespace reports of an app: flags without the namespace's prefix, and their values.
 pub type Rows = Vec<(String, String)>;
@@ -43,11 +43,11 @@ impl Wish {
         Ok(wish)
     }
 
-    /// Prints one app's report. `title` is what stands behind the app's name: `app`, `git`, `ps`.
+    /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`.
     pub async fn print(
         &self,
         console: &Console,
-        app: &AppName,
+        subject: impl Display,
         title: &str,
         rows: Rows,
     ) -> Result<(), CommandError> {
@@ -67,7 +67,7 @@ impl Wish {
             let object: BTreeMap<String, String> = rows.into_iter().collect();
             return print_json(console, &object).await;
         }
-        console.headline(format!("{app} {title} information")).await;
+        console.headline(format!("{subject} {title} information")).await;
         for (key, value) in rows {
             console.line(format!("       {:<31}{value}", label(title, &key)).trim_end()).await;
         }

@@ -8,14 +8,31 @@ mod stream;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::console::Terminal;
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::labels::{ContainerKind, ContainerLabels};
-use crate::model::config_var::{ConfigKey, ConfigValue};
+use crate::model::app_name::AppName;
+use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ProcessCommand, Release};
 use crate::run::start;
 use crate::store::apps::AppRecord;
 use crate::urls;
+
+/// The app was deployed, and nothing of it runs.
+fn no_instances(name: &AppName) -> CommandError {
+    CommandError::user(format!("{name} has no instances"))
+        .hint(format!("Start some: ps:start {name}, or ps:scale {name} web=1"))
+}
+
+/// `TERM`, for a process that has the client's terminal.
+fn terminal_environment(terminal: Option<&Terminal>) -> ConfigVars {
+    let value = terminal.map(|terminal| ConfigValue::from_bytes(terminal.kind.clone().into_bytes()));
+    match ("TERM".parse(), value) {
+        (Ok(key), Some(Ok(value))) => ConfigVars::from([(key, value)]),
+        _ => ConfigVars::new(),
+    }
+}
 
 /// The release that one-off processes are made from.
 async fn current_release(context: &Context, record: &AppRecord) -> Result<Release, CommandError> {

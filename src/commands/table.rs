@@ -44,6 +44,17 @@ pub async fn print_json(console: &Console, value: &impl Serialize) -> Result<(),
     Ok(())
 }
 
+/// Prints texts one a line, or as a JSON array.
+pub async fn print_lines(console: &Console, format: Format, lines: &[String]) -> Result<(), CommandError> {
+    if format == Format::Json {
+        return print_json(console, &lines).await;
+    }
+    for line in lines {
+        console.line(line).await;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::table::{Format, print_lines};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
 use crate::urls;
@@ -10,6 +11,9 @@ use crate::urls;
 /// Prints the URLs of an app
 #[derive(Debug, Args)]
 pub struct Urls {
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// The app
     app: String,
 }
@@ -24,9 +28,8 @@ impl Command for Urls {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for url in urls::of(&context.app, context.target()?).await? {
-            context.console().line(url).await;
-        }
+        let urls = urls::of(&context.app, context.target()?).await?;
+        print_lines(context.console(), self.format, &urls).await?;
         Ok(0)
     }
 }

@@ -31,6 +31,8 @@ pub struct OutputChunk {
     pub stream: StandardStream,
     /// What was written.
     pub bytes: Bytes,
+    /// Whether the engine's frame ends here: in a log, each entry is one.
+    pub ends_frame: bool,
 }
 
 /// Pieces of output until the process or the log ends.
@@ -119,7 +121,8 @@ impl<R: AsyncRead + Unpin> OutputReader<R> {
     }
 
     fn take(&mut self, length: usize) -> OutputChunk {
-        OutputChunk { stream: self.stream, bytes: self.buffer.split_to(length).freeze() }
+        let bytes = self.buffer.split_to(length).freeze();
+        OutputChunk { stream: self.stream, bytes, ends_frame: self.left == 0 }
     }
 }
 
@@ -160,7 +163,11 @@ mod tests {
         let got = chunks(b"\x01\0\0\0", Framing::Raw).await.unwrap();
         assert_eq!(
             got,
-            [OutputChunk { stream: StandardStream::Stdout, bytes: Bytes::from_static(b"\x01\0\0\0") }]
+            [OutputChunk {
+                stream: StandardStream::Stdout,
+                bytes: Bytes::from_static(b"\x01\0\0\0"),
+                ends_frame: true
+            }]
         );
     }
 }

@@ -45,8 +45,10 @@ pub struct Build {
     /// Who asked for it.
     pub started_by: String,
     /// When it began.
+    #[serde(skip)]
     pub started_at: i64,
     /// When it ended, if it has.
+    #[serde(skip)]
     pub finished_at: Option<i64>,
 }
 

@@ -39,6 +39,13 @@ pub struct PortMapping {
     pub container_port: u16,
 }
 
+impl PortMapping {
+    /// Whether the host's side is one of the two listeners that the router always has.
+    pub fn is_standard(self) -> bool {
+        matches!((self.scheme, self.host_port), (Scheme::Http, 80) | (Scheme::Https, 443))
+    }
+}
+
 /// A text that is not a port mapping.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(

@@ -107,6 +107,14 @@ impl Publisher {
         unbound
     }
 
+    /// Says whether a port is open, or could be.
+    pub(super) fn check_port(&self, port: u16) -> io::Result<()> {
+        if self.state().open.contains(&port) {
+            return Ok(());
+        }
+        Listener::bind(SocketAddr::new(self.address, port), Entrance::Port(port)).map(drop)
+    }
+
     fn order(&self, order: Order) {
         if self.orders.send(order).is_err() {
             tracing::debug!("the router has stopped, so its ports stay as they are");

@@ -18,7 +18,11 @@ impl Image {
     fn build() -> Self {
         let image = Self { name: names::unique("slipway-test-image") };
         let context = torture::repo().git(&["archive", "HEAD"]).success().stdout_bytes;
-        let built = engine::request_with("POST", &format!("/build?t={}", image.name), ("application/x-tar", &context));
+        let built = engine::request_with(
+            "POST",
+            &format!("/build?t={}", image.name),
+            ("application/x-tar", &context),
+        );
         assert!(built.text().contains("Successfully tagged"), "{}", built.text());
         image
     }

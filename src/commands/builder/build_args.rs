@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::table::{Format, print_lines};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::config_var::ConfigKey;
 use crate::model::role::Role;
@@ -38,6 +39,9 @@ pub struct Remove {
 /// Lists the build arguments of an app
 #[derive(Debug, Args)]
 pub struct List {
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// The app
     app: String,
 }
@@ -93,10 +97,13 @@ impl Command for List {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for (name, value) in read(&context.app.store, context.target()?.id).await? {
+        let arguments = read(&context.app.store, context.target()?.id).await?;
+        let option = |(name, value): (String, String)| {
             let value = if value.is_empty() { value } else { format!("={value}") };
-            context.console().line(format!("--build-arg {name}{value}")).await;
-        }
+            format!("--build-arg {name}{value}")
+        };
+        let options: Vec<String> = arguments.into_iter().map(option).collect();
+        print_lines(context.console(), self.format, &options).await?;
         Ok(0)
     }
 }

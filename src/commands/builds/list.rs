@@ -1,6 +1,7 @@
 //! `builds:list` and `builds:info`.
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
@@ -48,13 +49,32 @@ impl Command for List {
         });
         builds.sort_by_key(|build| std::cmp::Reverse(build.id));
         if self.format == Format::Json {
-            print_json(context.console(), &builds).await?;
+            print_json(context.console(), &builds.iter().map(Row::new).collect::<Vec<_>>()).await?;
             return Ok(0);
         }
         let head = ["ID", "App", "Kind", "Status", "Source", "By", "Started"].map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = std::iter::once(head).chain(builds.iter().map(cells)).collect();
         context.console().stdout(columns(&rows)).await;
         Ok(0)
+    }
+}
+
+/// A build as programs read it: times as everywhere else.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    build: &'a Build,
+    started_at: String,
+    finished_at: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    fn new(build: &'a Build) -> Self {
+        Self {
+            build,
+            started_at: clock::format_seconds(build.started_at),
+            finished_at: build.finished_at.map(clock::format_seconds),
+        }
     }
 }
 
@@ -95,7 +115,7 @@ impl Command for Info {
     async fn run(self, context: Context) -> CommandResult {
         let build = find(&context, self.build).await?;
         if self.format == Format::Json {
-            print_json(context.console(), &build).await?;
+            print_json(context.console(), &Row::new(&build)).await?;
             return Ok(0);
         }
         let finished = build.finished_at.map(clock::format_seconds).unwrap_or_default();

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::config::{self, Owner};
-use crate::commands::table::columns;
+use crate::commands::table::{Format, columns, print_lines};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::config_var::ConfigVars;
 use crate::model::role::Role;
@@ -48,6 +48,9 @@ impl Command for Show {
 /// Lists the names of config vars
 #[derive(Debug, Args)]
 pub struct Keys {
+    /// Lines, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// With the global ones, as the app's processes get them
     #[arg(long)]
     merged: bool,
@@ -69,9 +72,8 @@ impl Command for Keys {
 
     async fn run(self, context: Context) -> CommandResult {
         let config = read(&context, &self.owner, &self.words, self.merged).await?;
-        for key in config.keys() {
-            context.console().line(key).await;
-        }
+        let keys: Vec<String> = config.keys().map(ToString::to_string).collect();
+        print_lines(context.console(), self.format, &keys).await?;
         Ok(0)
     }
 }

@@ -73,7 +73,7 @@ impl Command for Remove {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
         let unwanted = parse(&self.domains)?;
-        let present = urls::hostnames(&context.app, record).await?;
+        let present = urls::all_hostnames(&context.app, record).await?;
         if let Some(absent) = unwanted.iter().find(|name| !present.contains(name)) {
             return Err(CommandError::user(format!("{absent} is not a domain of {}", record.name))
                 .hint(format!("See them: domains:report {}", record.name)));

@@ -8,6 +8,7 @@ use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
 use crate::store::domains::DomainsChange;
+use crate::urls;
 
 /// Marks that a person wants no global domain, not even the one of the settings.
 const CLEARED: &str = "global-domains-cleared";
@@ -30,11 +31,17 @@ impl Command for AddGlobal {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let present = context.app.store.domains(None).await?;
-        let new: Vec<Hostname> =
-            parse(&self.domains)?.into_iter().filter(|name| !present.contains(name)).collect();
-        apply(&context, DomainsChange::Add(new.clone())).await?;
-        for name in new {
+        let mut names = present(&context).await?;
+        let before = names.len();
+        for name in parse(&self.domains)? {
+            if names.contains(&name) {
+                context.console().detail(format!("Skipping: {name} already added")).await;
+            } else {
+                names.push(name);
+            }
+        }
+        replace(&context, names.clone()).await?;
+        for name in names.iter().skip(before) {
             context.console().step(format!("Added {name}")).await;
         }
         Ok(0)
@@ -60,11 +67,13 @@ impl Command for RemoveGlobal {
 
     async fn run(self, context: Context) -> CommandResult {
         let unwanted = parse(&self.domains)?;
-        let present = context.app.store.domains(None).await?;
-        if let Some(absent) = unwanted.iter().find(|name| !present.contains(name)) {
-            return Err(CommandError::user(format!("{absent} is not a global domain")));
+        let mut names = present(&context).await?;
+        if let Some(absent) = unwanted.iter().find(|name| !names.contains(name)) {
+            return Err(CommandError::user(format!("{absent} is not a global domain"))
+                .hint("See them: domains:report --global"));
         }
-        apply(&context, DomainsChange::Remove(unwanted.clone())).await?;
+        names.retain(|name| !unwanted.contains(name));
+        replace(&context, names).await?;
         for name in unwanted {
             context.console().step(format!("Removed {name}")).await;
         }
@@ -90,9 +99,13 @@ impl Command for SetGlobal {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let mut wanted = parse(&self.domains)?;
-        wanted.dedup();
-        apply(&context, DomainsChange::Set(wanted.clone())).await?;
+        let mut wanted = Vec::new();
+        for name in parse(&self.domains)? {
+            if !wanted.contains(&name) {
+                wanted.push(name);
+            }
+        }
+        replace(&context, wanted.clone()).await?;
         let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
         context.console().step(format!("Set {}", names.join(" "))).await;
         Ok(0)
@@ -113,17 +126,22 @@ impl Command for ClearGlobal {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        apply(&context, DomainsChange::Set(Vec::new())).await?;
-        context.app.store.set_property(None, CLEARED, Some("true".to_owned())).await?;
-        context.app.reconciler.publish_routes().await;
+        replace(&context, Vec::new()).await?;
         context.console().step("Cleared global domains").await;
         Ok(0)
     }
 }
 
-async fn apply(context: &Context, change: DomainsChange) -> Result<(), CommandError> {
-    context.app.store.set_property(None, CLEARED, None).await?;
-    context.app.store.change_domains(None, change).await?;
+/// The global domains that hold, whether they were set or are the one of the settings.
+async fn present(context: &Context) -> Result<Vec<Hostname>, CommandError> {
+    Ok(urls::global_domains(&context.app.store, &context.app.settings.domain).await?)
+}
+
+/// Makes these the global domains: from now on the one of the settings is none unless it is among them.
+async fn replace(context: &Context, names: Vec<Hostname>) -> Result<(), CommandError> {
+    let store = &context.app.store;
+    store.set_property(None, CLEARED, names.is_empty().then(|| "true".to_owned())).await?;
+    store.change_domains(None, DomainsChange::Set(names)).await?;
     context.app.reconciler.publish_routes().await;
     Ok(())
 }

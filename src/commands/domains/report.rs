@@ -11,10 +11,13 @@ use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 use crate::urls;
 
+/// Asks for what holds for all apps.
+const GLOBAL: &str = "--global";
+
 /// Reports the host names of one app, or of all
 #[derive(Debug, Args)]
 pub struct Report {
-    /// An app, a flag such as --domains-app-vhosts, --format json
+    /// An app or --global, a flag such as --domains-app-vhosts, --format json
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "APP|FLAG")]
     words: Vec<String>,
 }
@@ -25,10 +28,18 @@ impl Command for Report {
     const ROLE: Role = Role::Viewer;
 
     fn target(&self) -> Target {
-        report_target(&self.words)
+        if self.is_global() { Target::Nothing } else { report_target(&self.words) }
     }
 
     async fn run(self, context: Context) -> CommandResult {
+        if self.is_global() {
+            let words: Vec<String> = self.words.iter().filter(|word| *word != GLOBAL).cloned().collect();
+            let rows = global_rows(&context).await?;
+            return Wish::parse(&words)?
+                .print(context.console(), "global", "domains", rows)
+                .await
+                .map(|()| 0);
+        }
         let wish = Wish::parse(&self.words)?;
         for record in &context.targets {
             let rows = rows(&context, record).await?;
@@ -38,13 +49,26 @@ impl Command for Report {
     }
 }
 
+impl Report {
+    fn is_global(&self) -> bool {
+        self.words.iter().any(|word| word == GLOBAL)
+    }
+}
+
 async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
-    let app = &context.app;
-    let global = urls::global_domains(&app.store, &app.settings.domain).await?;
-    let own = urls::hostnames(app, record).await?;
-    Ok(vec![
+    let own = urls::all_hostnames(&context.app, record).await?;
+    let mut rows = vec![
         ("app-enabled".to_owned(), record.vhosts_enabled.to_string()),
         ("app-vhosts".to_owned(), join(&own)),
+    ];
+    rows.extend(global_rows(context).await?);
+    Ok(rows)
+}
+
+async fn global_rows(context: &Context) -> Result<Rows, CommandError> {
+    let app = &context.app;
+    let global = urls::global_domains(&app.store, &app.settings.domain).await?;
+    Ok(vec![
         ("global-enabled".to_owned(), (!global.is_empty()).to_string()),
         ("global-vhosts".to_owned(), join(&global)),
     ])

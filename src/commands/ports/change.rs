@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::ports::list::mappings;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
 use crate::model::port_mapping::PortMapping;
@@ -29,7 +30,7 @@ impl Command for Add {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let mut mappings = context.app.store.ports(context.target()?.id).await?;
+        let mut mappings = present(&context).await?;
         mappings.extend(parse(&self.mappings)?);
         change(&context, mappings).await
     }
@@ -80,7 +81,7 @@ impl Command for Remove {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let mut mappings = context.app.store.ports(context.target()?.id).await?;
+        let mut mappings = present(&context).await?;
         for word in &self.mappings {
             let before = mappings.len();
             mappings.retain(|mapping| mapping.host_port.to_string() != *word && mapping.to_string() != *word);
@@ -114,6 +115,14 @@ impl Command for Clear {
     }
 }
 
+/// The mappings that a change starts from. A deployed app's detected ones are among them, or the first mapping that
+/// somebody adds would take away the one by which the app is reached.
+async fn present(context: &Context) -> Result<Vec<PortMapping>, CommandError> {
+    let record = context.target()?;
+    let (own, detected) = mappings(context, record).await?;
+    Ok(if own.is_empty() && record.current_release.is_some() { detected } else { own })
+}
+
 fn parse(words: &[String]) -> Result<Vec<PortMapping>, CommandError> {
     if words.is_empty() {
         return Err(CommandError::user("No port mapping specified").hint("For example: http:80:5000"));
@@ -135,6 +144,7 @@ async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandRes
     }
     let record = context.target()?.clone();
     let before = context.app.store.ports(record.id).await?;
+    check_ports(context, &mappings)?;
     context.app.store.set_ports(record.id, mappings.clone()).await?;
     let release = match record.current_release {
         Some(id) if !record.stopped => context.app.store.release(id).await?,
@@ -147,5 +157,19 @@ async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandRes
         deploy::run(&context.app, order).await?;
     }
     context.app.reconciler.publish_routes().await;
+    let shown: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+    let shown = if shown.is_empty() { "as detected".to_owned() } else { shown.join(" ") };
+    context.console().step(format!("Port mappings for {}: {shown}", record.name)).await;
     Ok(0)
+}
+
+/// Refuses ports of the host that another program has: nobody would learn why they do not answer.
+fn check_ports(context: &Context, mappings: &[PortMapping]) -> Result<(), CommandError> {
+    for mapping in mappings.iter().filter(|mapping| !mapping.is_standard()) {
+        context.app.router.check_port(mapping.host_port).map_err(|error| {
+            CommandError::user(format!("Port {} of the host cannot be used: {error}", mapping.host_port))
+                .hint("Choose another one, or stop the program that has it")
+        })?;
+    }
+    Ok(())
 }

@@ -83,7 +83,7 @@ impl Command for Report {
 }
 
 /// The mappings that a person has set, and those that hold without any.
-async fn mappings(
+pub async fn mappings(
     context: &Context,
     record: &AppRecord,
 ) -> Result<(Vec<PortMapping>, Vec<PortMapping>), CommandError> {

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::ps::check_process_types;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work, destroy};
 use crate::git::tree::Snapshot;
@@ -103,6 +104,10 @@ impl Command for Stop {
 
     async fn run(self, context: Context) -> CommandResult {
         for record in deployed(&context, self.all)? {
+            if record.stopped {
+                context.console().step(format!("App {} already stopped", record.name)).await;
+                continue;
+            }
             context.console().step(format!("Stopping {}", record.name)).await;
             destroy::stop(&context.app, &record, context.console()).await?;
         }
@@ -126,6 +131,7 @@ impl Command for Restart {
             if self.all && record.stopped {
                 continue;
             }
+            check_process_types(&context, &record, only.as_ref()).await?;
             context.console().step(format!("Restarting {}", record.name)).await;
             let order = context.order(&record, Work::Restart(only.clone()), "Restart");
             deploy::run(&context.app, order).await?;

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::ps::check_process_types;
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
@@ -54,18 +55,13 @@ impl Command for Scale {
         }
         let changes: Formation =
             self.quantities.iter().map(|word| parse(word)).collect::<Result<_, CommandError>>()?;
-        let known = formation(&context, &record).await?;
-        if record.current_release.is_some()
-            && let Some(unknown) = changes.keys().find(|name| !known.contains_key(name))
-        {
-            let types: Vec<String> = known.keys().map(ToString::to_string).collect();
-            return Err(CommandError::user(format!("{unknown} is not a valid process name to scale up"))
-                .hint(format!("The release has: {}", types.join(", "))));
-        }
+        check_process_types(&context, &record, changes.keys()).await?;
         let shown: Vec<String> = changes.iter().map(|(name, count)| format!("{name}={count}")).collect();
         context.console().step(format!("Scaling {} processes: {}", record.name, shown.join(" "))).await;
         if self.skip_deploy || record.current_release.is_none() || record.stopped {
             context.app.store.set_formation(record.id, changes).await?;
+            let next = if record.stopped { "ps:start" } else { "deploy" };
+            context.console().detail(format!("Recorded for the next {next}")).await;
         } else {
             let order = context.order(&record, Work::Scale(changes), &format!("Scale {}", shown.join(" ")));
             deploy::run(&context.app, order).await?;
@@ -75,15 +71,15 @@ impl Command for Scale {
 }
 
 fn parse(word: &str) -> Result<(ProcessType, u32), CommandError> {
-    let (name, count) = word
-        .split_once('=')
-        .ok_or_else(|| CommandError::user(format!("Missing count for process type {word}")))?;
-    let invalid = || {
-        CommandError::user(format!("Invalid count for process type {name}"))
-            .hint(format!("Write a number from 0 to {MOST}: {name}=2"))
-    };
+    let (name, count) = word.split_once('=').ok_or_else(|| wrong_count("Missing", word))?;
+    let invalid = || wrong_count("Invalid", name);
     let count = count.parse().ok().filter(|count| *count <= MOST).ok_or_else(invalid)?;
     Ok((name.parse().map_err(CommandError::user)?, count))
+}
+
+fn wrong_count(what: &str, name: &str) -> CommandError {
+    CommandError::user(format!("{what} count for process type {name}"))
+        .hint(format!("Write a number from 0 to {MOST}: {name}=2"))
 }
 
 /// The quantities that hold: those of the release's process types, and what was set before there was one.

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::clock;
-use crate::command_error::CommandResult;
-use crate::commands::releases::find;
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::releases::{current, find};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::process_type::ProcessType;
@@ -80,6 +80,10 @@ impl Command for List {
             print_json(context.console(), &rows).await?;
             return Ok(0);
         }
+        if rows.is_empty() {
+            context.console().warn(CommandError::not_deployed(&record.name)).await;
+            return Ok(0);
+        }
         context.console().headline(format!("{} releases", record.name)).await;
         let cells = rows.into_iter().map(|row| {
             let current = if row.current { " (current)" } else { "" };
@@ -95,7 +99,7 @@ impl Command for List {
 pub struct Info {
     /// The app
     app: String,
-    /// The release, for example v12; the newest one if not given
+    /// The release, for example v12; the current one if not given
     version: Option<String>,
     /// Lines, or JSON
     #[arg(long, value_enum, default_value_t)]
@@ -115,11 +119,7 @@ impl Command for Info {
         let record = context.target()?;
         let release = match &self.version {
             Some(version) => find(&context, record, version).await?,
-            None => {
-                let newest = context.app.store.releases(record.id, 1).await?;
-                let missing = || crate::command_error::CommandError::not_deployed(&record.name);
-                newest.into_iter().next().ok_or_else(missing)?
-            }
+            None => current(&context, record).await?,
         };
         let row = Row::new(&release, record);
         if self.format == Format::Json {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::releases::find;
+use crate::commands::releases::{current, find};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
 use crate::model::release::Release;
@@ -66,8 +66,9 @@ async fn restore_config(context: &Context, record: &AppRecord, to: Release) -> R
 }
 
 async fn previous(context: &Context, record: &AppRecord) -> Result<Release, CommandError> {
+    let current = current(context, record).await?;
     let releases = context.app.store.releases(record.id, u32::MAX).await?;
-    let older = releases.into_iter().skip_while(|release| record.current_release != Some(release.id)).nth(1);
+    let older = releases.into_iter().skip_while(|release| release.id != current.id).nth(1);
     older.ok_or_else(|| {
         CommandError::user(format!("{} has no release before the current one", record.name))
             .hint(format!("See them: releases {}", record.name))

@@ -5,9 +5,9 @@ use nix::sys::signal::Signal;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::run::stream::{Controls, Until, relay};
+use crate::commands::run::{no_instances, terminal_environment};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::docker::exec::ExecSpec;
-use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::process_type::ProcessType;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
@@ -40,13 +40,7 @@ impl Command for Enter {
         let instance = choose(&context, &record, self.process.as_deref()).await?;
         let command = if self.command.is_empty() { vec!["/bin/sh".to_owned()] } else { self.command };
         let terminal = context.io.terminal.as_ref();
-        let mut environment = ConfigVars::new();
-        if let Some(terminal) = terminal
-            && let (Ok(key), Ok(value)) =
-                ("TERM".parse::<ConfigKey>(), ConfigValue::from_bytes(terminal.kind.clone().into_bytes()))
-        {
-            environment.insert(key, value);
-        }
+        let environment = terminal_environment(terminal);
         let spec = ExecSpec { command, environment, terminal: terminal.is_some(), stdin: true };
         let engine = context.app.engine.clone();
         let (id, attached) = engine.exec(&instance.container, &spec).await?;
@@ -78,9 +72,10 @@ async fn choose(
         format!("Available types for app ({}): {}", record.name, types.join(" "))
     };
     let wanted = match (process, types.as_slice()) {
-        (Some(process), _) => process.to_owned(),
         (None, [only]) => only.to_string(),
-        (None, []) => return Err(CommandError::not_deployed(&record.name)),
+        (_, []) if record.current_release.is_none() => return Err(CommandError::not_deployed(&record.name)),
+        (_, []) => return Err(no_instances(&record.name)),
+        (Some(process), _) => process.to_owned(),
         (None, _) => return Err(CommandError::user("No container type specified.").hint(available())),
     };
     let found = instances.iter().find(|instance| {

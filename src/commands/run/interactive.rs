@@ -6,8 +6,8 @@ use clap::Args;
 use tokio::time::sleep;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::run::specification;
 use crate::commands::run::stream::{Controls, Until, relay};
+use crate::commands::run::{specification, terminal_environment};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::container_id::ContainerId;
 use crate::model::role::Role;
@@ -50,6 +50,10 @@ impl Command for Run {
         let mut spec = specification(&context, &record, &words, &self.env).await?;
         if self.no_tty {
             context.io.terminal = None;
+        }
+        for (key, value) in terminal_environment(context.io.terminal.as_ref()) {
+            // What the app itself sets wins.
+            spec.environment.entry(key).or_insert(value);
         }
         spec.terminal = context.io.terminal.is_some();
         spec.stdin = true;

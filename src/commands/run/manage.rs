@@ -104,7 +104,12 @@ impl Command for Stop {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for container in named(&context, self.container.as_ref()).await? {
+        let found = named(&context, self.container.as_ref()).await?;
+        if found.is_empty() {
+            let name = &context.target()?.name;
+            context.console().step(format!("App {name} has no one-off containers")).await;
+        }
+        for container in found {
             context.console().step(format!("Stopping {}", container.name)).await;
             context.app.engine.stop(&container.id, STOP).await?;
             context.app.engine.remove(&container.id).await?;

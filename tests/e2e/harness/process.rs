@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::harness::server::Server;
 use crate::harness::wait::wait_for;
 
 /// Longer than anything that a test runs to its end should take.
@@ -41,6 +42,19 @@ impl Output {
     pub fn exits_with(self, code: i32) -> Self {
         assert!(self.code == code, "expected exit code {code}, but:\n{self}");
         self
+    }
+
+    /// All that a person would see, for snapshots; the app is called `blog`, and the server's HTTP port is left out.
+    pub fn shown(&self, server: &Server, app: &str) -> String {
+        let port = format!(":{}", server.http_address().port());
+        let text = format!("{}{}[exit code {}]", self.stdout, self.stderr, self.code);
+        text.replace(app, "blog").replace(&port, "")
+    }
+
+    /// `stdout` as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}):\n{self}"))
     }
 
     /// What the server said during a push, without git's `remote: ` before each line and its padding behind.
