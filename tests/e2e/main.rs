@@ -10,11 +10,13 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod crash_deploy;
+mod crash_disk;
 mod crash_run;
 mod crash_shutdown;
 mod engine_restart;
 mod failures;
 mod harness;
+mod leftovers;
 mod lifecycle;
 mod push;
 mod traffic;
