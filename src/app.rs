@@ -8,6 +8,7 @@ pub mod running_builds;
 
 use std::net::SocketAddr;
 
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -54,8 +55,8 @@ pub struct App {
     pub push_turns: Leases,
     /// The pushes that are being received.
     pub pushes: Pushes,
-    /// Addresses for containers.
-    pub addresses: Addresses,
+    /// Addresses for containers, once the engine has said which there are.
+    pub addresses: OnceCell<Addresses>,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
     /// One-off containers whose clients are connected.

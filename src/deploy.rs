@@ -238,7 +238,7 @@ async fn run_and_switch(
     }
     let start = Start {
         engine: &app.engine,
-        addresses: &app.addresses,
+        addresses: prepare::addresses(app).await?,
         app: record.id,
         app_name: &record.name,
         release,

@@ -102,10 +102,10 @@ async fn watch_engine(app: &Arc<App>) {
         // An engine that is down is asked every second; once is enough to say so.
         match ended {
             Err(error) if !told => {
-                tracing::warn!(%error, "the engine's events cannot be followed until it is back");
+                tracing::warn!(%error, "waiting for the Docker engine: start it with systemctl start docker");
                 told = true;
             }
-            Err(error) => tracing::debug!(%error, "the engine's events cannot be followed yet"),
+            Err(error) => tracing::debug!(%error, "still waiting for the Docker engine"),
             Ok(()) => told = false,
         }
         tokio::select! {
@@ -118,8 +118,10 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?);
+    app.engine.ensure_network().await?;
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
+    app.reconciler.collect_garbage();
     while let Some(event) = events.next().await {
         match event {
             Ok(_) => {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,6 @@ use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
 use crate::docker::labels::OwnerId;
-use crate::docker::network::NetworkFacts;
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
@@ -40,7 +40,6 @@ use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::RouterSettings;
-use crate::run::addresses::Addresses;
 use crate::run::retire::Retiring;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -56,8 +55,6 @@ const DEPLOY_PATIENCE: Duration = Duration::from_secs(20);
 /// How long requests and old instances may take after that. With the above it has to stay below the minute that
 /// systemd gives (`TimeoutStopSec`).
 const LAST_PATIENCE: Duration = Duration::from_secs(20);
-/// How long the engine is waited for at the start before a message says so.
-const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run() -> ExitCode {
@@ -111,6 +108,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     store.discard_interrupted_releases().await?;
     let repositories = Repositories::new(&settings.root);
     repositories.prepare(&std::env::current_exe()?).await?;
+    repositories.reunite(store.apps().await?.into_iter().map(|record| record.name).collect()).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let bound = Router::bind(router_settings(&settings))?;
     let listening = Listening {
@@ -128,12 +126,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     }
     let stopping = stop_on_signal(shutdown.clone())?;
     let engine = Engine::connect(&settings.docker, owner);
-    let Some(network) = wait_for_engine(&engine, &shutdown).await else { return Ok(()) };
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
-        addresses: Addresses::new(network.static_addresses().collect()),
+        addresses: OnceCell::new(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
@@ -249,25 +246,6 @@ impl Commands for Face {
 
     async fn execute(&self, caller: Caller, words: Vec<String>, io: CommandIo) -> u8 {
         dispatch::execute(self.0.clone(), caller, words, io).await
-    }
-}
-
-/// The engine may start after us. Nothing can be done without it, but a person is told.
-async fn wait_for_engine(engine: &Engine, shutdown: &CancellationToken) -> Option<NetworkFacts> {
-    let mut told = false;
-    loop {
-        match engine.ensure_network().await {
-            Ok(network) => return Some(network),
-            Err(error) if !told => {
-                tracing::warn!(%error, "waiting for the Docker engine: start it with systemctl start docker");
-                told = true;
-            }
-            Err(error) => tracing::debug!(%error, "still waiting for the Docker engine"),
-        }
-        tokio::select! {
-            () = sleep(ENGINE_PAUSE) => {}
-            () = shutdown.cancelled() => return None,
-        }
     }
 }
 

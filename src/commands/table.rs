@@ -28,7 +28,9 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            // Not by `format!`, whose widths end at 65,535: a config var may be longer.
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -63,5 +65,11 @@ mod tests {
     fn columns_line_up_and_lines_end_without_spaces() {
         let rows = vec![vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), String::new()]];
         assert_eq!(columns(&rows), "a    bb\nccc\n");
+    }
+
+    #[test]
+    fn a_cell_may_be_as_long_as_a_config_var() {
+        let long = "x".repeat(1 << 20);
+        assert_eq!(columns(&[vec!["a".to_owned(), long.clone()]]), format!("a  {long}\n"));
     }
 }

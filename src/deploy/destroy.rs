@@ -20,6 +20,9 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     // Asked before anything is forgotten: with an engine that is down nothing is destroyed at all.
     let filter = ContainerFilter { app: Some(record.name.clone()), kind: None };
     let containers = app.engine.list(&filter).await?;
+    // The repository first: should the server be killed now, the app is still known and can be destroyed again,
+    // while a repository that nobody knows would block the name for ever.
+    app.repositories.remove(&record.name).await?;
     app.store.delete_app(record.id).await?;
     app.reconciler.publish_routes().await;
     console.detail("Removing containers").await;
@@ -30,7 +33,6 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     for error in join_all(removals).await.into_iter().filter_map(Result::err) {
         tracing::warn!(app = %record.name, %error, "a container of a destroyed app is left to the reconciler");
     }
-    app.repositories.remove(&record.name).await?;
     drop(lease);
     app.reconciler.collect_garbage();
     Ok(())

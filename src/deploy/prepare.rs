@@ -9,7 +9,9 @@ use crate::app::App;
 use crate::build::BuildOptions;
 use crate::deploy::error::DeployError;
 use crate::docker::Engine;
+use crate::docker::error::EngineError;
 use crate::model::app_name::AppName;
+use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
 
@@ -32,6 +34,16 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
         target: store.computed_property(app, "dockerfile-target").await?,
         arguments,
     })
+}
+
+/// The addresses for new containers. The engine is asked the first time, since it may start after the server; its
+/// network is made if it is not there.
+pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {
+    let learn = || async {
+        let network = app.engine.ensure_network().await?;
+        Ok(Addresses::new(network.static_addresses().collect()))
+    };
+    app.addresses.get_or_try_init(learn).await
 }
 
 /// Refuses to begin a build that would fill the disk.

@@ -1,11 +1,11 @@
-//! What pushes leave in a repository when the machine or git itself is killed: packs that nobody will ever take out
-//! of quarantine, and locks that would keep everybody from pushing again.
+//! What is left in the repositories when the machine, the server or git is killed: packs that nobody will ever take
+//! out of quarantine, locks that would keep everybody from pushing again, a renaming half done.
 //!
 //! Only for the start of the server, when no push is under way.
 
 use std::fs::{self, DirEntry};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::git::error::GitError;
 
@@ -18,6 +18,21 @@ pub(super) fn remove_all(directory: &Path) -> Result<(), GitError> {
         if repository.file_name().as_encoded_bytes().ends_with(b".git") {
             remove_from(&repository.path())?;
         }
+    }
+    Ok(())
+}
+
+/// Gives the one repository that is not expected to the one that is and is not there. Anything else is left as it is:
+/// nothing is lost by waiting for a person.
+pub(super) fn reunite(directory: &Path, expected: &[PathBuf]) -> Result<(), GitError> {
+    let missing: Vec<&PathBuf> = expected.iter().filter(|path| !path.exists()).collect();
+    let is_unknown =
+        |path: &PathBuf| path.extension().is_some_and(|kind| kind == "git") && !expected.contains(path);
+    let paths = entries(directory)?.into_iter().map(|entry| entry.path());
+    let unknown: Vec<PathBuf> = paths.filter(is_unknown).collect();
+    if let ([missing], [unknown]) = (missing.as_slice(), unknown.as_slice()) {
+        tracing::info!(from = %unknown.display(), to = %missing.display(), "completing an interrupted renaming");
+        fs::rename(unknown, missing).map_err(GitError::files("rename", unknown))?;
     }
     Ok(())
 }
@@ -92,5 +107,17 @@ mod tests {
         remove_all(directory.path()).unwrap();
         assert!(left.iter().all(|path| !path.exists()), "{left:?}");
         assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
+    }
+    #[test]
+    fn an_interrupted_renaming_is_completed_and_nothing_else_is_guessed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [old, new, other] = ["old.git", "new.git", "other.git"].map(|name| directory.path().join(name));
+        fs::create_dir(&new).unwrap();
+        reunite(directory.path(), &[old.clone(), other.clone()]).unwrap();
+        assert!(new.exists(), "two apps lack one, so whose it is cannot be told");
+        reunite(directory.path(), &[]).unwrap();
+        assert!(new.exists(), "no app lacks one");
+        reunite(directory.path(), std::slice::from_ref(&old)).unwrap();
+        assert!(old.exists() && !new.exists());
     }
 }

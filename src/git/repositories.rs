@@ -60,6 +60,17 @@ impl Repositories {
         .await
     }
 
+    /// Completes a renaming that was cut off between the repository and the record: one app has no repository, and
+    /// one repository has no app. To be called once, after [`Repositories::prepare`].
+    pub async fn reunite(&self, apps: Vec<AppName>) -> Result<(), GitError> {
+        let repositories = self.clone();
+        blocking(move || {
+            let expected: Vec<PathBuf> = apps.iter().map(|app| repositories.path(app)).collect();
+            interrupted::reunite(&repositories.directory, &expected)
+        })
+        .await
+    }
+
     /// The repository of an app, which may not exist.
     pub fn path(&self, app: &AppName) -> PathBuf {
         self.directory.join(format!("{app}.git"))

@@ -51,7 +51,9 @@ pub async fn retire(engine: &Engine, router: &RouterHandle, container: &Containe
     if !drained.is_complete() {
         tracing::info!(%container, "an old instance still had requests when its time was over");
     }
-    if let Err(error) = engine.stop(container, grace.stop).await {
+    if let Err(error) = engine.stop(container, grace.stop).await
+        && !error.is_not_found()
+    {
         tracing::warn!(%container, %error, "an old instance does not stop; the reconciler will try again");
     }
     if let Err(error) = engine.remove(container).await {

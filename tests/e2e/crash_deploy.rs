@@ -103,6 +103,28 @@ fn a_server_killed_in_a_long_stage_leaves_nothing_of_it() {
     assert_eq!(containers(&app), [expected]);
 }
 
+#[test]
+fn an_app_whose_repository_was_lost_half_way_can_be_pushed_to() {
+    let (mut server, alice) = Server::with_person("alice");
+    let app = names::unique("crash");
+    let repo = torture::repo();
+    repo.push(&server, &alice, &app).success();
+    let repository = server.root().join(format!("repos/{app}.git"));
+
+    // Killed in the middle of `apps:rename`: the repository has its new name, the record does not.
+    server.kill();
+    fs::rename(&repository, server.root().join("repos/renamed.git")).unwrap();
+    server.start_again();
+    let listed = repo.git_as(&alice, &["ls-remote", &server.git_url(&app)]).success().stdout;
+    assert!(listed.contains("refs/heads/main"), "{listed}");
+
+    // Killed in the middle of `apps:create` or `apps:destroy`: there is a record and no repository.
+    fs::remove_dir_all(&repository).unwrap();
+    torture::commit_version(&repo, "2");
+    repo.push(&server, &alice, &app).success();
+    assert_eq!(version(&server, &app), "2");
+}
+
 /// A pack of 60 MB that does not compress; git keeps what has come in a directory of its own until it has all.
 fn killed_while_it_receives(server: &mut Server, alice: &Person, (app, repo): (&str, &Repo)) {
     let mut state = 1_u64;

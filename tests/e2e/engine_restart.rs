@@ -109,12 +109,16 @@ fn an_engine_that_is_killed_or_stopped_brings_each_app_back_as_itself() {
     // Both away, and the server is there first.
     server.kill();
     engine.kill();
-    server.begin_start();
+    server.start_again();
     wait_until("the server waits for the engine", Duration::from_secs(20), || {
         server.log().contains("waiting for the Docker engine")
     });
+    server.ssh(&alice, "apps:list").success();
+    // Come back later, it says; not that there is no such app.
+    let early = server.get(&apps[0], "/");
+    assert_eq!((early.status, early.header("x-router-error")), (503, Some("H20")));
+    assert!(early.header("retry-after").is_some());
     engine.start_again();
-    server.finish_start();
     let watch = Watch::of(&server, &apps);
     wait_until_back(&server, &apps);
     watch.assert_right();

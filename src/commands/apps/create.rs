@@ -5,6 +5,7 @@ use clap::Args;
 use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::git::error::GitError;
 use crate::model::app_name::AppName;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
@@ -33,6 +34,18 @@ impl Command for Create {
         context.console().step(format!("Creating {name}...")).await;
         create(&context.app, &name).await?;
         Ok(0)
+    }
+}
+
+/// Makes the repository of an app that has none: the server was killed while the app was made or destroyed.
+pub async fn ensure_repository(app: &App, name: &AppName) -> Result<(), CommandError> {
+    if app.repositories.exists(name).await {
+        return Ok(());
+    }
+    match app.repositories.create(name).await {
+        // Two pushes at once: the other one was quicker.
+        Err(GitError::Exists) => Ok(()),
+        result => Ok(result?),
     }
 }
 

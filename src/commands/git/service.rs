@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::create::create;
+use crate::commands::apps::create::{create, ensure_repository};
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::{CommandIo, Console, Output};
@@ -116,8 +116,11 @@ async fn app_to_push_to(context: &Context, repository: &str) -> Result<AppRecord
             .hint("Name the app behind the host: git remote set-url slipway ssh://slipway@HOST:2222/blog")
     })?;
     if let Some(record) = context.app.store.app(&name).await? {
-        let open = context.caller.access.includes(&record.name);
-        return if open { Ok(record) } else { Err(CommandError::no_such_app(&name)) };
+        if !context.caller.access.includes(&record.name) {
+            return Err(CommandError::no_such_app(&name));
+        }
+        ensure_repository(&context.app, &name).await?;
+        return Ok(record);
     }
     if context.caller.access != AppAccess::All {
         return Err(
