@@ -35,9 +35,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let request_id = forward_headers::request_id(&parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id);
     let pass = pass_on(&client, number, parts, body, &mut exchange);
-    // A panic ends this request and no other; the state that it may have left half-changed is this request's own.
-    let result = AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(Fault::Internal));
-    match result {
+    match outlive_panics(pass).await {
         Ok(passed) => passed.into_response(&client, exchange),
         Err(fault) => {
             let page = error_page::answer(fault, Accept::of(accept.as_ref()), &request_id);
@@ -47,6 +45,13 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
             page
         }
     }
+}
+
+/// Turns a panic into a fault: it ends this request and no other.
+///
+/// The state that it may leave half-changed is the request's own; what requests share is changed in single steps.
+async fn outlive_panics<T>(pass: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(Fault::Internal))
 }
 
 /// An answer of an instance, before it is tied to the client.
@@ -161,4 +166,26 @@ fn origin_form(uri: &Uri) -> Uri {
 fn unix_milliseconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_of_one_request() {
+        let result = outlive_panics::<()>(async { panic!("as a test") }).await;
+        assert_eq!(result, Err(Fault::Internal));
+        assert_eq!(outlive_panics(async { Ok(1) }).await, Ok(1));
+    }
+
+    #[test]
+    fn an_origin_server_gets_a_path() {
+        let form = |target: &str| origin_form(&target.parse().unwrap()).to_string();
+        assert_eq!(form("/a?b"), "/a?b");
+        assert_eq!(form("http://x/a?b"), "/a?b");
+        assert_eq!(form("http://x?b"), "/?b");
+        assert_eq!(form("http://x"), "/");
+        assert_eq!(form("*"), "*");
+    }
 }
