@@ -12,6 +12,7 @@ pub mod person;
 pub mod process;
 pub mod repo;
 pub mod server;
+pub mod tls;
 pub mod torture;
 pub mod wait;
 pub mod websocket;

@@ -11,6 +11,7 @@
 
 mod failures;
 mod harness;
+mod https;
 mod lifecycle;
 mod push;
 mod traffic;
