@@ -23,6 +23,7 @@ BINARY=
 DOMAIN=
 SSH_LISTEN=
 HTTP_LISTEN=
+HTTPS_LISTEN=
 KEY_FILES=()
 NO_SYSTEMD=
 DEMO=
@@ -42,6 +43,7 @@ Sets up Slipway on this host, or brings it up to date. Installs Docker from the 
   --domain DOMAIN        apps get names below it (default: localhost)
   --ssh-listen ADDRESS   where to serve SSH (default: 0.0.0.0:2222)
   --http-listen ADDRESS  where to serve HTTP (default: 0.0.0.0:80)
+  --https-listen ADDRESS where to serve HTTPS, usually 0.0.0.0:443 (default: nowhere)
   --binary FILE          install this binary (default: target/release/slipway, built with cargo if need be)
   --root DIRECTORY       where all data lives (default: /var/lib/slipway)
   --prefix DIRECTORY     the binary goes to its bin directory (default: /usr/local)
@@ -65,7 +67,7 @@ parse_options() {
                 print_help
                 exit 0
                 ;;
-            --key | --domain | --ssh-listen | --http-listen | --binary | --root | --prefix)
+            --key | --domain | --ssh-listen | --http-listen | --https-listen | --binary | --root | --prefix)
                 [ -n "${2:-}" ] || usage_error "$1 needs a value"
                 take_value "$1" "$2"
                 shift
@@ -90,6 +92,7 @@ take_value() {
         --domain) DOMAIN=$2 ;;
         --ssh-listen) SSH_LISTEN=$2 ;;
         --http-listen) HTTP_LISTEN=$2 ;;
+        --https-listen) HTTPS_LISTEN=$2 ;;
     esac
 }
 

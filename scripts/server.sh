@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Installs the binary, writes settings and service, starts and stops the server.
-# Needs say.sh and engine.sh. Reads ROOT, PREFIX, SOURCES, BINARY, SSH_LISTEN, HTTP_LISTEN, DOMAIN.
+# Needs say.sh and engine.sh. Reads ROOT, PREFIX, SOURCES, BINARY, SSH_LISTEN, HTTP_LISTEN,
+# HTTPS_LISTEN, DOMAIN.
 
 UNIT=/etc/systemd/system/slipway.service
 NEEDS_RESTART=
@@ -86,6 +87,7 @@ write_settings() {
     cp "$file" "$file.new"
     change_setting ssh-listen "$SSH_LISTEN" "$file.new"
     change_setting http-listen "$HTTP_LISTEN" "$file.new"
+    change_setting https-listen "$HTTPS_LISTEN" "$file.new"
     change_setting domain "$DOMAIN" "$file.new"
     if cmp -s "$file" "$file.new"; then
         rm "$file.new"
@@ -103,6 +105,7 @@ new_settings() {
 # What stands behind a # is the default. Restart the server after a change.
 #ssh-listen = "0.0.0.0:2222"
 #http-listen = "0.0.0.0:80"
+#https-listen = "0.0.0.0:443"   # unset: no HTTPS
 #domain = "localhost"
 TOML
 }
@@ -166,6 +169,7 @@ Wants=network-online.target docker.service
 
 [Service]
 ExecStart=$(installed_binary) serve
+ExecReload=/bin/kill -HUP \$MAINPID
 Environment=SLIPWAY_ROOT=$ROOT
 Restart=always
 RestartSec=1
@@ -247,7 +251,7 @@ wait_for_server() {
         fi
         sleep 0.2
     done
-    detail "$(slipway version) answers, ssh on $(listens_on ssh), http on $(listens_on http)"
+    detail "$(slipway version) answers, ssh on $(listens_on ssh), http on $(listens_on http)$(listens_on https | sed "s/^/, https on /")"
 }
 
 server_answers() {
@@ -277,7 +281,7 @@ server_log() {
     fi
 }
 
-# listens_on ssh|http: the address and port that the server got.
+# listens_on ssh|http|https: the address and port that the server got.
 listens_on() {
     sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$ROOT/listen.json"
 }

@@ -45,7 +45,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
 
-use certificates::CertificateFiles;
+use certificates::{CertificateFiles, Reloader};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -119,11 +119,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     };
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
-    let hangup = certificates::reload_signal()?;
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
-    if let Some(files) = &files {
-        files.load(&router);
-    }
+    let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let engine = Engine::connect(&settings.docker, owner);
     let (reconciler, wakings) = Reconciler::new();
@@ -149,12 +146,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
-        reloading: tokio::spawn(certificates::reload(
-            hangup,
-            files,
-            app.router.clone(),
-            app.shutdown.clone(),
-        )),
+        reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
     };
     run_all(app, local, remote, background, &listening).await?;

@@ -68,8 +68,9 @@ impl Certificate {
     /// A wildcard stands for one label, also above a single one: `*.localhost` covers `blog.localhost`, although
     /// many clients want two labels there.
     pub fn covers(&self, host: &str) -> bool {
-        let wildcard = || host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
-        self.names.contains(host) || wildcard().is_some_and(|wildcard| self.names.contains(&wildcard))
+        let above = || host.split_once('.').filter(|(label, _)| !label.is_empty());
+        self.names.contains(host)
+            || above().is_some_and(|(_, suffix)| self.names.contains(&format!("*.{suffix}")))
     }
 
     /// The host names that stand in it, wildcards included.
@@ -123,4 +124,68 @@ fn config(
     // A ticket keeps the session at the client: all workers can resume it, and none of them has to remember it.
     config.ticketer = Ticketer::new()?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// A self-signed certificate for these names, and its key.
+    fn pair(names: &[&str]) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        parameters.not_after = date_time_ymd(2001, 9, 9);
+        let key = KeyPair::generate().unwrap();
+        (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn error(chain: &str, key: &str) -> String {
+        let error = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap_err();
+        let source = error.source().map(|source| format!(": {source}"));
+        format!("{error}{}", source.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_certificate_covers_its_names_and_one_label_for_a_wildcard() {
+        let (chain, key) = pair(&["Example.com", "*.example.com", "*.localhost"]);
+        let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        for host in ["example.com", "blog.example.com", "blog.localhost"] {
+            assert!(certificate.covers(host), "{host}");
+        }
+        for host in
+            ["", "com", "a.blog.example.com", "example.org", "xexample.com", "localhost", ".localhost"]
+        {
+            assert!(!certificate.covers(host), "{host}");
+        }
+        assert_eq!(certificate.names().count(), 3);
+        assert_eq!(certificate.not_after(), SystemTime::UNIX_EPOCH + Duration::from_secs(999_993_600));
+    }
+
+    #[test]
+    fn a_pair_that_cannot_be_served_says_why() {
+        let (chain, key) = pair(&["a.example"]);
+        let (_, foreign) = pair(&["a.example"]);
+        assert_eq!(
+            error(&chain, &foreign),
+            "the key does not fit the certificate: keys may not be consistent: KeyMismatch"
+        );
+        assert_eq!(error("", &key), "there is no certificate in PEM form (BEGIN CERTIFICATE)");
+        assert_eq!(error(&key, &key), "there is no certificate in PEM form (BEGIN CERTIFICATE)");
+        for no_key in ["", chain.as_str()] {
+            assert_eq!(
+                error(&chain, no_key),
+                "there is no private key without a password in PEM form (BEGIN PRIVATE KEY)"
+            );
+        }
+        let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(error(nonsense, &key).starts_with("the certificate cannot be read: "));
+        let (nameless, its_key) = pair(&[]);
+        assert_eq!(error(&nameless, &its_key), "the certificate names no host (subjectAltName)");
+        assert_eq!(error(&pair(&["192.0.2.1"]).0, &key), "the certificate names no host (subjectAltName)");
+    }
 }

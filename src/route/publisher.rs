@@ -109,7 +109,7 @@ impl Publisher {
 
     /// Says whether a port is open, or could be.
     pub(super) fn check_port(&self, port: u16) -> io::Result<()> {
-        if self.state().open.contains(&port) {
+        if self.state().open.iter().any(|(open, _)| *open == port) {
             return Ok(());
         }
         Listener::bind(SocketAddr::new(self.address, port), Entrance::Port(port)).map(drop)

@@ -34,9 +34,12 @@ pub(super) enum HandshakeError {
     /// The client did not come to an end with it.
     #[error("the handshake took too long")]
     Timeout,
-    /// The client asked for no name, or for one that nobody has.
-    #[error("no certificate for the name {0:?}")]
-    Name(Option<String>),
+    /// The client asked for no name.
+    #[error("the client asked for no name")]
+    NoName,
+    /// The client asked for a name that leads to no app or has no certificate.
+    #[error("nothing to show for the name {0}")]
+    UnknownName(String),
     /// The connection broke, or the two sides have nothing in common.
     #[error("the handshake failed")]
     Io(#[from] io::Error),
@@ -78,7 +81,7 @@ async fn handshake(
     let Some(certificate) = found.and_then(|name| worker.certificates.load().choose(name)) else {
         start.io.write_all(&UNRECOGNIZED_NAME).await?;
         start.io.shutdown().await?;
-        return Err(HandshakeError::Name(name));
+        return Err(name.map_or(HandshakeError::NoName, HandshakeError::UnknownName));
     };
     let config = Arc::clone(certificate.config());
     Ok((start.into_stream(config).await?, certificate))
@@ -98,5 +101,34 @@ fn is_served(worker: &Worker, name: &str, entrance: Entrance) -> bool {
     match table.find(name) {
         Some(route) => route.container_port(entrance).is_some(),
         None => table.is_first(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::generate_simple_self_signed;
+
+    use super::*;
+
+    fn certificate(name: &str) -> Certificate {
+        let made = generate_simple_self_signed([name.to_owned()]).unwrap();
+        Certificate::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_certificate_is_the_one_for_the_name_or_none() {
+        let certificates =
+            Certificates::new(vec![certificate("shop.example"), certificate("*.apps.example")]);
+        let chosen = |host: &str| {
+            let chosen = certificates.choose(host)?;
+            chosen.names().next().map(str::to_owned)
+        };
+        assert_eq!(chosen("shop.example").as_deref(), Some("shop.example"));
+        assert_eq!(chosen("blog.apps.example").as_deref(), Some("*.apps.example"));
+        for host in ["apps.example", "a.b.apps.example", "other.example", ""] {
+            assert_eq!(chosen(host), None, "{host}");
+        }
+        assert!(Certificates::default().choose("shop.example").is_none());
     }
 }

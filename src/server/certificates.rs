@@ -27,6 +27,14 @@ pub(super) struct CertificateFiles {
     domain: Hostname,
 }
 
+/// Brings the files to the router.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    hangup: Signal,
+    files: Option<CertificateFiles>,
+    router: RouterHandle,
+}
+
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CertificateFilesError {
@@ -74,7 +82,7 @@ impl CertificateFiles {
     /// Puts the certificate in force; if it cannot be used, says why, and the one before stays.
     ///
     /// A certificate that is not right must not keep anyone from plain HTTP, so it is no reason not to start.
-    pub(super) fn load(&self, router: &RouterHandle) {
+    fn load(&self, router: &RouterHandle) {
         match self.make_missing().and_then(|()| self.read()) {
             Ok(certificate) => {
                 self.warn(&certificate);
@@ -133,25 +141,29 @@ impl CertificateFiles {
     }
 }
 
-/// Watches for SIGHUP from now on: its default is to end the process.
-pub(super) fn reload_signal() -> io::Result<Signal> {
-    signal(SignalKind::hangup())
-}
+impl Reloader {
+    /// Reads the files, if there is HTTPS, and watches for SIGHUP from now on: its default is to end the process.
+    pub(super) fn start(files: Option<CertificateFiles>, router: RouterHandle) -> io::Result<Self> {
+        let hangup = signal(SignalKind::hangup())?;
+        let reloader = Self { hangup, files, router };
+        reloader.load();
+        Ok(reloader)
+    }
 
-/// Reads the files on each SIGHUP until the server stops. Without HTTPS there is nothing to be read.
-pub(super) async fn reload(
-    mut hangup: Signal,
-    files: Option<CertificateFiles>,
-    router: RouterHandle,
-    shutdown: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            received = hangup.recv() => if received.is_none() { return },
-            () = shutdown.cancelled() => return,
+    /// Reads the files on each SIGHUP until the server stops.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                received = self.hangup.recv() => if received.is_none() { return },
+                () = shutdown.cancelled() => return,
+            }
+            self.load();
         }
-        if let Some(files) = &files {
-            files.load(&router);
+    }
+
+    fn load(&self) {
+        if let Some(files) = &self.files {
+            files.load(&self.router);
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod private_engine;
 pub mod process;
 pub mod repo;
 pub mod server;
+pub mod tls;
 pub mod torture;
 pub mod transcript;
 pub mod wait;

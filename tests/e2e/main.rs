@@ -29,6 +29,7 @@ mod git_protocol;
 mod git_sources;
 mod git_submodules;
 mod harness;
+mod https;
 mod keys_and_roles;
 mod leftovers;
 mod lifecycle;

@@ -32,9 +32,9 @@ impl Response {
 }
 
 /// What a connection needs of its stream.
-pub trait Stream: Read + Write {}
+pub trait Stream: Read + Write + Send {}
 
-impl<T: Read + Write> Stream for T {}
+impl<T: Read + Write + Send> Stream for T {}
 
 /// One connection, which carries one request after the other.
 pub struct Connection {
@@ -48,7 +48,12 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Self { reader: BufReader::new(Box::new(stream)) })
+        Ok(Self::over(stream))
+    }
+
+    /// Speaks HTTP on a stream that is open.
+    pub fn over(stream: impl Stream + 'static) -> Self {
+        Self { reader: BufReader::new(Box::new(stream)) }
     }
 
     /// Connects over a Unix socket.
@@ -56,7 +61,7 @@ impl Connection {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Self { reader: BufReader::new(Box::new(stream)) })
+        Ok(Self::over(stream))
     }
 
     /// Asks for a path.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::harness::http::{Connection, Response};
 use crate::harness::server::Server;
+use crate::harness::tls::Trust;
 
 /// What a worker waits between two requests: the load shall be steady, not all that the machine can give.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -25,6 +26,8 @@ pub enum Connections {
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
+    /// Over HTTPS if there is one.
+    trust: Option<Trust>,
     workers: Vec<JoinHandle<Report>>,
 }
 
@@ -41,6 +44,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 struct Job {
     address: SocketAddr,
+    trust: Option<Trust>,
     host: String,
     method: &'static str,
     path: String,
@@ -51,7 +55,13 @@ struct Job {
 impl Load {
     /// No load yet.
     pub fn new() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), workers: Vec::new() }
+        Self { stop: Arc::new(AtomicBool::new(false)), trust: None, workers: Vec::new() }
+    }
+
+    /// Workers that are added from now on use HTTPS.
+    pub fn over_tls(mut self, trust: &Trust) -> Self {
+        self.trust = Some(trust.clone());
+        self
     }
 
     /// Adds workers that get a path.
@@ -67,8 +77,19 @@ impl Load {
         (method, path, body): (&'static str, &str, &[u8]),
         (connections, workers): (Connections, usize),
     ) -> Self {
-        let (address, host) = (server.http_address(), server.host(app));
-        let job = Job { address, host, method, path: path.to_owned(), body: body.to_owned(), connections };
+        let address = match self.trust {
+            Some(_) => server.https_address().expect("the server has HTTPS"),
+            None => server.http_address(),
+        };
+        let job = Job {
+            address,
+            trust: self.trust.clone(),
+            host: server.host(app),
+            method,
+            path: path.to_owned(),
+            body: body.to_owned(),
+            connections,
+        };
         for _ in 0..workers {
             let (job, stop) = (job.clone(), self.stop.clone());
             self.workers.push(thread::spawn(move || job.repeat(&stop)));
@@ -117,7 +138,10 @@ impl Job {
     fn once(&self, kept: &mut Option<Connection>) -> std::io::Result<Response> {
         let mut connection = match kept.take() {
             Some(connection) => connection,
-            None => Connection::open(self.address)?,
+            None => match &self.trust {
+                Some(trust) => Connection::over(trust.connect(self.address, &self.host)?),
+                None => Connection::open(self.address)?,
+            },
         };
         let response = connection.request(self.method, &self.host, &self.path, &self.body)?;
         let closes = response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));

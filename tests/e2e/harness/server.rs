@@ -127,6 +127,11 @@ impl Server {
         self.start_again();
     }
 
+    /// Tells it to read its certificate anew.
+    pub fn reload(&self) {
+        send_signal(self.process.as_ref().expect("the server runs"), Signal::SIGHUP);
+    }
+
     /// Its process id.
     pub fn process_id(&self) -> u32 {
         self.process.as_ref().expect("the server runs").id()

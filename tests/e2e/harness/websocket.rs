@@ -26,7 +26,11 @@ pub struct WebSocket {
 impl WebSocket {
     /// Connects, and switches the connection over.
     pub fn open(address: SocketAddr, host: &str, path: &str) -> io::Result<Self> {
-        let mut connection = Connection::open(address)?;
+        Self::over(Connection::open(address)?, host, path)
+    }
+
+    /// Switches a connection over.
+    pub fn over(mut connection: Connection, host: &str, path: &str) -> io::Result<Self> {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -53,7 +57,8 @@ impl WebSocket {
         }
         frame.extend_from_slice(&mask);
         frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.stream.get_mut().write_all(&frame)
+        self.stream.get_mut().write_all(&frame)?;
+        self.stream.get_mut().flush()
     }
 
     /// Waits for the next frame.
