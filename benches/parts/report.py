@@ -73,12 +73,17 @@ def table(rows):
     return "\n".join(text)
 
 
-def write(path, rows, sources):
-    """Writes the page of results."""
+def write(path, rows, sources, load_before):
+    """Writes the page of results. `load_before` is the load average of the minute before the bench began."""
     today = datetime.date.today().isoformat()
     missed = [row.what for row in rows if row.met is False]
     verdict = f"Missed: {'; '.join(missed)}." if missed else "All goals are met."
     page = f"# Results\nWritten by `benches/run` on {today}, at {commit(sources)}, on {machine()}. {verdict}\n\n"
+    if load_before > os.cpu_count() / 2:
+        page += (
+            f"The machine was busy with other work: its load average was {load_before:.1f} before the bench began. "
+            "Differences and ratios near their goals prove little then; measure again on a quiet machine.\n\n"
+        )
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"{page}{table(rows)}\n\n{HOW}")
 
