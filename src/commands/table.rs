@@ -28,7 +28,9 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            line.push_str(cell);
+            // Not by `{:width$}`, which panics for a width over 65535, and a config var's value may be that long.
+            line.push_str(&" ".repeat(width.saturating_sub(cell.chars().count()) + 2));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -52,5 +54,12 @@ mod tests {
     fn columns_line_up_and_lines_end_without_spaces() {
         let rows = vec![vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), String::new()]];
         assert_eq!(columns(&rows), "a    bb\nccc\n");
+    }
+
+    #[test]
+    fn a_cell_may_be_as_long_as_a_config_var() {
+        let long = "x".repeat(100_000);
+        let rows = vec![vec!["A:".to_owned(), long.clone()], vec!["B:".to_owned(), "b".to_owned()]];
+        assert_eq!(columns(&rows), format!("A:  {long}\nB:  b\n"));
     }
 }
