@@ -47,6 +47,17 @@ fn split<'a>(
     Ok((Some(id), words.get(1..).unwrap_or_default()))
 }
 
+/// Refuses words behind the app: whoever writes `config:clear blog KEY` does not want to lose all the others.
+fn nothing_more(rest: &[String]) -> Result<(), CommandError> {
+    match rest.first() {
+        None => Ok(()),
+        Some(word) => {
+            Err(CommandError::user(format!("This command is about all config vars: {word} is too much"))
+                .hint("For one of them: config:get APP KEY, config:unset APP KEY"))
+        }
+    }
+}
+
 /// Changes the vars and, unless told not to, runs the apps that are concerned with the new ones.
 async fn change(
     context: &Context,

@@ -65,9 +65,15 @@ async fn all(caller: &Caller, console: &Console) -> CommandResult {
 
 /// Lists the commands of one namespace.
 pub async fn namespace(namespace: &str, caller: &Caller, console: &Console) -> CommandResult {
-    let listed =
-        COMMANDS.iter().filter(|entry| open(entry, caller) && registry::namespace(entry.name) == namespace);
-    print(listed, console).await;
+    let listed: Vec<&Entry> = COMMANDS
+        .iter()
+        .filter(|entry| open(entry, caller) && registry::namespace(entry.name) == namespace)
+        .collect();
+    if listed.is_empty() {
+        return Err(CommandError::user(format!("Your key opens no command of `{namespace}`"))
+            .hint("See `help` for those that it opens."));
+    }
+    print(listed.into_iter(), console).await;
     Ok(0)
 }
 

@@ -1,4 +1,5 @@
 //! Config vars: every way in and out, byte for byte, and that their values show nowhere else.
+#![expect(clippy::too_many_lines, reason = "what a person sees stands beside what they typed")]
 
 use std::fs;
 use std::path::Path;
@@ -51,7 +52,94 @@ fn vars_are_set_read_and_unset() {
         "config:clear blog",
         "config:show --merged blog",
         "config:clear --global",
-    ]), @"");
+    ]), @r"
+    $ config:show blog
+    =====> blog env vars
+    $ config:set blog A=1 LONG_NAME='two words' EMPTY= B=a=b=c
+    -----> Setting config vars
+           A:          1
+           B:          a=b=c
+           EMPTY:
+           LONG_NAME:  two words
+    $ config:show blog
+    =====> blog env vars
+    A:          1
+    B:          a=b=c
+    EMPTY:
+    LONG_NAME:  two words
+    $ config blog
+    =====> blog env vars
+    A:          1
+    B:          a=b=c
+    EMPTY:
+    LONG_NAME:  two words
+    $ --quiet config:show blog
+    A:          1
+    B:          a=b=c
+    EMPTY:
+    LONG_NAME:  two words
+    $ config:keys blog
+    A
+    B
+    EMPTY
+    LONG_NAME
+    $ config:get blog LONG_NAME
+    two words
+    $ config:get --quoted blog LONG_NAME
+    'two words'
+    $ config:get blog EMPTY
+
+    $ config:get blog NOPE
+    [exit 1]
+    $ config:unset blog A NOPE
+    -----> Unsetting A
+    -----> Skipping NOPE, it is not set in the environment
+    $ config:set --encoded blog A=aGVsbG8gd29ybGQ=
+    -----> Setting config vars
+           A:  hello world
+    $ --app blog config:get A
+    hello world
+    $ config:set --global B=global G=global
+    -----> Setting config vars
+           B:  global
+           G:  global
+    $ config:show --global
+    =====> global env vars
+    B:  global
+    G:  global
+    $ config:show blog --merged
+    =====> blog env vars
+    A:          hello world
+    B:          a=b=c
+    EMPTY:
+    G:          global
+    LONG_NAME:  two words
+    $ config:keys --merged blog
+    A
+    B
+    EMPTY
+    G
+    LONG_NAME
+    $ config:keys blog
+    A
+    B
+    EMPTY
+    LONG_NAME
+    $ config:unset --global B
+    -----> Unsetting B
+    $ config:clear blog
+    -----> Unsetting A
+    -----> Unsetting B
+    -----> Unsetting EMPTY
+    -----> Unsetting LONG_NAME
+    $ config:clear blog
+    -----> There are no config vars to unset
+    $ config:show --merged blog
+    =====> blog env vars
+    G:  global
+    $ config:clear --global
+    -----> Unsetting G
+    ");
 }
 
 #[test]
@@ -76,8 +164,76 @@ fn what_cannot_be_set_is_refused_and_nothing_changes() {
         "config:unset blog bad-key",
         "config:export blog --format yaml",
         "config:import blog .env",
-        "config:show blog extra",
-    ]), @"");
+        "config:show blog KEPT",
+        "config:clear blog KEPT",
+        "config:clear --global blog",
+    ]), @r#"
+    $ config:set
+    2> !     Please specify an app to run the command on
+    [exit 1]
+    $ config:set blog
+    2> !     At least one env pair must be given
+    2> !     For example: config:set blog RAILS_ENV=production
+    [exit 1]
+    $ config:set blog A=1 bad-key=2
+    2> !     Invalid key name: 'bad-key'
+    [exit 1]
+    $ config:set blog A=1 1B=2
+    2> !     Invalid key name: '1B'
+    [exit 1]
+    $ config:set blog A=1 =2
+    2> !     Invalid key name: ''
+    [exit 1]
+    $ config:set blog A=two words
+    2> !     Invalid env pair: words
+    2> !     Write KEY=VALUE. Over ssh a value with blanks needs quotes twice: "KEY='a b'"
+    [exit 1]
+    $ config:set --encoded blog A=MQ== B=%%%
+    2> !     B: the value is not base64
+    2> !     With --encoded each value is base64 with its padding: printf %s VALUE | base64 -w0
+    [exit 1]
+    $ config:set --encoded blog A=MQ== B=AGE=
+    2> !     B: a value must not contain a NUL byte
+    [exit 1]
+    $ config:set --encoded blog A=MQ== B=/w==
+    2> !     B: a value must be UTF-8 text: encode binary data, for example as base64
+    [exit 1]
+    $ config:set nope A=1
+    2> !     App nope does not exist
+    [exit 20]
+    $ config:get blog
+    2> !     Exactly one key must be given
+    [exit 1]
+    $ config:get blog KEPT A
+    2> !     Exactly one key must be given
+    [exit 1]
+    $ config:unset blog
+    2> !     At least one key must be given
+    [exit 1]
+    $ config:unset blog bad-key
+    2> !     Invalid key name: 'bad-key'
+    [exit 1]
+    $ config:export blog --format yaml
+    2> !     invalid value 'yaml' for '--format <FORMAT>': Unknown export format: yaml; write one of exports, envfile, docker-args, docker-args-keys, shell, pretty, json, json-list, pack-keys
+    2> !     See `config:export --help`
+    [exit 1]
+    $ config:import blog .env
+    2> !     Files are read from standard input
+    2> !     For example: ssh HOST config:import blog - < .env
+    [exit 1]
+    $ config:show blog KEPT
+    2> !     This command is about all config vars: KEPT is too much
+    2> !     For one of them: config:get APP KEY, config:unset APP KEY
+    [exit 1]
+    $ config:clear blog KEPT
+    2> !     This command is about all config vars: KEPT is too much
+    2> !     For one of them: config:get APP KEY, config:unset APP KEY
+    [exit 1]
+    $ config:clear --global blog
+    2> !     This command is about all config vars: blog is too much
+    2> !     For one of them: config:get APP KEY, config:unset APP KEY
+    [exit 1]
+    "#);
     let import = |input: &[u8]| {
         let line = "config:import blog";
         show(line, &server.ssh_with_input(&ann, line, input))
@@ -95,7 +251,39 @@ fn what_cannot_be_set_is_refused_and_nothing_changes() {
         import(b"{\"A\": \"1\", \"bad-key\": \"2\"}"),
         import(b"{\"A\": "),
     ];
-    assert_snapshot!(refused.concat(), @"");
+    assert_snapshot!(refused.concat(), @r"
+    $ config:import blog
+    2> !     There are no config vars on standard input
+    2> !     For example: ssh HOST config:import blog < .env
+    [exit 1]
+    $ config:import blog
+    2> !     line 2: write KEY=value
+    [exit 1]
+    $ config:import blog
+    2> !     line 2: Invalid key name: 'bad-key'
+    [exit 1]
+    $ config:import blog
+    2> !     line 1: the quote that opens the value of A is never closed
+    [exit 1]
+    $ config:import blog
+    2> !     line 2: B: a value must not contain a NUL byte
+    [exit 1]
+    $ config:import blog
+    2> !     line 2: it is not UTF-8 text
+    [exit 1]
+    $ config:import blog
+    2> !     line 2: BIG: a value must not be longer than 130048 bytes: Linux starts no process with more; keep larger data in a file or a service
+    [exit 1]
+    $ config:import blog
+    2> !     the value of B is not a text: write an object of texts, or a list of objects with name and value
+    [exit 1]
+    $ config:import blog
+    2> !     Invalid key name: 'bad-key'
+    [exit 1]
+    $ config:import blog
+    2> !     line 1, column 6: it is not valid JSON
+    [exit 1]
+    ");
     let long = format!("config:set blog A=1 BIG={}", "x".repeat(130_100));
     assert!(server.ssh(&ann, &long).exits_with(1).stderr.contains("must not be longer than"));
     let most = format!("--quiet config:set blog BIG={}", "x".repeat(130_000));
@@ -145,7 +333,31 @@ fn what_is_exported_can_be_imported_byte_for_byte() {
         transcript(&server, &ann, &["config:export --global --format pretty"]),
         transcript(&server, &ann, &["config:export --global --format pack-keys"]),
     ];
-    assert_snapshot!(seen.concat(), @"");
+    assert_snapshot!(seen.concat(), @r"
+    $ config:import copy
+    -----> Importing 2 config vars
+    $ config:keys copy
+    A
+    AWKWARD
+    NEW
+    $ config:get copy A
+    2
+    $ config:import --replace copy
+    -----> Importing 2 config vars
+    $ config:show copy
+    =====> copy env vars
+    NUMBER:  5
+    ONLY:    only
+    $ config:import --global
+    -----> Importing 2 config vars
+    $ config:export --global --format docker-args
+    --env=G='2' --env=H='3'
+    $ config:export --global --format pretty
+    G:  2
+    H:  3
+    $ config:export --global --format pack-keys
+    --env G --env H
+    ");
 }
 
 /// A deployed app with its server and somebody who may do everything.

@@ -29,7 +29,7 @@ impl Command for Create {
     async fn run(self, context: Context) -> CommandResult {
         let name: AppName = self.app.parse().map_err(CommandError::user)?;
         if context.app.store.app(&name).await?.is_some() {
-            return Err(CommandError::user("Name is already taken"));
+            return Err(CommandError::user("Name is already taken").hint("Choose another one"));
         }
         context.console().step(format!("Creating {name}...")).await;
         create(&context.app, &name).await?;

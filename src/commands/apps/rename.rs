@@ -31,7 +31,7 @@ impl Command for Rename {
         let record = context.target()?.clone();
         let name: AppName = self.new_app.parse().map_err(CommandError::user)?;
         if context.app.store.app(&name).await?.is_some() {
-            return Err(CommandError::user("Name is already taken"));
+            return Err(CommandError::user("Name is already taken").hint("Choose another one"));
         }
         context.console().step(format!("Renaming {} to {name}", record.name)).await;
         let restart =

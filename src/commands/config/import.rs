@@ -46,7 +46,8 @@ impl Command for Import {
         let text = context.io.read_stdin(LIMIT).await.map_err(CommandError::user)?;
         let set = config_import::import(&text).map_err(CommandError::user)?;
         if set.is_empty() && !self.replace {
-            return Err(CommandError::user("There are no config vars on standard input"));
+            return Err(CommandError::user("There are no config vars on standard input")
+                .hint("For example: ssh HOST config:import blog < .env"));
         }
         let unset: Vec<ConfigKey> = if self.replace {
             let present = context.app.store.config(app).await?;

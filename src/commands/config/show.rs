@@ -85,7 +85,8 @@ pub async fn read(
     words: &[String],
     merged: bool,
 ) -> Result<ConfigVars, CommandError> {
-    let (app, _) = config::split(context, owner, words)?;
+    let (app, rest) = config::split(context, owner, words)?;
+    config::nothing_more(rest)?;
     match app {
         Some(app) if merged => Ok(context.app.store.merged_config(app).await?),
         app => Ok(context.app.store.config(app).await?),

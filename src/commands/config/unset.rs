@@ -75,8 +75,12 @@ impl Command for Clear {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let (app, _) = config::split(&context, &self.owner, &self.words)?;
+        let (app, rest) = config::split(&context, &self.owner, &self.words)?;
+        config::nothing_more(rest)?;
         let unset: Vec<ConfigKey> = context.app.store.config(app).await?.into_keys().collect();
+        if unset.is_empty() {
+            context.console().step("There are no config vars to unset").await;
+        }
         for key in &unset {
             context.console().step(format!("Unsetting {key}")).await;
         }

@@ -115,17 +115,16 @@ async fn app_to_push_to(context: &Context, repository: &str) -> Result<AppRecord
         CommandError::user(format!("{repository} is not an app: {error}"))
             .hint("Name the app behind the host: git remote set-url slipway ssh://slipway@HOST:2222/blog")
     })?;
+    // Before it is looked up, so that an app that the key does not open looks like one that does not exist.
+    if !context.caller.access.includes(&name) {
+        return Err(closed(&name));
+    }
     if let Some(record) = context.app.store.app(&name).await? {
-        if !context.caller.access.includes(&record.name) {
-            return Err(CommandError::no_such_app(&name));
-        }
         ensure_repository(&context.app, &name).await?;
         return Ok(record);
     }
     if context.caller.access != AppAccess::All {
-        return Err(
-            CommandError::no_such_app(&name).hint("Your key is for some apps only and cannot make others")
-        );
+        return Err(closed(&name));
     }
     let disabled = context.app.store.property(None, "disable-autocreation").await?;
     if disabled.as_deref() == Some("true") {
@@ -137,6 +136,10 @@ async fn app_to_push_to(context: &Context, repository: &str) -> Result<AppRecord
         // Two first pushes at once: the other one was quicker.
         Err(error) => context.app.store.app(&name).await?.ok_or(error),
     }
+}
+
+fn closed(name: &AppName) -> CommandError {
+    CommandError::no_such_app(name).hint("Your key is for some apps only and cannot make others")
 }
 
 fn serve(

