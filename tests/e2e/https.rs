@@ -1,6 +1,8 @@
 //! HTTPS: who is reached with which certificate, who is refused, and what happens when certificates change.
 
 use std::fs;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -94,6 +96,26 @@ fn an_app_is_reached_over_https_and_over_http() {
 }
 
 #[test]
+fn a_further_port_may_speak_https_too() {
+    let (server, app, _) = deployed();
+    let detected = server.command(&["ports:report", &app, "--ports-map-detected"]).success().stdout;
+    let container_port = detected.split_whitespace().next().and_then(|map| map.rsplit(':').next()).unwrap();
+    // Free a moment ago; the kernel gives such ports out in turn.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mapping = format!("https:{port}:{container_port}");
+    server.command(&["ports:set", &app, &format!("http:80:{container_port}"), &mapping]).success();
+
+    let url = format!("https://{}:{port}", server.host(&app));
+    let urls = server.command(&["urls", &app]).success().stdout;
+    let main = https_url(&server, &server.host(&app));
+    assert_eq!(urls, format!("{}\n{url}\n{main}\n", server.url(&app)));
+    let seen = curl(&server, &[], &format!("{url}/headers")).success().stdout.to_lowercase();
+    assert!(seen.contains(&format!("x-forwarded-port: {port}\r\n")), "{seen}");
+    assert!(seen.contains("x-forwarded-proto: https\r\n"), "{seen}");
+    curl(&server, &[], &main).success();
+}
+
+#[test]
 fn a_name_that_no_app_or_no_certificate_has_is_refused() {
     let (server, app, _) = deployed();
     let foreign = format!("{app}.example");
@@ -133,8 +155,11 @@ fn bodies_and_websockets_pass_unchanged() {
 
 #[test]
 fn a_new_certificate_is_read_without_a_cut_request() {
-    let (server, app, _) = deployed();
+    let (mut server, app, _) = deployed();
     let (address, host) = (server.https_address().unwrap(), server.host(&app));
+    // It says nothing; what becomes of it is looked at last, since it takes its time.
+    let mut silent = TcpStream::connect(address).unwrap();
+    silent.set_read_timeout(Some(BOUND)).unwrap();
     let authority = Authority::new();
     let trust = authority.trust();
     let name = format!("*.{DOMAIN}");
@@ -171,6 +196,7 @@ fn a_new_certificate_is_read_without_a_cut_request() {
     load.stop().assert_flawless();
     chat.send(TEXT, b"still there?").unwrap();
     assert_eq!(chat.receive().unwrap().payload, b"still there?");
+    drop(chat);
 
     authority.pair("other.example", 2001).install(&server);
     server.reload();
@@ -179,4 +205,11 @@ fn a_new_certificate_is_read_without_a_cut_request() {
         log.contains("has expired") && log.contains("does not cover the apps below the domain")
     });
     assert!(trust.connect(address, &host).is_err(), "the certificate is for another name");
+    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0, "a handshake without an end is ended");
+
+    // Nor is a certificate that cannot be read a reason not to start.
+    fs::write(certificate_file(&server), "nothing").unwrap();
+    server.restart();
+    assert!(trust.connect(server.https_address().unwrap(), &host).is_err());
+    server.wait_until_reachable(&app, "/");
 }
