@@ -33,6 +33,8 @@ pub struct App {
     pub settings: Settings,
     /// Where the router really listens for HTTP.
     pub http_address: SocketAddr,
+    /// Where the router really listens for HTTPS, if it does.
+    pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
     /// The Docker engine.
@@ -49,6 +51,8 @@ pub struct App {
     pub leases: Leases,
     /// The builds under way, so that they can be cancelled.
     pub running_builds: RunningBuilds,
+    /// At most one at a time of what moves an app's deploy branch, from its deploy to the move. Taken before the lease.
+    pub push_turns: Leases,
     /// The pushes that are being received.
     pub pushes: Pushes,
     /// Addresses for containers, once the engine has said which there are.

@@ -12,6 +12,7 @@ pub mod switch;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -74,7 +75,7 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
     app.running_builds.enter(build, order.app, cancel.clone());
     let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
     let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
-    journal.close().await;
+    journal.close(result.as_ref().err()).await;
     app.running_builds.leave(build);
     let status = match &result {
         Ok(()) => BuildStatus::Succeeded,
@@ -181,7 +182,12 @@ async fn content(
                 cancel: &order.cancel,
             };
             let limit = app.settings.deploy.build();
-            let built = tokio::time::timeout(limit, build::build(&build_order, source)).await;
+            let building = timed("build", build::build(&build_order, source));
+            let building = tokio::time::timeout(limit, building);
+            // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
+            let built = order.cancel.run_until_cancelled(building).await;
+            // The engine may have noticed first, and calls it a failure.
+            let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
             let (image, exposed_ports) = (built.image, built.exposed_ports);
             let (source, processes) = (source.source(), built.processes);
@@ -239,6 +245,15 @@ async fn run_and_switch(
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         deadline: app.settings.deploy.start(),
     };
-    let started = start.instances(&plan.start, &order.console, &order.cancel).await?;
-    switch::switch(app, record, order, release, switch::Change { started, plan, formation }).await
+    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+    let change = switch::Change { started, plan, formation };
+    timed("switch", switch::switch(app, record, order, release, change)).await
+}
+
+/// Logs how long a stage took, so that a slow deploy can be told from a slow app.
+async fn timed<T>(stage: &'static str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let result = work.await;
+    tracing::debug!(stage, duration_ms = began.elapsed().as_millis(), "a stage of a deploy has ended");
+    result
 }

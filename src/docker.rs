@@ -50,6 +50,8 @@ struct Inner {
     owner: OwnerId,
     /// Set by the first call that reaches the engine, once both sides have agreed on an API version.
     client: OnceCell<Docker>,
+    /// Set by the first call that asks. The engine gathers much to answer, and has to be restarted to move.
+    data_directory: OnceCell<PathBuf>,
     /// One permit: whoever makes the network. Asked twice at once, the engine makes two of the same name.
     network_turn: Semaphore,
 }
@@ -66,8 +68,9 @@ pub struct EngineVersion {
 impl Engine {
     /// Names an engine by its socket. Does no I/O: the first call connects.
     pub fn connect(socket: &Path, owner: OwnerId) -> Self {
-        let (socket, client, network_turn) = (socket.to_owned(), OnceCell::new(), Semaphore::new(1));
-        Self { inner: Arc::new(Inner { socket, owner, client, network_turn }) }
+        let (socket, network_turn) = (socket.to_owned(), Semaphore::new(1));
+        let (client, data_directory) = (OnceCell::new(), OnceCell::new());
+        Self { inner: Arc::new(Inner { socket, owner, client, data_directory, network_turn }) }
     }
 
     /// Whose things this handle makes and sees.

@@ -5,7 +5,7 @@
 //! own, so that no build slows it.
 //!
 //! ```text
-//! listener (one thread) ─▶ worker (one a core) ─▶ client ─▶ proxy ─▶ check ─▶ table ─▶ attempt ─▶ pool
+//! listener (one thread) ─▶ worker (one a core) ─▶ client (─▶ tls) ─▶ proxy ─▶ check ─▶ table ─▶ attempt ─▶ pool
 //! publisher ─▶ table (replaced as a whole) + instances (kept from table to table)
 //! ```
 //!
@@ -28,10 +28,13 @@ mod listener;
 mod pool;
 mod progress;
 mod proxy;
+mod tls;
+mod transport;
 mod upgrade;
 mod worker;
 
 pub mod access_log;
+pub mod certificate;
 pub mod publisher;
 pub mod settings;
 pub mod table;
@@ -49,21 +52,24 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
+use certificate::Certificate;
 use listener::Listener;
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
+use tls::Certificates;
 use worker::{Stop, WorkerParts};
 
 /// The way to a running router: bind, then start.
 #[derive(Debug)]
 pub struct Router;
 
-/// A router that has its main port and serves nothing yet.
+/// A router that has its main ports and serves nothing yet.
 #[derive(Debug)]
 pub struct BoundRouter {
     settings: RouterSettings,
-    listener: Listener,
+    http: Listener,
+    https: Option<Listener>,
 }
 
 /// A running router. Clones are cheap and all the same.
@@ -77,6 +83,7 @@ pub struct RouterHandle {
 #[derive(Debug)]
 struct Inner {
     publisher: Publisher,
+    certificates: Arc<ArcSwap<Certificates>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
@@ -92,7 +99,7 @@ struct Threads {
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
 pub enum RouterError {
-    /// The main port cannot be had.
+    /// A main port cannot be had.
     #[error("cannot listen on {address}")]
     Bind {
         /// The address from the settings.
@@ -106,32 +113,46 @@ pub enum RouterError {
 }
 
 impl Router {
-    /// Takes the main port. Nothing is accepted before `start`.
+    /// Takes the main ports. Nothing is accepted before `start`.
     pub fn bind(settings: RouterSettings) -> Result<BoundRouter, RouterError> {
-        let address = settings.listen;
-        let listener = Listener::bind(address, Entrance::Http)
-            .map_err(|source| RouterError::Bind { address, source })?;
-        Ok(BoundRouter { settings, listener })
+        let listen = |address, entrance| {
+            Listener::bind(address, entrance).map_err(|source| RouterError::Bind { address, source })
+        };
+        let http = listen(settings.listen, Entrance::Http)?;
+        let https = settings.listen_https.map(|address| listen(address, Entrance::Https)).transpose()?;
+        Ok(BoundRouter { settings, http, https })
     }
 }
 
 impl BoundRouter {
-    /// The main port's address.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr()
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.local_addr()
     }
 
-    /// Starts the threads. Until the first table is published, every request is told to come back.
+    /// Where HTTPS is served, if it is.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(Listener::local_addr)
+    }
+
+    /// Starts the threads. Until the first table is published, every request is told to come back, and until there
+    /// are certificates, every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
         let (orders, received) = mpsc::unbounded_channel();
-        let address = self.local_addr().ip();
+        let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
-        let parts =
-            WorkerParts { table: Arc::clone(&table), settings: Arc::new(self.settings), log, stop: stopped };
+        let parts = WorkerParts {
+            table: Arc::clone(&table),
+            certificates: Arc::clone(&certificates),
+            settings: Arc::new(self.settings),
+            log,
+            stop: stopped,
+        };
         let mut doors = Vec::new();
         let mut workers = Vec::new();
         for index in 0..count.map_or(1, NonZeroUsize::get) {
@@ -139,10 +160,12 @@ impl BoundRouter {
             doors.push(door);
             workers.push(thread);
         }
+        let listeners = std::iter::once(self.http).chain(self.https).collect();
         let accepting =
-            listener::start(self.listener, doors, received, parts.stop).map_err(RouterError::Threads)?;
+            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, orders, address),
+            certificates,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -157,6 +180,11 @@ impl RouterHandle {
     /// Instances that are not in it any more get no new requests; [`RouterHandle::drain`] waits for their last.
     pub fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
         self.inner.publisher.publish(spec)
+    }
+
+    /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
+    pub fn set_certificates(&self, certificates: Vec<Certificate>) {
+        self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
     }
 
     /// Waits until nothing is under way to these containers, WebSockets included, for `deadline` at most.

@@ -1,10 +1,11 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod certificates;
+mod state;
+
 use std::error::Error;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,10 +27,9 @@ use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
-use crate::commands;
+use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
-use crate::docker::labels::OwnerId;
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
@@ -42,6 +42,9 @@ use crate::run::retire::Retiring;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
+
+use certificates::CertificateFiles;
+use state::{complete_interrupted, make_directories, owner, write_whole};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -98,39 +101,41 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     make_directories(&settings.root)?;
     // First of all, so that a second server on the same root changes nothing.
     let local = socket::listener::Listener::bind(&settings.socket()).await?;
-    let owner = owner(&settings.root)?;
     let (store, store_thread) = Store::open(&settings.root)?;
-    store.fail_interrupted_builds().await?;
-    store.discard_interrupted_releases().await?;
     let repositories = Repositories::new(&settings.root);
-    repositories.prepare(&std::env::current_exe()?).await?;
-    repositories.reunite(store.apps().await?.into_iter().map(|record| record.name).collect()).await?;
+    complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(RouterSettings { listen: settings.http_listen, ..RouterSettings::default() })?;
+    let bound = Router::bind(router_settings(&settings))?;
     let listening = Listening {
         ssh: remote.local_addr(),
-        http: bound.local_addr(),
-        https: None,
+        http: bound.http_address(),
+        https: bound.https_address(),
         pid: std::process::id(),
     };
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
+    let hangup = certificates::reload_signal()?;
+    let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
+    if let Some(files) = &files {
+        files.load(&router);
+    }
     let stopping = stop_on_signal(shutdown.clone())?;
-    let engine = Engine::connect(&settings.docker, owner);
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
+        https_address: listening.https,
         addresses: OnceCell::new(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
+        push_turns: Leases::default(),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
+        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
         settings,
         store,
-        engine,
         repositories,
         router,
         reconciler,
@@ -138,6 +143,12 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
+        reloading: tokio::spawn(certificates::reload(
+            hangup,
+            files,
+            app.router.clone(),
+            app.shutdown.clone(),
+        )),
         logging: tokio::spawn(log_requests(records)),
     };
     run_all(app, local, remote, background, &listening).await?;
@@ -149,10 +160,19 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn router_settings(settings: &Settings) -> RouterSettings {
+    RouterSettings {
+        listen: settings.http_listen,
+        listen_https: settings.https_listen,
+        ..RouterSettings::default()
+    }
+}
+
 /// What runs beside the faces and is awaited at the end.
 #[derive(Debug)]
 struct Background {
     reconciling: JoinHandle<()>,
+    reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
 }
 
@@ -166,7 +186,8 @@ async fn run_all(
 ) -> Result<(), Box<dyn Error>> {
     app.reconciler.publish_routes().await;
     write_listening(&app.settings.root, listening)?;
-    tracing::info!(ssh = %listening.ssh, http = %listening.http, "slipway listens");
+    let https = listening.https.map(tracing::field::display);
+    tracing::info!(ssh = %listening.ssh, http = %listening.http, https, "slipway listens");
     let face = Face(app.clone());
     let cancelling = tokio::spawn(cancel_late_deploys(app.clone()));
     tokio::join!(
@@ -182,6 +203,7 @@ async fn run_all(
     if retired.is_err() {
         tracing::warn!("old instances are left to the next start");
     }
+    background.reloading.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
@@ -217,7 +239,7 @@ impl Commands for Face {
     }
 
     async fn execute(&self, caller: Caller, words: Vec<String>, io: CommandIo) -> u8 {
-        commands::execute(self.0.clone(), caller, words, io).await
+        dispatch::execute(self.0.clone(), caller, words, io).await
     }
 }
 
@@ -245,36 +267,6 @@ async fn log_requests(mut records: AccessRecords) {
     }
 }
 
-fn make_directories(root: &Path) -> io::Result<()> {
-    for directory in ["", "repos", "logs/builds", "cache", "host_keys"] {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(directory))?;
-    }
-    Ok(())
-}
-
-/// The text that marks what is ours in the engine. Made once for each root.
-fn owner(root: &Path) -> Result<OwnerId, Box<dyn Error>> {
-    let path = root.join("owner");
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().parse()?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("{:08x}", rand::random::<u32>());
-            write_whole(&path, text.as_bytes())?;
-            Ok(text.parse()?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {
     Ok(write_whole(&root.join("listen.json"), &serde_json::to_vec(listening)?)?)
-}
-
-/// Writes a file so that nobody ever sees a part of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }

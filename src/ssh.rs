@@ -7,6 +7,7 @@ pub mod auth;
 pub mod channel;
 pub mod connection;
 pub mod exec;
+pub mod handshake_stream;
 pub mod host_keys;
 pub mod input_gate;
 pub mod limits;

@@ -19,12 +19,25 @@ pub fn web_port(ports: &[PortMapping], content: &ReleaseContent) -> u16 {
 }
 
 /// The mappings that hold: a person's own, else HTTP to the web port.
-pub fn ports(own: Vec<PortMapping>, web_port: u16) -> Vec<PortMapping> {
-    if own.is_empty() {
-        vec![PortMapping { scheme: Scheme::Http, host_port: 80, container_port: web_port }]
-    } else {
-        own
+///
+/// With HTTPS, what is reachable at `http:80` is so at `https:443`, too, unless that is mapped to something else;
+/// without it, nothing is reachable over HTTPS.
+pub fn ports(own: Vec<PortMapping>, web_port: u16, https: bool) -> Vec<PortMapping> {
+    let mut ports = own;
+    if ports.is_empty() {
+        ports.push(PortMapping { scheme: Scheme::Http, host_port: 80, container_port: web_port });
     }
+    if !https {
+        ports.retain(|port| port.scheme == Scheme::Http);
+        return ports;
+    }
+    let at = |scheme, host_port| {
+        ports.iter().find(move |port| port.scheme == scheme && port.host_port == host_port)
+    };
+    if let (Some(http), None) = (at(Scheme::Http, 80), at(Scheme::Https, 443)) {
+        ports.push(PortMapping { scheme: Scheme::Https, host_port: 443, ..*http });
+    }
+    ports
 }
 
 /// The host names of an app: those below the global domains first, unless turned off, then its own.
@@ -57,36 +70,76 @@ pub async fn global_domains(store: &Store, of_settings: &Hostname) -> Result<Vec
     Ok(if set.is_empty() && !cleared { vec![of_settings.clone()] } else { set })
 }
 
-/// The URLs of an app, each once: for every host name and every port mapping.
+/// The URLs of an app, each once: for every host name and every port mapping, those with HTTPS last.
 pub async fn of(app: &App, record: &AppRecord) -> Result<Vec<String>, StoreError> {
     let own = app.store.ports(record.id).await?;
     let port = match record.current_release {
         Some(id) => app.store.release(id).await?.map(|release| web_port(&own, &release.content)),
         None => None,
     };
-    let mappings = ports(own, port.unwrap_or(5000));
+    let mappings = ports(own, port.unwrap_or(5000), app.https_address.is_some());
     let mut urls = BTreeSet::new();
     let mut ordered = Vec::new();
-    for name in hostnames(app, record).await? {
-        for mapping in &mappings {
-            let url = url(mapping, &name, app.http_address.port());
-            if urls.insert(url.clone()) {
-                ordered.push(url);
+    let names = hostnames(app, record).await?;
+    let main_ports = (app.http_address.port(), app.https_address.map_or(443, |address| address.port()));
+    for scheme in [Scheme::Http, Scheme::Https] {
+        for name in &names {
+            for mapping in mappings.iter().filter(|mapping| mapping.scheme == scheme) {
+                let url = url(mapping, name, main_ports);
+                if urls.insert(url.clone()) {
+                    ordered.push(url);
+                }
             }
         }
     }
     Ok(ordered)
 }
 
-/// One URL. Host port 80 is the router's HTTP listener, wherever it really listens.
-fn url(mapping: &PortMapping, name: &Hostname, http_port: u16) -> String {
-    let (scheme, default) = match mapping.scheme {
-        Scheme::Http => ("http", 80),
-        Scheme::Https => ("https", 443),
+/// One URL. Host ports 80 and 443 are the router's HTTP and HTTPS listeners, wherever these really listen.
+fn url(mapping: &PortMapping, name: &Hostname, (http_port, https_port): (u16, u16)) -> String {
+    let default = match mapping.scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
     };
     let port = match (mapping.scheme, mapping.host_port) {
         (Scheme::Http, 80) => http_port,
+        (Scheme::Https, 443) => https_port,
         (_, port) => port,
     };
+    let scheme = mapping.scheme;
     if port == default { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(own: &[&str], https: bool) -> Vec<String> {
+        let own = own.iter().map(|text| text.parse().unwrap()).collect();
+        ports(own, 3000, https).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn with_https_port_80_has_its_likeness_at_port_443() {
+        assert_eq!(mapped(&[], true), ["http:80:3000", "https:443:3000"]);
+        assert_eq!(mapped(&["http:80:5000"], true), ["http:80:5000", "https:443:5000"]);
+        assert_eq!(mapped(&["http:80:1", "https:443:2"], true), ["http:80:1", "https:443:2"]);
+        assert_eq!(mapped(&["http:8080:1"], true), ["http:8080:1"]);
+    }
+
+    #[test]
+    fn without_https_nothing_is_reachable_over_it() {
+        assert_eq!(mapped(&[], false), ["http:80:3000"]);
+        assert_eq!(mapped(&["http:80:1", "https:443:2"], false), ["http:80:1"]);
+    }
+
+    #[test]
+    fn a_url_has_the_port_on_which_the_router_really_listens() {
+        let url = |mapping: &str, ports| url(&mapping.parse().unwrap(), &"a.example".parse().unwrap(), ports);
+        assert_eq!(url("http:80:1", (80, 443)), "http://a.example");
+        assert_eq!(url("https:443:1", (80, 443)), "https://a.example");
+        assert_eq!(url("http:80:1", (8080, 8443)), "http://a.example:8080");
+        assert_eq!(url("https:443:1", (8080, 8443)), "https://a.example:8443");
+        assert_eq!(url("https:444:1", (8080, 8443)), "https://a.example:444");
+    }
 }

@@ -1,4 +1,4 @@
-//! One deploy at a time for each app. A lease lives in a task: when that ends, however it ends, the lease is free.
+//! One deploy at a time for each app, and one push that moves its branches. A lease lives in a task: when that ends, however it ends, the lease is free.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ pub struct Leases {
     apps: Mutex<HashMap<AppId, Arc<Semaphore>>>,
 }
 
-/// The right to change what runs of one app. Dropping it gives it back.
+/// The right to change what runs of one app, or where its branches point. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Lease {
     #[expect(dead_code, reason = "held for its drop")]

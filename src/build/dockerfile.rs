@@ -37,8 +37,13 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     }
     // A broken Procfile is found before the minutes of a build, not after.
     let processes = processes(read("Procfile").await?)?;
-    let ignored = read(".dockerignore").await?.unwrap_or_default();
-    let ignore = DockerIgnore::parse(&ignored, &[&dockerfile, ".dockerignore"])?;
+    // As BuildKit has it: a Dockerfile may have rules of its own beside it.
+    let own_rules = format!("{dockerfile}.dockerignore");
+    let rules = match read(&own_rules).await? {
+        Some(rules) => rules,
+        None => read(".dockerignore").await?.unwrap_or_default(),
+    };
+    let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
     order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
     let spec = specification(order, dockerfile);
     let context =

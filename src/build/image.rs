@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::docker::error::EngineError;
 use crate::model::process_type::ProcessType;
 use crate::model::release::ProcessCommand;
 
@@ -13,7 +14,12 @@ const BACKLOG: usize = 16;
 
 /// Finds the image.
 pub async fn find(order: &BuildOrder<'_>, reference: &str) -> Result<Built, BuildStageError> {
-    if order.engine.image_facts(reference).await?.is_some() {
+    let present = order.engine.image_facts(reference).await.map_err(|error| match error {
+        // Not even a name that an image could have.
+        EngineError::Refused { message, .. } => no_image(reference, message),
+        other => other.into(),
+    })?;
+    if present.is_some() {
         order.console.detail("Image exists on host, skipping pull").await;
     } else {
         pull(order, reference).await?;

@@ -6,3 +6,4 @@ pub mod pre_receive;
 pub mod properties;
 pub mod service;
 pub mod sync;
+pub mod turn;

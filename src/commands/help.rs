@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::dispatch::authorize;
 use crate::commands::registry::{self, COMMANDS};
 use crate::commands::table::columns;
 use crate::commands::{Command, Context, Entry, Scope, Target};
@@ -29,16 +30,19 @@ impl Command for Help {
         let console = context.console();
         match self.topic {
             None => all(&context.caller, console).await,
-            Some(topic) if registry::is_namespace(&topic) => {
-                namespace(&topic, &context.caller, console).await
-            }
-            Some(topic) => {
-                let entry = registry::find(&topic).ok_or_else(|| unknown_command(&topic))?;
-                console.stdout(entry.parser().render_help().to_string()).await;
-                Ok(0)
-            }
+            Some(name) => topic(&name, &context.caller, console).await,
         }
     }
+}
+
+/// Lists the commands of a namespace, or says all about one command.
+pub async fn topic(name: &str, caller: &Caller, console: &Console) -> CommandResult {
+    if registry::is_namespace(name) {
+        return namespace(name, caller, console).await;
+    }
+    let entry = registry::find(name).ok_or_else(|| unknown_command(name))?;
+    console.stdout(entry.parser().render_help().to_string()).await;
+    Ok(0)
 }
 
 /// Says who the caller is and what they may do: the answer to a bare `ssh HOST`.
@@ -70,22 +74,35 @@ pub async fn namespace(namespace: &str, caller: &Caller, console: &Console) -> C
 /// The error for a command that does not exist, with the nearest one that does.
 pub fn unknown_command(name: &str) -> CommandError {
     let error = CommandError::user(format!("`{name}` is not a slipway command."));
-    let nearest = COMMANDS
-        .iter()
-        .filter(|entry| !entry.hidden)
-        .map(|entry| (strsim::damerau_levenshtein(name, entry.name), entry.name))
-        .min()
-        .filter(|(distance, found)| *distance <= 1 + found.len() / 4);
-    let error = match nearest {
-        Some((_, found)) => error.hint(format!("Did you mean `{found}`?")),
+    let error = match nearest(name) {
+        Some(found) => error.hint(format!("Did you mean `{found}`?")),
         None => error,
     };
-    error.hint("See `help` for a list of available commands.")
+    match registry::namespace(name) {
+        namespace if registry::is_namespace(namespace) => {
+            error.hint(format!("See `{namespace}:help` for its commands."))
+        }
+        _ => error.hint("See `help` for a list of available commands."),
+    }
 }
 
+/// The command that was meant, if one is near. A namespace without a verb is near to all of its commands.
+fn nearest(name: &str) -> Option<&'static str> {
+    if name.ends_with(':') {
+        return None;
+    }
+    let typed = name.to_lowercase();
+    let names = COMMANDS.iter().filter(|entry| !entry.hidden).map(|entry| entry.name);
+    names
+        .map(|known| (strsim::damerau_levenshtein(&typed, known), known))
+        .min()
+        .filter(|(distance, found)| *distance <= 1 + found.len() / 4)
+        .map(|(_, found)| found)
+}
+
+/// Help shows what the caller may run, and nothing else.
 fn open(entry: &Entry, caller: &Caller) -> bool {
-    let from_here = entry.scope != Scope::Host || caller.fingerprint.is_none();
-    !entry.hidden && entry.role <= caller.role && from_here
+    !entry.hidden && authorize(entry, caller).is_ok()
 }
 
 async fn print(entries: impl Iterator<Item = &Entry>, console: &Console) {

@@ -47,8 +47,15 @@ impl Command for Logs {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
         let mut instances = context.app.store.instances(Some(record.id)).await?;
-        if instances.is_empty() {
+        if record.current_release.is_none() {
             return Err(CommandError::not_deployed(&record.name));
+        }
+        if instances.is_empty() {
+            let name = &record.name;
+            context
+                .console()
+                .warn(format!("{name} has no instances: ps:start {name}, or ps:scale {name} web=1"))
+                .await;
         }
         if let Some(wanted) = &self.ps {
             let process_type: Option<ProcessType> = wanted.parse().ok();

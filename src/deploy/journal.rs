@@ -1,5 +1,6 @@
 //! The record of one deploy: its row, and what it printed, kept in `logs/builds/`.
 
+use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::console::{Console, Output};
+use crate::deploy::error::DeployError;
 
 /// What is kept of one deploy's output; the person still sees all of it.
 const LIMIT: u64 = 16 << 20;
@@ -33,7 +35,8 @@ pub async fn kept(root: &Path) -> io::Result<Vec<i64>> {
 /// Copies what is written to its console to the person and into the file.
 #[derive(Debug)]
 pub struct Journal {
-    copying: JoinHandle<()>,
+    /// Gives back the file, unless it could not be written.
+    copying: JoinHandle<Option<BufWriter<File>>>,
 }
 
 impl Journal {
@@ -54,11 +57,37 @@ impl Journal {
 
     /// Waits until all that was written has reached the person and the file. Every clone of the console has
     /// to be dropped before.
-    pub async fn close(self) {
-        if let Err(error) = self.copying.await {
-            tracing::error!(%error, "the output of a build was not copied to its end");
+    ///
+    /// Why the deploy failed goes to the file only: the person is told so by the command that asked for it.
+    pub async fn close(self, failure: Option<&DeployError>) {
+        let file = match self.copying.await {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::error!(%error, "the output of a build was not copied to its end");
+                None
+            }
+        };
+        let Some(mut file) = file else { return };
+        let last_words: String = failure.map(last_words).unwrap_or_default();
+        let written = match file.write_all(last_words.as_bytes()).await {
+            Ok(()) => file.flush().await,
+            error => error,
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "the output of a build was not kept to its end");
         }
     }
+}
+
+/// The failure with its causes, marked as on a terminal.
+fn last_words(failure: &DeployError) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text.lines().map(|line| format!(" !     {line}\n")).collect()
 }
 
 async fn create(path: &Path) -> io::Result<File> {
@@ -68,7 +97,11 @@ async fn create(path: &Path) -> io::Result<File> {
     File::create(path).await
 }
 
-async fn copy(mut output: mpsc::Receiver<Output>, person: Console, mut file: Option<BufWriter<File>>) {
+async fn copy(
+    mut output: mpsc::Receiver<Output>,
+    person: Console,
+    mut file: Option<BufWriter<File>>,
+) -> Option<BufWriter<File>> {
     let mut kept = 0;
     while let Some(chunk) = output.recv().await {
         let (Output::Stdout(bytes) | Output::Stderr(bytes) | Output::Terminal(bytes)) = &chunk;
@@ -89,9 +122,5 @@ async fn copy(mut output: mpsc::Receiver<Output>, person: Console, mut file: Opt
         }
         person.write(chunk).await;
     }
-    if let Some(mut writer) = file
-        && let Err(error) = writer.flush().await
-    {
-        tracing::warn!(%error, "the output of a build was not kept to its end");
-    }
+    file
 }

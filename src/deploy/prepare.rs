@@ -50,7 +50,7 @@ pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {
 pub async fn check_free_space(app: &App) -> Result<(), DeployError> {
     let needed = app.settings.deploy.min_free_bytes;
     let engine_directory = app.engine.data_directory().await?;
-    for place in [app.settings.root.as_path(), engine_directory.as_path()] {
+    for place in [app.settings.root.as_path(), engine_directory] {
         if let Some(free) = free_bytes(place).filter(|free| *free < needed) {
             let (free, needed) = (free >> 20, needed >> 20);
             return Err(DeployError::DiskFull { place: place.display().to_string(), free, needed });

@@ -26,7 +26,7 @@ pub struct Change {
     pub formation: Formation,
 }
 
-/// Makes the started and kept instances the app: recorded, routed, named; then retires the others.
+/// Makes the started and kept instances the app: recorded, routed, announced, named; then retires the others.
 pub async fn switch(
     app: &Arc<App>,
     record: &AppRecord,
@@ -46,8 +46,9 @@ pub async fn switch(
         return Err(error.into());
     }
     let in_force = app.reconciler.publish_routes().await;
-    rename(&app.engine, &record.name, &started, &plan.retire).await;
+    // Told first: the engine takes its time over names, and the app is reachable without them.
     announce(app, record, order).await;
+    rename(&app.engine, &record.name, &started, &plan.retire).await;
     if in_force {
         retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
     } else {

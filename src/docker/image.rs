@@ -40,12 +40,12 @@ pub struct ImageFacts {
     pub size: u64,
 }
 
-/// An image of the owner's, as listed.
+/// An image that the owner has made or named, as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedImage {
     /// Its id.
     pub id: ImageId,
-    /// Its names.
+    /// Its names; of an image that was made elsewhere only those that we gave it.
     pub tags: Vec<String>,
     /// Whether it has no name at all, not even one that somebody else gave it.
     pub nameless: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -38,9 +38,13 @@ impl Engine {
     }
 
     /// Where the engine keeps images and containers, on its own file system.
-    pub async fn data_directory(&self) -> Result<PathBuf, EngineError> {
-        let facts = self.client().await?.info().await?;
-        Ok(PathBuf::from(facts.docker_root_dir.unwrap_or_default()))
+    pub async fn data_directory(&self) -> Result<&Path, EngineError> {
+        let ask = async || {
+            let facts = self.client().await?.info().await?;
+            Ok(PathBuf::from(facts.docker_root_dir.unwrap_or_default()))
+        };
+        let directory: Result<&PathBuf, EngineError> = self.inner.data_directory.get_or_try_init(ask).await;
+        directory.map(PathBuf::as_path)
     }
 
     async fn summaries(&self) -> Result<Vec<ContainerSummary>, EngineError> {

@@ -53,6 +53,10 @@ impl ObjectId {
     pub(super) fn to_oid(&self) -> Result<git2::Oid, git2::Error> {
         git2::Oid::from_str(&self.0)
     }
+
+    pub(super) fn from_oid(oid: git2::Oid) -> Self {
+        Self(oid.to_string())
+    }
 }
 
 impl CommitId {
@@ -77,7 +81,7 @@ impl CommitId {
 
     /// Takes the name of what is known to be a commit.
     pub(super) fn from_oid(oid: git2::Oid) -> Self {
-        Self(ObjectId(oid.to_string()))
+        Self(ObjectId::from_oid(oid))
     }
 }
 

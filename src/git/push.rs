@@ -49,10 +49,21 @@ pub enum Decision {
 pub struct Target {
     /// The branch, or the tag, without `refs/heads/` or `refs/tags/`.
     pub branch: String,
+    /// The same with it.
+    pub reference: String,
+    /// What it pointed to when the client asked; nothing if it is new.
+    pub old: Option<ObjectId>,
     /// What was pushed to it: a commit, or an annotated tag that leads to one.
     pub object: ObjectId,
     /// Whether the branch has to be recorded as the app's deploy branch: it is the first.
     pub becomes_deploy_branch: bool,
+}
+
+impl Target {
+    /// Whether it is a branch and not a tag.
+    pub fn is_branch(&self) -> bool {
+        self.reference.starts_with("refs/heads/")
+    }
 }
 
 /// Why a push is refused.
@@ -80,6 +91,9 @@ pub enum Refusal {
         /// A tag that was pushed.
         tag: String,
     },
+    /// Another push was deployed while this one was under way, and git would not move the branch any more.
+    #[error("deploy did not complete: {0} was pushed by somebody else meanwhile")]
+    Overtaken(String),
     /// The first push has several branches, and none has the name that everybody expects.
     #[error("deploy did not complete: which of {} is to be deployed?", .0.join(", "))]
     Ambiguous(Vec<String>),
@@ -107,6 +121,10 @@ impl Refusal {
                     ),
                 ]
             }
+            Self::Overtaken(branch) => vec![
+                format!("to add yours to what was pushed: git pull slipway {branch}, then push again"),
+                format!("to replace it: git push --force slipway {branch}"),
+            ],
             Self::Ambiguous(branches) => {
                 let first = branches.first().map_or("main", String::as_str);
                 vec![
@@ -146,9 +164,9 @@ pub fn decide(deploy_branch: Option<&str>, updates: &[RefUpdate]) -> Result<Deci
     let mut tags = Vec::new();
     for update in updates {
         if let Some(branch) = update.name.strip_prefix("refs/heads/") {
-            branches.push((branch, &update.new));
+            branches.push((branch, update));
         } else if let Some(tag) = update.name.strip_prefix("refs/tags/") {
-            tags.push((tag, &update.new));
+            tags.push((tag, update));
         } else {
             return Err(Refusal::Namespace(update.name.clone()));
         }
@@ -159,14 +177,14 @@ pub fn decide(deploy_branch: Option<&str>, updates: &[RefUpdate]) -> Result<Deci
     }
 }
 
-type Named<'a> = (&'a str, &'a Option<ObjectId>);
+type Named<'a> = (&'a str, &'a RefUpdate);
 
 fn decide_for(deploy_branch: &str, branches: &[Named], tags: &[Named]) -> Result<Decision, Refusal> {
     // A branch wins over a tag of the same name.
     let mine = branches.iter().chain(tags).find(|(name, _)| *name == deploy_branch);
-    if let Some((name, new)) = mine {
-        let Some(object) = new else { return Err(Refusal::DeletesDeployBranch((*name).to_owned())) };
-        return Ok(deploy(name, object, false));
+    if let Some((name, update)) = mine {
+        let target = target(name, update, false);
+        return target.map(Decision::Deploy).ok_or_else(|| Refusal::DeletesDeployBranch((*name).to_owned()));
     }
     let deploy_branch = deploy_branch.to_owned();
     if let Some(branch) = first_pushed(branches) {
@@ -179,31 +197,35 @@ fn decide_for(deploy_branch: &str, branches: &[Named], tags: &[Named]) -> Result
 }
 
 fn first_pushed<'a>(references: &[Named<'a>]) -> Option<&'a str> {
-    references.iter().find(|(_, new)| new.is_some()).map(|(name, _)| *name)
+    references.iter().find(|(_, update)| update.new.is_some()).map(|(name, _)| *name)
 }
 
 fn decide_first(branches: &[Named], tags: &[Named]) -> Result<Decision, Refusal> {
-    let pushed: Vec<(&str, &ObjectId)> =
-        branches.iter().filter_map(|(name, new)| new.as_ref().map(|object| (*name, object))).collect();
-    if let [(name, object)] = pushed.as_slice() {
-        return Ok(deploy(name, object, true));
+    let mut pushed: Vec<Target> =
+        branches.iter().filter_map(|(name, update)| target(name, update, true)).collect();
+    if pushed.len() > 1 {
+        let expected = ["main", "master"]
+            .iter()
+            .find_map(|expected| pushed.iter().position(|target| target.branch == *expected));
+        let Some(expected) = expected else {
+            return Err(Refusal::Ambiguous(pushed.into_iter().map(|target| target.branch).collect()));
+        };
+        pushed = vec![pushed.swap_remove(expected)];
     }
-    for expected in ["main", "master"] {
-        if let Some((name, object)) = pushed.iter().find(|(name, _)| *name == expected) {
-            return Ok(deploy(name, object, true));
-        }
+    if let Some(target) = pushed.pop() {
+        return Ok(Decision::Deploy(target));
     }
-    if !pushed.is_empty() {
-        return Err(Refusal::Ambiguous(pushed.iter().map(|(name, _)| (*name).to_owned()).collect()));
-    }
-    match tags.iter().find(|(_, new)| new.is_some()) {
-        Some((tag, _)) => Err(Refusal::OnlyTags { deploy_branch: None, tag: (*tag).to_owned() }),
+    match first_pushed(tags) {
+        Some(tag) => Err(Refusal::OnlyTags { deploy_branch: None, tag: tag.to_owned() }),
         None => Ok(Decision::Accept),
     }
 }
 
-fn deploy(branch: &str, object: &ObjectId, becomes_deploy_branch: bool) -> Decision {
-    Decision::Deploy(Target { branch: branch.to_owned(), object: object.clone(), becomes_deploy_branch })
+/// What is deployed if a reference is; nothing if it is deleted.
+fn target(branch: &str, update: &RefUpdate, becomes_deploy_branch: bool) -> Option<Target> {
+    let object = update.new.clone()?;
+    let (reference, old) = (update.name.clone(), update.old.clone());
+    Some(Target { branch: branch.to_owned(), reference, old, object, becomes_deploy_branch })
 }
 
 /// An object's name; all zeros stand for none.

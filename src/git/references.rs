@@ -14,6 +14,20 @@ impl Repositories {
         blocking(move || resolve(&repositories.open(&app)?, &reference)).await
     }
 
+    /// What a reference points to, by its whole name: a commit, or an annotated tag.
+    pub async fn target_of(&self, app: &AppName, reference: &str) -> Result<Option<ObjectId>, GitError> {
+        let (repositories, app, reference) = (self.clone(), app.clone(), reference.to_owned());
+        blocking(move || {
+            let repository = repositories.open(&app)?;
+            match repository.find_reference(&reference) {
+                Ok(found) => Ok(found.target().map(ObjectId::from_oid)),
+                Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+                Err(error) => Err(GitError::library("read a reference")(error)),
+            }
+        })
+        .await
+    }
+
     /// Points a branch to a commit, whatever it pointed to.
     pub async fn update_ref(&self, app: &AppName, branch: &str, commit: &CommitId) -> Result<(), GitError> {
         let (repositories, app, commit) = (self.clone(), app.clone(), commit.clone());

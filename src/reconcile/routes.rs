@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::command_error::CommandError;
+use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
+use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
 use crate::store::apps::AppRecord;
@@ -35,7 +37,24 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
             instances.iter().filter(|i| i.app == record.id && i.name.process_type.is_web()).collect();
         apps.push(routes(app, &record, &own, &running).await?);
     }
+    settle_conflicts(&mut apps, &app.store.domain_owners().await?);
     Ok(TableSpec { apps })
+}
+
+/// Leaves each host name to one app: to the one that it was added to, else to the first by name. A default name may
+/// be another app's by `domains:add`, or come to be by a new global domain; that must not stop the other routes.
+fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) {
+    let mut claimed: HashMap<Hostname, AppName> = added.clone();
+    for routes in apps {
+        let app_name = routes.app.clone();
+        routes.hosts.retain(|host| {
+            let owner = claimed.entry(host.clone()).or_insert_with(|| app_name.clone());
+            if *owner != app_name {
+                tracing::warn!(%host, app = %app_name, %owner, "a host name is another app's");
+            }
+            *owner == app_name
+        });
+    }
 }
 
 async fn routes(
@@ -68,7 +87,7 @@ async fn routes(
     Ok(AppRoutes {
         app: record.name.clone(),
         hosts: urls::hostnames(app, record).await?,
-        ports: urls::ports(own, web_port).into_iter().map(port_route).collect(),
+        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
         instances: reachable.collect(),
         state,
     })
@@ -78,7 +97,37 @@ fn port_route(mapping: PortMapping) -> PortRoute {
     let entrance = match (mapping.scheme, mapping.host_port) {
         (Scheme::Http, 80) => Entrance::Http,
         (Scheme::Https, 443) => Entrance::Https,
-        (_, port) => Entrance::Port(port),
+        (Scheme::Http, port) => Entrance::Port(port),
+        (Scheme::Https, port) => Entrance::EncryptedPort(port),
     };
     PortRoute { entrance, container_port: mapping.container_port }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(app: &str, hosts: &[&str]) -> AppRoutes {
+        AppRoutes {
+            app: app.parse().unwrap(),
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            ports: Vec::new(),
+            instances: Vec::new(),
+            state: AppState::Running,
+        }
+    }
+
+    #[test]
+    fn a_host_name_goes_to_whom_it_was_added_to_else_to_the_first() {
+        let mut apps = [
+            routes("a", &["a.x", "shared.x"]),
+            routes("b", &["a.x", "b.x", "shared.x"]),
+            routes("c", &["b.x"]),
+        ];
+        let added = HashMap::from([("a.x".parse().unwrap(), "b".parse().unwrap())]);
+        settle_conflicts(&mut apps, &added);
+        let hosts: Vec<Vec<&str>> =
+            apps.iter().map(|routes| routes.hosts.iter().map(Hostname::as_str).collect()).collect();
+        assert_eq!(hosts, [vec!["shared.x"], vec!["a.x", "b.x"], vec![]]);
+    }
 }

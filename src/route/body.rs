@@ -65,6 +65,7 @@ impl ContinueGate {
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+        progress.set_held(gate.is_some());
         Self { incoming, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
     }
 
@@ -85,6 +86,7 @@ impl RequestBody {
                 return Poll::Pending;
             }
             self.gate = None;
+            self.progress.set_held(false);
         }
         Poll::Ready(())
     }
@@ -210,10 +212,16 @@ impl Body for ResponseBody {
 impl UpstreamBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending => match self.deadline.poll_expired(cx, self.idle) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => Poll::Ready(Some(Err(self.fail(Fault::IdleTimeout, None)))),
-            },
+            Poll::Pending => {
+                while self.deadline.poll_expired(cx, self.idle).is_ready() {
+                    // An app may have begun its answer and be reading a long upload before it goes on.
+                    if !self.progress.moved_within(self.idle) {
+                        return Poll::Ready(Some(Err(self.fail(Fault::IdleTimeout, None))));
+                    }
+                    self.deadline.clear();
+                }
+                Poll::Pending
+            }
             Poll::Ready(None) => {
                 self.ended = true;
                 Poll::Ready(None)
@@ -253,6 +261,9 @@ impl Drop for UpstreamBody {
         self.flags.reset.store(false, Ordering::Relaxed);
         if self.progress.is_request_sent() {
             self.pool.put(lease);
+        } else if self.progress.is_held() {
+            // The client was never asked for its body and has its answer: nothing more will come.
+            lease.abort();
         } else {
             spawn_local(finish_request(lease, Rc::clone(&self.progress)));
         }

@@ -14,12 +14,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::certificate::Certificate;
 use super::client_stream::{ClientStream, ConnectionFlags};
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward_headers::ForwardedBy;
 use super::proxy;
 use super::table::Entrance;
+use super::tls;
+use super::transport::Transport;
 use super::worker::Worker;
 
 /// A connection that was accepted and not yet served.
@@ -27,6 +30,13 @@ use super::worker::Worker;
 pub(super) struct Accepted {
     /// The socket, non-blocking.
     pub(super) stream: std::net::TcpStream,
+    /// Where it came from and in.
+    pub(super) arrival: Arrival,
+}
+
+/// Where a connection came from and in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
     /// The client.
     pub(super) peer: SocketAddr,
     /// The listener.
@@ -44,20 +54,23 @@ pub(super) struct Client {
     pub(super) scheme: &'static str,
     pub(super) forwarded_by: ForwardedBy,
     pub(super) flags: Arc<ConnectionFlags>,
+    /// The certificate that the client was shown.
+    certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
 }
 
 impl Client {
-    fn new(worker: &Rc<Worker>, accepted: &Accepted) -> Self {
-        let scheme = "http";
-        let peer = accepted.peer.ip();
+    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+        let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
+        let peer = arrival.peer.ip();
         Self {
-            worker: Rc::clone(worker),
+            worker,
             peer,
-            entrance: accepted.entrance,
+            entrance: arrival.entrance,
             scheme,
-            forwarded_by: ForwardedBy::new(peer, scheme, accepted.port),
+            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port),
             flags: Arc::default(),
+            certificate,
             requests: Cell::new(0),
         }
     }
@@ -68,20 +81,47 @@ impl Client {
         self.requests.set(number);
         number
     }
+
+    /// Whether the client may ask for a host on this connection.
+    ///
+    /// It may be another than the one in the handshake if the certificate is for both: browsers join such
+    /// connections (RFC 9110, section 7.4). Anything else was meant for another server, or means mischief.
+    pub(super) fn may_ask_for(&self, host: &str) -> bool {
+        self.certificate.as_ref().is_none_or(|certificate| certificate.covers(host))
+    }
 }
 
 /// Serves a connection to its end.
 pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let client = Rc::new(Client::new(&worker, &accepted));
-    let stream = match TcpStream::from_std(accepted.stream) {
+    let Accepted { stream, arrival } = accepted;
+    let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot serve a connection");
             return;
         }
     };
-    let timeouts = worker.settings.timeouts;
-    let io = TokioIo::new(ClientStream::new(stream, Arc::clone(&client.flags), timeouts));
+    if !arrival.entrance.is_encrypted() {
+        let client = Client::new(worker, arrival, None);
+        return serve_requests(client, Transport::Plain(stream), stopping).await;
+    }
+    match tls::accept(&worker, stream, arrival.entrance).await {
+        Ok((stream, certificate)) => {
+            let client = Client::new(worker, arrival, Some(certificate));
+            serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
+        }
+        // Scanners do little else, so that it is no warning.
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(client = %arrival.peer, error, "no encrypted connection");
+        }
+    }
+}
+
+async fn serve_requests(client: Client, transport: Transport, stopping: watch::Receiver<bool>) {
+    let client = Rc::new(client);
+    let settings = &client.worker.settings;
+    let io = TokioIo::new(ClientStream::new(transport, Arc::clone(&client.flags), settings.timeouts));
     let service = service_fn(|request| {
         let answer = proxy::serve(Rc::clone(&client), request);
         async move { Ok::<_, Infallible>(answer.await) }
@@ -89,8 +129,10 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
-        .header_read_timeout(timeouts.keep_alive)
-        .max_buf_size(worker.settings.max_head_bytes)
+        .header_read_timeout(settings.timeouts.keep_alive)
+        // The buffer alone may overshoot, and the limit alone would let it grow.
+        .max_header_size(settings.max_head_bytes)
+        .max_buf_size(settings.max_head_bytes)
         .serve_connection(io, service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -106,13 +148,9 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
     .await;
     if let Err(error) = result {
         if error.is_parse_too_large() {
-            Exchange::refused(&worker.recorder, client.peer, Fault::HeadTooLarge);
+            Exchange::refused(&client, Fault::HeadTooLarge);
         } else if error.is_parse() {
-            Exchange::refused(
-                &worker.recorder,
-                client.peer,
-                Fault::BadRequest("The request is not valid HTTP"),
-            );
+            Exchange::refused(&client, Fault::BadRequest("The request is not valid HTTP"));
         }
         // Clients go away in every state; what matters of it is in the access log.
         tracing::trace!(%error, "a client's connection ended");

@@ -1,4 +1,4 @@
-//! A client's socket with what hyper does not watch over: deadlines for heads and for writing, the framing of
+//! A client's connection with what hyper does not watch over: deadlines for heads and for writing, the framing of
 //! the input, and a close that does not destroy an answer. It knows nothing of routes.
 
 use std::io::{self, IoSlice};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
 use super::head_watch::{HeadWatch, Offences};
 use super::settings::Timeouts;
+use super::transport::Transport;
 
 /// How long and for how many bytes a closed connection is read from; see [`ClientStream::poll_linger`].
 const LINGER: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub(super) struct ConnectionFlags {
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    inner: TcpStream,
+    inner: Transport,
     flags: Arc<ConnectionFlags>,
     watch: HeadWatch,
     timeouts: Timeouts,
@@ -47,7 +47,7 @@ pub(super) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(inner: TcpStream, flags: Arc<ConnectionFlags>, timeouts: Timeouts) -> Self {
+    pub(super) fn new(inner: Transport, flags: Arc<ConnectionFlags>, timeouts: Timeouts) -> Self {
         Self {
             inner,
             flags,
@@ -60,19 +60,23 @@ impl ClientStream {
         }
     }
 
-    /// Notes what came of a write: a client that takes nothing for too long is given up.
+    /// Notes what came of a write.
     fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let count = ready!(self.bounded(cx, result))?;
+        self.flags.written.fetch_add(count as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Bounds a wait for the client to take bytes: one that takes none for too long is given up.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match result {
-            Poll::Ready(Ok(count)) => {
-                self.write_deadline.clear();
-                self.flags.written.fetch_add(count as u64, Ordering::Relaxed);
-                Poll::Ready(Ok(count))
-            }
             Poll::Pending if !self.is_tunnel() => {
-                match self.write_deadline.poll_expired(cx, self.timeouts.idle) {
-                    Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                    Poll::Pending => Poll::Pending,
-                }
+                ready!(self.write_deadline.poll_expired(cx, self.timeouts.idle));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Ready(Ok(done)) => {
+                self.write_deadline.clear();
+                Poll::Ready(Ok(done))
             }
             other => other,
         }
@@ -90,7 +94,7 @@ impl ClientStream {
         let mut room = [0_u8; 4096];
         while self.lingered < LINGER_BYTES {
             let mut buffer = ReadBuf::new(&mut room);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+            match Pin::new(self.inner.socket_mut()).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return self.linger_deadline.poll_expired(cx, LINGER),
@@ -152,12 +156,16 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        // Encrypted bytes may wait to be sent although hyper's have all been taken.
+        let result = Pin::new(&mut this.inner).poll_flush(cx);
+        this.bounded(cx, result)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        let result = Pin::new(&mut this.inner).poll_shutdown(cx);
+        ready!(this.bounded(cx, result))?;
         if !this.is_tunnel() && !this.watch.is_between_requests() {
             ready!(this.poll_linger(cx));
         }
@@ -168,7 +176,7 @@ impl AsyncWrite for ClientStream {
 impl Drop for ClientStream {
     fn drop(&mut self) {
         if self.flags.reset.load(Ordering::Relaxed)
-            && let Err(error) = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO))
+            && let Err(error) = SockRef::from(self.inner.socket()).set_linger(Some(Duration::ZERO))
         {
             tracing::debug!(%error, "cannot reset a client's connection");
         }

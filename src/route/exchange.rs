@@ -1,6 +1,5 @@
 //! One request from its head to the end of its answer, for the log: whatever way it ends, it is logged once.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +11,7 @@ use hyper::{Method, Version};
 use crate::model::app_name::AppName;
 
 use super::access_log::{AccessRecord, Recorder};
+use super::client::Client;
 use super::fault::Fault;
 
 /// A request under way. Dropping it writes the record.
@@ -24,12 +24,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin(
-        recorder: &Rc<Recorder>,
-        request: &Parts,
-        client: IpAddr,
-        request_id: &HeaderValue,
-    ) -> Self {
+    pub(super) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue) -> Self {
         let record = AccessRecord {
             method: request.method.clone(),
             version: request.version,
@@ -38,14 +33,17 @@ impl Exchange {
             request_id: request_id.clone(),
             ..empty_record(client)
         };
-        Self { recorder: Rc::clone(recorder), started: Instant::now(), record: Some(Box::new(record)) }
+        Self::of(client, record)
     }
 
     /// Logs a request that hyper refused, of which nothing more is known.
-    pub(super) fn refused(recorder: &Rc<Recorder>, client: IpAddr, fault: Fault) {
-        let record = Some(Box::new(empty_record(client)));
-        let mut exchange = Self { recorder: Rc::clone(recorder), started: Instant::now(), record };
-        exchange.set_fault(fault);
+    pub(super) fn refused(client: &Client, fault: Fault) {
+        Self::of(client, empty_record(client)).set_fault(fault);
+    }
+
+    fn of(client: &Client, record: AccessRecord) -> Self {
+        let recorder = Rc::clone(&client.worker.recorder);
+        Self { recorder, started: Instant::now(), record: Some(Box::new(record)) }
     }
 
     /// Notes whose request it is.
@@ -96,18 +94,18 @@ impl Exchange {
     }
 }
 
-fn empty_record(client: IpAddr) -> AccessRecord {
+fn empty_record(client: &Client) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
-        scheme: "http",
+        scheme: client.scheme,
         host: None,
         path: None,
         request_id: HeaderValue::from_static("-"),
-        client: client.to_canonical(),
+        client: client.peer.to_canonical(),
         connect: Duration::ZERO,
         service: Duration::ZERO,
         status: 0,

@@ -10,6 +10,8 @@ use hyper::StatusCode;
 pub(super) enum Fault {
     /// No app has this host, or the app is not served on this port.
     UnknownHost,
+    /// The connection's certificate is not one for this host.
+    Misdirected,
     /// The app has no running web process.
     NoInstance,
     /// The app was never deployed.
@@ -55,6 +57,7 @@ impl Fault {
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::UnknownHost => "unknown-host",
+            Self::Misdirected => "misdirected",
             Self::Crashed => "H10",
             Self::FirstByteTimeout => "H12",
             Self::ClosedWithoutResponse => "H13",
@@ -81,6 +84,7 @@ impl Fault {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::UnknownHost => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoInstance | Self::NeverDeployed | Self::Starting | Self::Crashed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -104,6 +108,7 @@ impl Fault {
     pub(super) fn description(self) -> &'static str {
         match self {
             Self::UnknownHost => "No app answers on this host",
+            Self::Misdirected => "The host is not covered by the connection's certificate",
             Self::NoInstance => "No web process is running",
             Self::NeverDeployed => "Nothing was deployed to this app yet",
             Self::Starting => "The app is starting",

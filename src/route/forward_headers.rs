@@ -84,6 +84,8 @@ pub(super) fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue
     }
     keep_one_length(headers);
     remove_hop_by_hop(headers);
+    // Only the router says that the router failed.
+    headers.remove(super::error_page::X_ROUTER_ERROR);
     if let Some(protocol) = protocol {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);

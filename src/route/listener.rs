@@ -15,9 +15,9 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
-use super::client::Accepted;
+use super::client::{Accepted, Arrival};
 use super::table::Entrance;
 use super::worker::{Stop, WorkerDoor};
 
@@ -74,7 +74,7 @@ impl Listener {
 
 /// Starts the accepting thread. It ends when the router stops or its handle is gone.
 pub(super) fn start(
-    first: Listener,
+    first: Vec<Listener>,
     workers: Vec<WorkerDoor>,
     orders: mpsc::UnboundedReceiver<Order>,
     stop: watch::Receiver<Stop>,
@@ -90,29 +90,29 @@ pub(super) fn start(
 }
 
 async fn run(
-    first: Listener,
+    first: Vec<Listener>,
     workers: Rc<Vec<WorkerDoor>>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let (closing, closed) = watch::channel(false);
-    let mut open: HashMap<Entrance, AbortHandle> = HashMap::new();
-    let mut tasks = Vec::new();
-    let mut accept = |listener: Listener, open: &mut HashMap<Entrance, AbortHandle>| {
+    let open = |listener: Listener| {
+        let (close, closed) = watch::channel(false);
         let entrance = listener.entrance;
-        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed.clone()));
-        open.insert(entrance, task.abort_handle());
-        tasks.push(task);
+        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed));
+        (entrance, Open { close, task })
     };
-    accept(first, &mut open);
+    let mut listening: HashMap<_, _> = first.into_iter().map(&open).collect();
+    let mut closing = Vec::new();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Open(listener)) => accept(listener, &mut open),
+                Some(Order::Open(listener)) => {
+                    let (entrance, opened) = open(listener);
+                    listening.insert(entrance, opened);
+                }
                 Some(Order::Close(entrance)) => {
-                    if let Some(task) = open.remove(&entrance) {
-                        task.abort();
-                    }
+                    closing.retain(|open: &Open| !open.task.is_finished());
+                    closing.extend(listening.remove(&entrance).inspect(Open::close));
                 }
                 None => break,
             },
@@ -120,13 +120,23 @@ async fn run(
             _ = stop.wait_for(Option::is_some) => break,
         }
     }
-    closing.send_replace(true);
-    for task in tasks {
-        if let Err(error) = task.await
-            && !error.is_cancelled()
-        {
+    closing.extend(listening.into_values().inspect(Open::close));
+    for open in closing {
+        if let Err(error) = open.task.await {
             tracing::error!(%error, "an accept loop failed");
         }
+    }
+}
+
+/// A socket that is being accepted from.
+struct Open {
+    close: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+impl Open {
+    fn close(&self) {
+        self.close.send_replace(true);
     }
 }
 
@@ -134,6 +144,7 @@ async fn run(
 /// connected.
 async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut closed: watch::Receiver<bool>) {
     let Listener { socket, entrance, address } = listener;
+    let port = address.port();
     // tokio's own listener would register each accepted socket here, only for it to be taken out again on its way
     // to a worker: two system calls a connection.
     #[expect(
@@ -155,7 +166,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
                 Ok(mut ready) => match ready.try_io(|socket| socket.get_ref().accept()) {
                     Ok(Ok((stream, peer))) => {
                         back_off = BACK_OFF;
-                        hand_over(&workers, Accepted { stream, peer, entrance, port: address.port() }).await;
+                        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
                     }
                     Ok(Err(error)) => back_off = pause(&error, address, back_off).await,
                     Err(_would_block) => {}
@@ -166,7 +177,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
         }
     }
     while let Ok((stream, peer)) = socket.get_ref().accept() {
-        hand_over(&workers, Accepted { stream, peer, entrance, port: address.port() }).await;
+        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) struct Progress {
     last: Cell<Instant>,
     request_sent: Cell<bool>,
     client_failed: Cell<bool>,
+    held: Cell<bool>,
     changed: Notify,
 }
 
@@ -26,6 +27,7 @@ impl Progress {
             last: Cell::new(Instant::now()),
             request_sent: Cell::new(request_sent),
             client_failed: Cell::new(false),
+            held: Cell::new(false),
             changed: Notify::new(),
         }
     }
@@ -33,6 +35,11 @@ impl Progress {
     /// Notes that bytes moved.
     pub(super) fn touch(&self) {
         self.last.set(Instant::now());
+    }
+
+    /// Whether bytes moved in the last while.
+    pub(super) fn moved_within(&self, time: Duration) -> bool {
+        self.last.get().elapsed() < time
     }
 
     /// Notes that the whole request is with the instance.
@@ -54,6 +61,16 @@ impl Progress {
     /// Whether the client's body could not be read to its end.
     pub(super) fn has_client_failed(&self) -> bool {
         self.client_failed.get()
+    }
+
+    /// Notes whether the client waits to be asked for its body.
+    pub(super) fn set_held(&self, held: bool) {
+        self.held.set(held);
+    }
+
+    /// Whether the client waits to be asked for its body.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.get()
     }
 
     /// Waits until the whole request is with the instance, for a while at most.

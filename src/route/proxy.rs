@@ -33,7 +33,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
     let request_id = forward_headers::request_id(&parts.headers);
-    let mut exchange = Exchange::begin(&client.worker.recorder, &parts, client.peer, &request_id);
+    let mut exchange = Exchange::begin(&client, &parts, &request_id);
     let pass = pass_on(&client, number, parts, body, &mut exchange);
     // A panic ends this request and no other; the state that it may have left half-changed is this request's own.
     let result = AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(Fault::Internal));
@@ -67,6 +67,9 @@ async fn pass_on(
 ) -> Result<Passed, Fault> {
     let offence = client.flags.offences.of(number);
     let host = check::check(&parts, offence, client.scheme)?;
+    if !client.may_ask_for(&host.name) {
+        return Err(Fault::Misdirected);
+    }
     let dispatch = Dispatch::find(client, host.name.into_owned())?;
     exchange.set_app(&dispatch.route().app);
 
@@ -105,6 +108,8 @@ impl Passed {
     fn into_response(self, client: &Rc<Client>, mut exchange: Exchange) -> Response<ResponseBody> {
         let Answer { response, lease, in_flight } = self.answer;
         let (mut parts, incoming) = response.into_parts();
+        // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
+        parts.version = Version::HTTP_11;
         let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);

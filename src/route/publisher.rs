@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::instance::Instance;
 use super::listener::{Listener, Order};
-use super::table::{Entrance, InstanceRoute, Table, TableError, TableSpec};
+use super::table::{Entrance, InstanceRoute, PortRoute, Table, TableError, TableSpec};
 
 /// What came of a publication. The table is in force either way.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub(super) struct Publisher {
 struct State {
     current: HashMap<(String, IpAddr), Arc<Instance>>,
     retiring: Vec<Weak<Instance>>,
-    open: BTreeSet<u16>,
+    open: BTreeSet<(u16, Entrance)>,
 }
 
 impl Publisher {
@@ -84,21 +84,21 @@ impl Publisher {
         }
         self.table.store(Arc::new(table));
         state.replace(next);
-        let closing: Vec<u16> = state.open.difference(&wanted).copied().collect();
-        for port in closing {
-            state.open.remove(&port);
-            self.order(Order::Close(Entrance::Port(port)));
+        let closing: Vec<_> = state.open.difference(&wanted).copied().collect();
+        for (port, entrance) in closing {
+            state.open.remove(&(port, entrance));
+            self.order(Order::Close(entrance));
         }
         Ok(Published { unbound })
     }
 
-    fn open_ports(&self, state: &mut State, wanted: &BTreeSet<u16>) -> Vec<UnboundPort> {
+    fn open_ports(&self, state: &mut State, wanted: &BTreeSet<(u16, Entrance)>) -> Vec<UnboundPort> {
         let mut unbound = Vec::new();
-        let missing: Vec<u16> = wanted.difference(&state.open).copied().collect();
-        for port in missing {
-            match Listener::bind(SocketAddr::new(self.address, port), Entrance::Port(port)) {
+        let missing: Vec<_> = wanted.difference(&state.open).copied().collect();
+        for (port, entrance) in missing {
+            match Listener::bind(SocketAddr::new(self.address, port), entrance) {
                 Ok(listener) => {
-                    state.open.insert(port);
+                    state.open.insert((port, entrance));
                     self.order(Order::Open(listener));
                 }
                 Err(source) => unbound.push(UnboundPort { port, source }),
@@ -174,11 +174,11 @@ impl State {
     }
 }
 
-fn wanted_ports(spec: &TableSpec) -> BTreeSet<u16> {
+fn wanted_ports(spec: &TableSpec) -> BTreeSet<(u16, Entrance)> {
     let ports = spec.apps.iter().flat_map(|app| &app.ports);
     ports
-        .filter_map(|port| match port.entrance {
-            Entrance::Port(port) => Some(port),
+        .filter_map(|&PortRoute { entrance, .. }| match entrance {
+            Entrance::Port(port) | Entrance::EncryptedPort(port) => Some((port, entrance)),
             Entrance::Http | Entrance::Https => None,
         })
         .collect()

@@ -7,8 +7,10 @@ use std::time::Duration;
 /// The router's settings.
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Where plain HTTP is served. Port 0 takes a free one; `BoundRouter::local_addr` says which.
+    /// Where plain HTTP is served. Port 0 takes a free one; `BoundRouter::http_address` says which.
     pub listen: SocketAddr,
+    /// Where HTTPS is served; not at all if unset.
+    pub listen_https: Option<SocketAddr>,
     /// Worker threads; as many as the machine has cores if unset.
     pub workers: Option<NonZeroUsize>,
     /// The deadlines of a request.
@@ -22,6 +24,8 @@ pub struct RouterSettings {
 /// The deadlines of a request. None of them bounds a request that keeps moving.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
+    /// For a TLS handshake, from the connection to its end.
+    pub handshake: Duration,
     /// For a request's line and headers, from their first byte to their last.
     pub head: Duration,
     /// How long a client's connection may rest between two requests.
@@ -45,6 +49,7 @@ impl Default for RouterSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            listen_https: None,
             workers: None,
             timeouts: Timeouts::default(),
             max_head_bytes: 64 << 10,
@@ -56,6 +61,7 @@ impl Default for RouterSettings {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
             connect: Duration::from_secs(5),

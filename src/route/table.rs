@@ -61,6 +61,15 @@ pub enum Entrance {
     Https,
     /// A further port of the host, speaking HTTP.
     Port(u16),
+    /// A further port of the host, speaking HTTPS.
+    EncryptedPort(u16),
+}
+
+impl Entrance {
+    /// Whether it begins with a TLS handshake.
+    pub(super) fn is_encrypted(self) -> bool {
+        matches!(self, Self::Https | Self::EncryptedPort(_))
+    }
 }
 
 /// One container that takes requests.

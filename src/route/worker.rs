@@ -20,6 +20,7 @@ use super::client::{self, Accepted};
 use super::pool::Pool;
 use super::settings::RouterSettings;
 use super::table::Table;
+use super::tls::Certificates;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
 const QUEUE: usize = 1024;
@@ -28,6 +29,7 @@ const QUEUE: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) struct WorkerParts {
     pub(super) table: Arc<ArcSwap<Table>>,
+    pub(super) certificates: Arc<ArcSwap<Certificates>>,
     pub(super) settings: Arc<RouterSettings>,
     pub(super) log: AccessLog,
     pub(super) stop: watch::Receiver<Stop>,
@@ -47,6 +49,7 @@ pub(super) struct WorkerDoor {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) table: Arc<ArcSwap<Table>>,
+    pub(super) certificates: Arc<ArcSwap<Certificates>>,
     pub(super) settings: Arc<RouterSettings>,
     pub(super) pool: Rc<Pool>,
     pub(super) recorder: Rc<Recorder>,
@@ -126,11 +129,12 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, settings, log, mut stop } = parts;
+    let WorkerParts { table, certificates, settings, log, mut stop } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
         table,
+        certificates,
         settings,
         pool,
         recorder,

@@ -109,6 +109,10 @@ impl OutputSink for ChannelSink {
         // Waits for the client's window, so that no more than that is ever held for a slow client.
         let sent = match output {
             Output::Stdout(bytes) => self.writer.data_bytes(self.for_terminal(bytes)).await,
+            // A terminal has one screen: two streams would reach it in any order, as a prompt before its question.
+            Output::Stderr(bytes) if self.raw_terminal => {
+                self.writer.data_bytes(self.for_terminal(bytes)).await
+            }
             Output::Stderr(bytes) => self.writer.extended_data_bytes(STDERR, self.for_terminal(bytes)).await,
             Output::Terminal(bytes) => self.writer.data_bytes(bytes).await,
         };

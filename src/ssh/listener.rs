@@ -20,6 +20,7 @@ use crate::face::Commands;
 use crate::settings::{Settings, SshLimits};
 use crate::ssh::auth::{methods, preferred};
 use crate::ssh::connection::{Connection, SessionError, Shared};
+use crate::ssh::handshake_stream::HandshakeStream;
 use crate::ssh::host_keys::{HostKeyError, load_or_make};
 use crate::ssh::input_gate::WINDOW;
 use crate::ssh::limits::{Occupancy, client_address};
@@ -186,6 +187,7 @@ impl<C: Commands> Server<C> {
         let connection = Connection::new(self.shared.clone(), peer);
         let authenticated = connection.authenticated();
         let running = connection.running();
+        let stream = HandshakeStream::new(stream, authenticated.clone());
         let handshake = timeout_at(deadline, run_stream(self.config.clone(), stream, connection));
         let mut session = tokio::select! {
             () = self.shared.shutdown.cancelled() => return,

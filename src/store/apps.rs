@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock;
 use crate::model::app_name::AppName;
-use crate::store::{Store, StoreError, parse, taken};
+use crate::store::{Store, StoreError, keys, parse, taken};
 
 /// The number of an app's row, which outlives a renaming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,13 +77,19 @@ impl Store {
         .await
     }
 
-    /// Gives the app another name.
+    /// Gives the app another name. Keys that open it open it under the new name too, and no longer under the old
+    /// one, which the next app of that name would be under.
     pub async fn rename_app(&self, id: AppId, name: &AppName) -> Result<(), StoreError> {
         let name = name.clone();
         self.call(move |connection| {
-            connection
+            let transaction = connection.transaction()?;
+            let old: String =
+                transaction.query_row("SELECT name FROM apps WHERE id = ?1", [id.0], |row| row.get(0))?;
+            transaction
                 .execute("UPDATE apps SET name = ?2 WHERE id = ?1", (id.0, name.as_str()))
                 .map_err(taken(name.as_str()))?;
+            keys::rename_app(&transaction, &parse(&old)?, &name)?;
+            transaction.commit()?;
             Ok(())
         })
         .await

@@ -1,5 +1,7 @@
 //! Host names of apps, and the global domains below which apps get their default names.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::app_name::AppName;
@@ -32,6 +34,22 @@ impl Store {
                 domains.push(parse(&row.get::<_, String>(0)?)?);
             }
             Ok(domains)
+        })
+        .await
+    }
+
+    /// The host names that were added to apps, and to which.
+    pub async fn domain_owners(&self) -> Result<HashMap<Hostname, AppName>, StoreError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT hostname, apps.name FROM domains JOIN apps ON apps.id = domains.app",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut owners = HashMap::new();
+            while let Some(row) = rows.next()? {
+                owners.insert(parse(&row.get::<_, String>(0)?)?, parse(&row.get::<_, String>(1)?)?);
+            }
+            Ok(owners)
         })
         .await
     }

@@ -1,8 +1,10 @@
 //! Public keys and what they open.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::model::app_name::AppName;
 use crate::model::key::Key;
+use crate::model::role::AppAccess;
 use crate::store::{Store, StoreError, parse, parse_json, taken, to_json};
 
 const COLUMNS: &str = "name, fingerprint, public_key, role, access";
@@ -53,6 +55,24 @@ impl Store {
         })
         .await
     }
+}
+
+/// Lets the keys that are limited to an app follow it to its new name.
+pub(super) fn rename_app(connection: &Connection, old: &AppName, new: &AppName) -> Result<(), StoreError> {
+    let mut statement = connection.prepare("SELECT name, access FROM keys")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    for row in rows.collect::<Result<Vec<_>, _>>()? {
+        let (key, access) = row;
+        if let AppAccess::Only(mut apps) = parse_json(&access)?
+            && apps.contains(old)
+        {
+            apps.retain(|app| app != old && app != new);
+            apps.push(new.clone());
+            let access = to_json(&AppAccess::Only(apps))?;
+            connection.execute("UPDATE keys SET access = ?2 WHERE name = ?1", (key, access))?;
+        }
+    }
+    Ok(())
 }
 
 fn texts(row: &Row<'_>) -> rusqlite::Result<[String; 5]> {

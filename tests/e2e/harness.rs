@@ -14,6 +14,8 @@ pub mod process;
 pub mod repo;
 pub mod server;
 pub mod torture;
+pub mod transcript;
 pub mod wait;
+pub mod web;
 pub mod websocket;
 pub mod wholeness;

@@ -9,15 +9,28 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod apps_and_help;
+mod builds_dockerfile;
+mod builds_turns;
+mod builds_vanish;
+mod config_vars;
 mod crash_deploy;
 mod crash_disk;
 mod crash_run;
 mod crash_shutdown;
 mod engine_restart;
 mod failures;
+mod git_branches;
+mod git_images;
+mod git_malformed;
+mod git_protocol;
+mod git_sources;
+mod git_submodules;
 mod harness;
+mod keys_and_roles;
 mod leftovers;
 mod lifecycle;
 mod push;
+mod readme;
 mod traffic;
 mod zero_downtime;

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use slipway::commands::Scope;
+use slipway::commands::dispatch::authorize;
 use slipway::commands::registry::{COMMANDS, namespace};
-use slipway::commands::{Scope, authorize};
 use slipway::model::role::{AppAccess, Caller, Role};
 
 fn caller(role: Role, access: AppAccess) -> Caller {

@@ -19,6 +19,8 @@ mod face_commands;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod route;
+#[cfg(test)]
 mod socket_client;
 #[cfg(test)]
 mod ssh_auth;
@@ -32,3 +34,5 @@ mod ssh_flow;
 mod ssh_lifetime;
 #[cfg(test)]
 mod ssh_terminal;
+#[cfg(test)]
+mod store;

@@ -56,14 +56,17 @@ impl Command for Set {
 
 fn parse(pair: &str, encoded: bool) -> Result<(ConfigKey, ConfigValue), CommandError> {
     // The pair may hold a secret, so only what stands before the `=` is ever repeated.
-    let (key, value) = pair
-        .split_once('=')
-        .ok_or_else(|| CommandError::user(format!("Invalid env pair: {pair}")).hint("Write KEY=VALUE"))?;
+    let (key, value) = pair.split_once('=').ok_or_else(|| {
+        CommandError::user(format!("Invalid env pair: {pair}"))
+            .hint("Write KEY=VALUE. Over ssh a value with blanks needs quotes twice: \"KEY='a b'\"")
+    })?;
     let key: ConfigKey = key.parse().map_err(CommandError::user)?;
     let bytes = if encoded {
-        STANDARD
-            .decode(value)
-            .map_err(|error| CommandError::internal(format!("{key} is not base64"), error))?
+        // The decoder's own message is not passed on: it quotes what it found.
+        STANDARD.decode(value).map_err(|_| {
+            CommandError::user(format!("{key}: the value is not base64"))
+                .hint("With --encoded each value is base64 with its padding: printf %s VALUE | base64 -w0")
+        })?
     } else {
         value.as_bytes().to_vec()
     };

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::build::BuildSource;
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
 use crate::git::archive::{ArchiveKind, ArchiveLimits};
@@ -77,12 +78,14 @@ pub async fn deploy_commit(
     branch: &str,
     commit: crate::git::commit::CommitId,
 ) -> CommandResult {
+    let Some(_turn) = take_turn(context, record.id, &context.io.client_gone).await else { return Ok(1) };
     let repositories = &context.app.repositories;
     let snapshot = Snapshot::open(repositories, &record.name, commit.object(), None).await?;
     let description = format!("Deploy {}", commit.short());
     let order = context.order(record, Work::Build(BuildSource::Commit(snapshot)), &description);
     deploy::run(&context.app, order).await?;
     repositories.update_ref(&record.name, branch, &commit).await?;
+    repositories.set_head(&record.name, branch).await?;
     Ok(0)
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::app::pushes::Push;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Order, Work};
 use crate::git::push::{self, Decision, Refusal};
@@ -48,8 +49,13 @@ impl Command for PreReceive {
             Ok(Decision::Accept) => return Ok(0),
             Err(refusal) => return Err(refused(&refusal, &record.name)),
         };
-        let quarantine = context.io.environment.get("GIT_QUARANTINE_PATH").map(PathBuf::from);
+        let Some(turn) = take_turn(&context, record.id, &push.client_gone).await else { return Ok(1) };
+        context.app.pushes.keep_turn(&token, turn);
         let repositories = &context.app.repositories;
+        if repositories.target_of(&record.name, &target.reference).await? != target.old {
+            return Err(refused(&Refusal::Overtaken(target.branch), &record.name));
+        }
+        let quarantine = context.io.environment.get("GIT_QUARANTINE_PATH").map(PathBuf::from);
         let snapshot =
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
         if target.becomes_deploy_branch {
@@ -59,7 +65,10 @@ impl Command for PreReceive {
         if target.becomes_deploy_branch {
             let branch = Some(target.branch.clone());
             context.app.store.set_property(Some(record.id), "deploy-branch", branch).await?;
-            context.app.repositories.set_head(&record.name, &target.branch).await?;
+        }
+        if target.is_branch() {
+            // A clone checks out what is deployed, also after `git:set deploy-branch`.
+            repositories.set_head(&record.name, &target.branch).await?;
         }
         Ok(0)
     }

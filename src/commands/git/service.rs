@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::apps::create::{create, ensure_repository};
+use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::{CommandIo, Console, Output};
 use crate::git::service::{ServiceKind, ServiceOptions};
@@ -51,6 +52,11 @@ impl Command for ReceivePack {
 
     async fn run(self, context: Context) -> CommandResult {
         let record = app_to_push_to(&context, &self.repository).await?;
+        // Git tells the client first of all where the branches are. Told while a deploy is about to move one, the
+        // client would push on top of what is no longer there. The turn itself is taken when the pack has arrived.
+        if take_turn(&context, record.id, &context.io.client_gone).await.is_none() {
+            return Ok(1);
+        }
         let push = Push {
             app: record.id,
             caller: context.caller.clone(),

@@ -71,15 +71,20 @@ impl Command for Add {
 
 /// Reads exactly one key in OpenSSH's one-line form (sshd(8), AUTHORIZED_KEYS), without options.
 fn parse(text: &str) -> Result<PublicKey, CommandError> {
+    if text.contains("PRIVATE KEY-----") {
+        return Err(CommandError::user("This is a private key, which nobody but you should ever have")
+            .hint("Give the public one, in the file that ends in .pub; this one was not kept"));
+    }
     let lines: Vec<&str> =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     match lines.as_slice() {
         [] => Err(CommandError::user("No key specified via file or pipe")
             .hint("For example: ssh HOST ssh-keys:add ann < ann.pub")),
         [line] => PublicKey::from_openssh(line).map_err(|error| {
-            CommandError::user(format!("Key specified in is not a valid ssh public key: {error}"))
+            CommandError::user(format!("Key specified is not a valid ssh public key: {error}"))
                 .hint("Give the one line of a .pub file: ssh-ed25519 AAAA… name")
         }),
-        _ => Err(CommandError::user("Too many keys provided, set one per invocation of ssh-keys:add NAME")),
+        _ => Err(CommandError::user("Too many keys provided, set one per invocation of ssh-keys:add NAME")
+            .hint("Give each key a name of its own, so that it can be removed alone")),
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::command_error::CommandResult;
+use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::key::Key;
@@ -33,6 +33,10 @@ impl Command for List {
         if self.format == Format::Json {
             print_json(context.console(), &keys).await?;
             return Ok(0);
+        }
+        if let (Some(name), true) = (&self.name, keys.is_empty()) {
+            return Err(CommandError::user(format!("There is no key named {name}"))
+                .hint("See `ssh-keys:list` for those that there are"));
         }
         let rows: Vec<Vec<String>> = keys.iter().map(cells).collect();
         context.console().stdout(columns(&rows)).await;

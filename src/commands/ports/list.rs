@@ -93,7 +93,7 @@ async fn mappings(
         None => None,
     };
     let port = release.map_or(5000, |release| urls::web_port(&[], &release.content));
-    Ok((own, urls::ports(Vec::new(), port)))
+    Ok((own, urls::ports(Vec::new(), port, context.app.https_address.is_some())))
 }
 
 fn join(mappings: &[PortMapping]) -> String {

@@ -29,6 +29,7 @@ impl Command for Enter {
     const NAME: &'static str = "enter";
     const SCOPE: Scope = Scope::App;
     const ROLE: Role = Role::Deployer;
+    const TAKES_SIGNALS: bool = true;
 
     fn target(&self) -> Target {
         Target::One(self.app.clone())

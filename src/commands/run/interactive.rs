@@ -35,6 +35,7 @@ impl Command for Run {
     const NAME: &'static str = "run";
     const SCOPE: Scope = Scope::App;
     const ROLE: Role = Role::Deployer;
+    const TAKES_SIGNALS: bool = true;
 
     fn target(&self) -> Target {
         Target::One(self.app.clone())

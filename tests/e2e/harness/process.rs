@@ -2,11 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::harness::wait::wait_for;
 
@@ -113,7 +118,8 @@ pub struct Running {
 impl Running {
     /// Starts a command; its two outputs are read as lines, in the order in which they come.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = spawn(command);
+        // A group of its own, as a terminal makes one: git has an ssh below it, and both get what the group gets.
+        let mut child = spawn(command.process_group(0));
         let (sender, lines) = mpsc::channel();
         for pipe in [
             Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>,
@@ -167,6 +173,26 @@ impl Running {
         wait_with_bound(&mut self.child, OsStr::new("the running program")).code().unwrap_or(-1)
     }
 
+    /// Waits for its end, and returns the exit code with everything it said.
+    pub fn finish_with_lines(mut self) -> (i32, String) {
+        self.close_stdin();
+        let code = wait_with_bound(&mut self.child, OsStr::new("the running program")).code().unwrap_or(-1);
+        self.seen.extend(self.lines.iter());
+        (code, self.seen.join("\n"))
+    }
+
+    /// Whether a line that contains `text` has come up to now.
+    pub fn has_said(&mut self, text: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
+    /// Ends it and all that it started as Ctrl-C at a terminal does.
+    pub fn interrupt(mut self) {
+        self.signal_group(Signal::SIGINT);
+        wait_with_bound(&mut self.child, OsStr::new("the interrupted program"));
+    }
+
     /// Waits for its end; panics with everything that it said unless it succeeded.
     #[track_caller]
     pub fn success(mut self) {
@@ -176,17 +202,32 @@ impl Running {
         assert!(status.success(), "it ended with {status}:\n{}", self.seen.join("\n"));
     }
 
-    /// Makes it vanish, as a client does whose machine lost power.
+    /// Makes it vanish with all that it started, as a client does whose machine lost power.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
+        self.signal_group(Signal::SIGKILL);
         self.child.wait().unwrap();
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        // It may have ended by itself, and nothing is left in its group.
+        killpg(group, signal).ok();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has usually ended by itself.
-        self.child.kill().ok();
+        // It has usually ended by itself; a group whose leader was waited for is not signalled, its id may be another's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal_group(Signal::SIGKILL);
+        }
         self.child.wait().ok();
     }
+}
+
+/// How many processes of this host, those in containers included, have `text` in their command line.
+pub fn count_processes_with(text: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let command_lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    command_lines.filter(|line| String::from_utf8_lossy(line).contains(text)).count()
 }

@@ -72,16 +72,29 @@ impl Repo {
 
     /// Runs git as this person, so that it may fetch from and push to a server's URLs.
     pub fn git_as(&self, person: &Person, arguments: &[&str]) -> Output {
-        run(self.command().env("GIT_SSH_COMMAND", person.git_ssh_command()).args(arguments))
+        run(self.command_as(person).args(arguments))
     }
 
-    fn push_command(&self, server: &Server, person: &Person, app: &str) -> Command {
+    /// git as this person, to which arguments and variables can still be added.
+    pub fn command_as(&self, person: &Person) -> Command {
         let mut command = self.command();
-        command.env("GIT_SSH_COMMAND", person.git_ssh_command()).args(["push", &server.git_url(app)]);
+        command.env("GIT_SSH_COMMAND", person.git_ssh_command());
         command
     }
 
-    fn command(&self) -> Command {
+    /// What an app's repository shows to a person: hashes and references.
+    pub fn ls_remote(&self, server: &Server, person: &Person, app: &str) -> String {
+        self.git_as(person, &["ls-remote", &server.git_url(app)]).success().stdout
+    }
+
+    fn push_command(&self, server: &Server, person: &Person, app: &str) -> Command {
+        let mut command = self.command_as(person);
+        command.args(["push", &server.git_url(app)]);
+        command
+    }
+
+    /// git in the work tree, with nothing of the real person's settings.
+    pub fn command(&self) -> Command {
         let mut command = Command::new("git");
         command.current_dir(self.path()).env("LC_ALL", "C").env("HOME", self.path());
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");

@@ -207,6 +207,12 @@ impl Server {
         Running::start(person.ssh(self).arg("--").arg(line))
     }
 
+    /// Adds a person's key with less than all rights: `["--role", "viewer"]`.
+    pub fn add_key_with(&self, person: &Person, options: &[&str]) {
+        let words = [&["ssh-keys:add", person.name()], options].concat();
+        self.command_with_input(&words, person.public_key().as_bytes()).success();
+    }
+
     /// Adds a person's key.
     pub fn add_key(&self, person: &Person) {
         let key = person.public_key();

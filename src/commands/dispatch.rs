@@ -1,0 +1,176 @@
+//! From words to a running command: global flags, the registry, arguments, the gate, the apps, the error.
+
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+
+use crate::app::App;
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::{Entry, Opening, Scope, Target, help, registry};
+use crate::console::CommandIo;
+use crate::model::app_name::AppName;
+use crate::model::role::{AppAccess, Caller};
+use crate::store::apps::AppRecord;
+
+/// Runs the command that the words name, writes its error if it fails, and returns its exit status.
+pub async fn execute(app: Arc<App>, caller: Caller, mut words: Vec<String>, mut io: CommandIo) -> u8 {
+    let flags = GlobalFlags::take(&mut words);
+    io.console = io.console.quieted(flags.quiet);
+    let console = io.console.clone();
+    match dispatch(app, caller, words, flags, io).await {
+        Ok(status) => status,
+        Err(error) => {
+            if error.is_internal() {
+                tracing::error!(error = %error, "a command failed");
+            }
+            console.warn(error.lines()).await;
+            error.status()
+        }
+    }
+}
+
+async fn dispatch(
+    app: Arc<App>,
+    caller: Caller,
+    mut words: Vec<String>,
+    flags: GlobalFlags,
+    io: CommandIo,
+) -> CommandResult {
+    if words.is_empty() {
+        return help::greet(&caller, &io.console).await;
+    }
+    let name = words.remove(0);
+    if let Some(topic) = name.strip_suffix(":help") {
+        return help::topic(topic, &caller, &io.console).await;
+    }
+    let Some(entry) = registry::find(&name) else {
+        if name == "--app" {
+            return Err(CommandError::user("--app needs the name of an app and a command")
+                .hint("For example: --app blog config:show"));
+        }
+        if registry::is_namespace(&name) {
+            return help::namespace(&name, &caller, &io.console).await;
+        }
+        return Err(help::unknown_command(&name));
+    };
+    if let Some(app_name) = flags.app {
+        words.insert(0, app_name);
+    }
+    let parser = entry.parser();
+    // To a command that asks nothing the flag means nothing; `run` would hand it to the app's own command.
+    if flags.force && parser.get_arguments().any(|argument| argument.get_long() == Some("force")) {
+        words.insert(0, "--force".to_owned());
+    }
+    let matches = match parser.try_get_matches_from(&words) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            io.console.stdout(error.to_string()).await;
+            return Ok(0);
+        }
+        Err(error) => return Err(usage_error(entry.name, &error)),
+    };
+    authorize(entry, &caller)?;
+    (entry.start)(matches, Opening { app, caller, io }).await
+}
+
+/// Flags that may stand before the command's name, as Dokku has them.
+#[derive(Debug, Default)]
+struct GlobalFlags {
+    quiet: bool,
+    force: bool,
+    app: Option<String>,
+}
+
+impl GlobalFlags {
+    fn take(words: &mut Vec<String>) -> Self {
+        let mut flags = Self::default();
+        while let Some(word) = words.first().cloned() {
+            match word.as_str() {
+                "--quiet" => flags.quiet = true,
+                "--trace" => {}
+                "--force" => flags.force = true,
+                "--app" if words.len() > 1 => {
+                    words.remove(0);
+                    flags.app = words.first().cloned();
+                }
+                _ => break,
+            }
+            words.remove(0);
+        }
+        flags
+    }
+}
+
+/// Says whether the caller's role and keys open the command at all. Its apps are checked once they are known.
+pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
+    let denied = |hint: String| Err(CommandError::user("Access denied").hint(hint));
+    if caller.role < entry.role {
+        let needed = entry.role;
+        return denied(format!("{} needs the role {needed}, your key has {}", entry.name, caller.role));
+    }
+    match entry.scope {
+        Scope::Server if caller.access != AppAccess::All => {
+            denied(format!("{} needs a key for all apps, yours is for some", entry.name))
+        }
+        Scope::Host if caller.fingerprint.is_some() => {
+            denied(format!("{} can only be run on the host itself", entry.name))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds the apps that the arguments name, among those that the caller may act on.
+pub(super) async fn resolve(
+    app: &App,
+    caller: &Caller,
+    scope: Scope,
+    target: Target,
+) -> Result<Vec<AppRecord>, CommandError> {
+    match target {
+        Target::Nothing => Ok(Vec::new()),
+        Target::One(name) => Ok(vec![find_app(app, caller, &name).await?]),
+        Target::Every => {
+            let apps = app.store.apps().await?;
+            Ok(apps.into_iter().filter(|record| caller.access.includes(&record.name)).collect())
+        }
+        Target::Server if scope == Scope::AppOrServer && caller.access != AppAccess::All => {
+            Err(CommandError::user("Access denied").hint("--global needs a key for all apps"))
+        }
+        Target::Server => Ok(Vec::new()),
+    }
+}
+
+/// The app of that name, if it exists and the caller may know of it.
+pub async fn find_app(app: &App, caller: &Caller, name: &str) -> Result<AppRecord, CommandError> {
+    let missing = || CommandError::no_such_app(name);
+    let app_name: AppName = name.parse().map_err(|_| missing())?;
+    let record = app.store.app(&app_name).await?.ok_or_else(missing)?;
+    if caller.access.includes(&record.name) { Ok(record) } else { Err(missing()) }
+}
+
+/// Clap's message without its own decoration, and where to read more.
+pub(super) fn usage_error(name: &str, error: &clap::Error) -> CommandError {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return missing_argument(name, text);
+    }
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    CommandError::user(lines.join("\n")).hint(format!("See `{name} --help`"))
+}
+
+/// Says what is missing in one line; an app in the words that Dokku has for it.
+fn missing_argument(name: &str, text: &str) -> CommandError {
+    let lines = || text.lines().map(str::trim);
+    let missing: Vec<&str> = lines().filter(|line| line.starts_with(['<', '-'])).collect();
+    let message = match missing.first() {
+        Some(&"<APP>") => "Please specify an app to run the command on".to_owned(),
+        _ => format!("Please specify {}", missing.join(" ")),
+    };
+    let usage = lines().find(|line| line.starts_with("Usage:")).unwrap_or_default();
+    CommandError::user(message).hint(usage).hint(format!("See `{name} --help`"))
+}

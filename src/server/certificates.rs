@@ -1,0 +1,168 @@
+//! The server's own certificate: two files that are made at the first start and that a person may replace.
+//!
+//! The files are read at the start and on SIGHUP, never in between. Which connection gets the certificate is the
+//! router's business.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rcgen::{CertificateParams, DnType, KeyPair};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::hostname::Hostname;
+use crate::route::RouterHandle;
+use crate::route::certificate::{Certificate, CertificateError};
+
+use super::write_whole;
+
+/// Where the certificate and its key lie.
+#[derive(Clone, Debug)]
+pub(super) struct CertificateFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+    domain: Hostname,
+}
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CertificateFilesError {
+    /// A file cannot be read. If only one of the two is missing, nobody can say what was meant.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write to {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No certificate can be made for the domain.
+    #[error("cannot make a certificate for {domain}")]
+    Make {
+        /// The domain.
+        domain: Hostname,
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// The two files are no certificate that can be served.
+    #[error("{} cannot be served", path.display())]
+    Invalid {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why.
+        source: CertificateError,
+    },
+}
+
+impl CertificateFiles {
+    /// The files in a root, for a server whose apps are below `domain`.
+    pub(super) fn new(root: &Path, domain: Hostname) -> Self {
+        let directory = root.join("certs");
+        Self { certificate: directory.join("default.crt"), key: directory.join("default.key"), domain }
+    }
+
+    /// Puts the certificate in force; if it cannot be used, says why, and the one before stays.
+    ///
+    /// A certificate that is not right must not keep anyone from plain HTTP, so it is no reason not to start.
+    pub(super) fn load(&self, router: &RouterHandle) {
+        match self.make_missing().and_then(|()| self.read()) {
+            Ok(certificate) => {
+                self.warn(&certificate);
+                let names: Vec<&str> = certificate.names().collect();
+                tracing::info!(names = names.join(" "), "the certificate for HTTPS is read");
+                router.set_certificates(vec![certificate]);
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no new certificate for HTTPS");
+            }
+        }
+    }
+
+    /// Makes a pair if there is neither a certificate nor a key.
+    fn make_missing(&self) -> Result<(), CertificateFilesError> {
+        if self.certificate.exists() || self.key.exists() {
+            return Ok(());
+        }
+        let (certificate, key) = self_signed(&self.domain)
+            .map_err(|source| CertificateFilesError::Make { domain: self.domain.clone(), source })?;
+        let directory = self.key.parent().unwrap_or(&self.key);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|source| CertificateFilesError::Write { path: directory.to_owned(), source })?;
+        for (path, text) in [(&self.key, key), (&self.certificate, certificate)] {
+            write_whole(path, text.as_bytes())
+                .map_err(|source| CertificateFilesError::Write { path: path.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Certificate, CertificateFilesError> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| CertificateFilesError::Read { path: path.clone(), source })
+        };
+        Certificate::from_pem(&read(&self.certificate)?, &read(&self.key)?)
+            .map_err(|source| CertificateFilesError::Invalid { path: self.certificate.clone(), source })
+    }
+
+    /// Says what clients will not like about a certificate that can be served.
+    fn warn(&self, certificate: &Certificate) {
+        let file = self.certificate.display();
+        if certificate.not_after() < SystemTime::now() {
+            tracing::warn!(%file, "the certificate for HTTPS has expired: replace it and its key");
+        }
+        if !certificate.covers(&format!("app.{}", self.domain)) {
+            tracing::warn!(
+                %file,
+                domain = %self.domain,
+                "the certificate for HTTPS does not cover the apps below the domain: replace it and its key, or \
+                 remove both and send SIGHUP for new ones"
+            );
+        }
+    }
+}
+
+/// Watches for SIGHUP from now on: its default is to end the process.
+pub(super) fn reload_signal() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Reads the files on each SIGHUP until the server stops. Without HTTPS there is nothing to be read.
+pub(super) async fn reload(
+    mut hangup: Signal,
+    files: Option<CertificateFiles>,
+    router: RouterHandle,
+    shutdown: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            received = hangup.recv() => if received.is_none() { return },
+            () = shutdown.cancelled() => return,
+        }
+        if let Some(files) = &files {
+            files.load(&router);
+        }
+    }
+}
+
+/// A certificate for a domain and the names below it, with its key, both in PEM form.
+///
+/// Nobody trusts it by itself, so that there is nothing to be gained by its expiry: it has next to none.
+fn self_signed(domain: &Hostname) -> Result<(String, String), rcgen::Error> {
+    let mut parameters = CertificateParams::new([domain.to_string(), format!("*.{domain}")])?;
+    parameters.distinguished_name.push(DnType::CommonName, domain.as_str());
+    let key = KeyPair::generate()?;
+    let certificate = parameters.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
