@@ -1,12 +1,11 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
 mod certificates;
+mod state;
 
 use std::error::Error;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,7 +30,6 @@ use crate::app::running_builds::RunningBuilds;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
-use crate::docker::labels::OwnerId;
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
@@ -46,6 +44,7 @@ use crate::store::Store;
 use crate::{socket, ssh};
 
 use certificates::{CertificateFiles, Reloader};
+use state::{complete_interrupted, make_directories, owner, write_whole};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -102,13 +101,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     make_directories(&settings.root)?;
     // First of all, so that a second server on the same root changes nothing.
     let local = socket::listener::Listener::bind(&settings.socket()).await?;
-    let owner = owner(&settings.root)?;
     let (store, store_thread) = Store::open(&settings.root)?;
-    store.fail_interrupted_builds().await?;
-    store.discard_interrupted_releases().await?;
     let repositories = Repositories::new(&settings.root);
-    repositories.prepare(&std::env::current_exe()?).await?;
-    repositories.reunite(store.apps().await?.into_iter().map(|record| record.name).collect()).await?;
+    complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let bound = Router::bind(router_settings(&settings))?;
     let listening = Listening {
@@ -122,7 +117,6 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
-    let engine = Engine::connect(&settings.docker, owner);
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
@@ -136,9 +130,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         retiring: Retiring::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
+        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
         settings,
         store,
-        engine,
         repositories,
         router,
         reconciler,
@@ -265,36 +259,6 @@ async fn log_requests(mut records: AccessRecords) {
     }
 }
 
-fn make_directories(root: &Path) -> io::Result<()> {
-    for directory in ["", "repos", "logs/builds", "cache", "host_keys"] {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(directory))?;
-    }
-    Ok(())
-}
-
-/// The text that marks what is ours in the engine. Made once for each root.
-fn owner(root: &Path) -> Result<OwnerId, Box<dyn Error>> {
-    let path = root.join("owner");
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().parse()?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("{:08x}", rand::random::<u32>());
-            write_whole(&path, text.as_bytes())?;
-            Ok(text.parse()?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {
     Ok(write_whole(&root.join("listen.json"), &serde_json::to_vec(listening)?)?)
-}
-
-/// Writes a file so that nobody ever sees a part of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }

@@ -56,10 +56,7 @@ async fn nothing_of_a_deleted_app_is_left_and_nothing_of_others_is_gone() {
         let release =
             store.add_release(app.id, content(name, vars(&[("A", name)])), "ann", "Deploy").await.unwrap();
         let instance = super::history::instance(app.id, "web.1", &format!("container-{name}"), release.id);
-        store
-            .commit_instances(app.id, release.id, vec![instance], std::collections::BTreeMap::new())
-            .await
-            .unwrap();
+        store.commit_instances(app.id, release.id, vec![instance], [].into()).await.unwrap();
         store.begin_build(app.id, BuildKind::Build, "1f6c3a2", "ann").await.unwrap();
         store.set_formation(app.id, [("web".parse().unwrap(), 2)].into()).await.unwrap();
         store.set_ports(app.id, vec!["http:80:5000".parse().unwrap()]).await.unwrap();

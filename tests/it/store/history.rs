@@ -24,7 +24,7 @@ async fn release(database: &Database, app: &AppRecord) -> i64 {
     let store = &database.store;
     let release = store.add_release(app.id, content("image", vars(&[])), "ann", "Deploy").await.unwrap();
     let web = instance(app.id, "web.1", &format!("{}-{}", app.name, release.version), release.id);
-    store.commit_instances(app.id, release.id, vec![web], std::collections::BTreeMap::new()).await.unwrap();
+    store.commit_instances(app.id, release.id, vec![web], [].into()).await.unwrap();
     release.id
 }
 
@@ -90,11 +90,7 @@ async fn pruning_keeps_the_newest_and_what_runs_and_no_number_comes_back() {
     }
     // As after a rollback that runs the first one's containers again.
     let web = instance(blog.id, "web.1", "again", first);
-    database
-        .store
-        .commit_instances(blog.id, first, vec![web], std::collections::BTreeMap::new())
-        .await
-        .unwrap();
+    database.store.commit_instances(blog.id, first, vec![web], [].into()).await.unwrap();
 
     database.store.prune_releases(blog.id, 2).await.unwrap();
 
@@ -117,16 +113,21 @@ async fn the_switch_to_other_instances_is_whole_or_not_at_all() {
     // The second is a container that belongs to another app already, so the database refuses it.
     let half =
         vec![instance(blog.id, "web.1", "new-1", new.id), instance(blog.id, "web.2", "shop-v1", new.id)];
-    let refused = store.commit_instances(blog.id, new.id, half, std::collections::BTreeMap::new()).await;
+    let refused = store.commit_instances(blog.id, new.id, half, [("web".parse().unwrap(), 2)].into()).await;
 
     assert!(matches!(refused, Err(StoreError::Sqlite(_))), "{refused:?}");
     assert_eq!(store.instances(Some(blog.id)).await.unwrap(), before);
+    assert!(store.formation(blog.id).await.unwrap().is_empty());
     assert_eq!(store.app_by_id(blog.id).await.unwrap().unwrap().current_release, Some(old));
     assert_eq!(versions(&database, &blog).await, [1]);
 
     let whole =
         vec![instance(blog.id, "web.1", "new-1", new.id), instance(blog.id, "worker.1", "new-2", new.id)];
-    store.commit_instances(blog.id, new.id, whole.clone(), std::collections::BTreeMap::new()).await.unwrap();
+    store
+        .commit_instances(blog.id, new.id, whole.clone(), [("web".parse().unwrap(), 2)].into())
+        .await
+        .unwrap();
+    assert_eq!(store.formation(blog.id).await.unwrap(), [("web".parse().unwrap(), 2)].into());
     assert_eq!(store.instances(Some(blog.id)).await.unwrap(), whole);
     assert_eq!(store.app_by_id(blog.id).await.unwrap().unwrap().current_release, Some(new.id));
 }
@@ -162,6 +163,7 @@ async fn builds_are_listed_newest_first_and_pruned_but_never_while_they_run() {
 
     store.prune_builds(blog.id, 1).await.unwrap();
 
+    assert_eq!(store.build_ids().await.unwrap(), [running, elsewhere, ended[2]]);
     let ids = |builds: Vec<slipway::model::build::Build>| builds.into_iter().map(|build| build.id);
     let of_blog = store.builds(Some(blog.id), 9).await.unwrap();
     assert_eq!(of_blog[0].status, BuildStatus::Succeeded);
