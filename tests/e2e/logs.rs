@@ -95,7 +95,6 @@ fn following_shows_new_lines_and_ends_with_the_client() {
 
     // It goes on with the successors of what it followed: one that the engine starts, one that a deploy starts.
     server.ssh(&alice, &format!("enter {app} talk touch /again")).success();
-    follow.wait_for_line("dying words");
     follow.wait_for_line("born again");
     server.ssh(&alice, &format!("ps:restart {app} talk")).success();
     follow.wait_for_line("line 1");
