@@ -2,13 +2,61 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::future::Future;
 
-use crate::command_error::CommandError;
+use clap::Args;
+
+use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, print_json};
+use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
+use crate::model::role::Role;
+use crate::store::apps::AppRecord;
 
 /// What a namespace reports of an app: flags without the namespace's prefix, and their values.
 pub type Rows = Vec<(String, String)>;
+
+/// A `NAMESPACE:report` of one app or of all: it gives the rows, and all the rest is the same.
+pub trait AppReport: Args + Send + 'static {
+    /// `NAMESPACE:report`.
+    const NAME: &'static str;
+    /// What stands behind the app's name and before each flag: `app`, `git`, `ps`.
+    const TITLE: &'static str;
+
+    /// The words behind the command.
+    fn words(&self) -> &[String];
+
+    /// What is reported of one app.
+    fn rows(context: &Context, record: &AppRecord)
+    -> impl Future<Output = Result<Rows, CommandError>> + Send;
+}
+
+impl<R: AppReport> Command for R {
+    const NAME: &'static str = <R as AppReport>::NAME;
+    const SCOPE: Scope = Scope::Apps;
+    const ROLE: Role = Role::Viewer;
+
+    fn target(&self) -> Target {
+        report_target(self.words())
+    }
+
+    async fn run(self, context: Context) -> CommandResult {
+        let wish = Wish::parse(self.words())?;
+        for record in &context.targets {
+            let rows = R::rows(&context, record).await?;
+            wish.print(context.console(), &record.name, R::TITLE, rows).await?;
+        }
+        Ok(0)
+    }
+}
+
+/// The app that the words behind a report name, else all. Words that make no sense are refused later.
+pub fn report_target(words: &[String]) -> Target {
+    match Wish::parse(words) {
+        Ok(Wish { app: Some(app), .. }) => Target::One(app),
+        _ => Target::Every,
+    }
+}
 
 /// What the words behind `NAMESPACE:report` ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 use clap::Args;
 
 use crate::clock;
-use crate::command_error::{CommandError, CommandResult};
-use crate::commands::report::{Rows, Wish};
-use crate::commands::{Command, Context, Scope, Target};
+use crate::command_error::CommandError;
+use crate::commands::Context;
+use crate::commands::report::{AppReport, Rows};
 use crate::model::release::Source;
-use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
 /// Reports on one app, or on all
@@ -18,30 +17,16 @@ pub struct Report {
     words: Vec<String>,
 }
 
-impl Command for Report {
+impl AppReport for Report {
     const NAME: &'static str = "apps:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "app";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        let wish = Wish::parse(&self.words)?;
-        for record in &context.targets {
-            let rows = rows(&context, record).await?;
-            wish.print(context.console(), &record.name, "app", rows).await?;
-        }
-        Ok(0)
-    }
-}
-
-/// The app that the words behind a report name, else all. Words that make no sense are refused later.
-pub fn report_target(words: &[String]) -> Target {
-    match Wish::parse(words) {
-        Ok(Wish { app: Some(app), .. }) => Target::One(app),
-        _ => Target::Every,
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        rows(context, record).await
     }
 }
 

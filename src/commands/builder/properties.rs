@@ -3,11 +3,11 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::report::report_target;
 use crate::commands::property::{self, Property};
-use crate::commands::report::Wish;
+use crate::commands::report::{AppReport, Rows};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
+use crate::store::apps::AppRecord;
 
 const BUILDER: &[Property] = &[Property { key: "build-dir", name: "build-dir", check: check_path }];
 const DOCKERFILE: &[Property] = &[
@@ -73,46 +73,30 @@ impl Command for SetDockerfile {
     }
 }
 
-impl Command for Report {
+impl AppReport for Report {
     const NAME: &'static str = "builder:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "builder";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        report(&context, &self.words, "builder", BUILDER).await
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        Ok(property::rows(&context.app.store, record.id, BUILDER).await?)
     }
 }
 
-impl Command for ReportDockerfile {
+impl AppReport for ReportDockerfile {
     const NAME: &'static str = "builder-dockerfile:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "builder-dockerfile";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        report(&context, &self.words, "builder-dockerfile", DOCKERFILE).await
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        Ok(property::rows(&context.app.store, record.id, DOCKERFILE).await?)
     }
-}
-
-async fn report(
-    context: &Context,
-    words: &[String],
-    title: &str,
-    properties: &'static [Property],
-) -> CommandResult {
-    let wish = Wish::parse(words)?;
-    for record in &context.targets {
-        let rows = property::rows(&context.app.store, record.id, properties).await?;
-        wish.print(context.console(), &record.name, title, rows).await?;
-    }
-    Ok(0)
 }
 
 /// A path inside the repository.

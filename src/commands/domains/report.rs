@@ -3,8 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::report::report_target;
-use crate::commands::report::{Rows, Wish};
+use crate::commands::report::{Rows, Wish, report_target};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;

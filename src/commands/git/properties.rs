@@ -3,9 +3,8 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::report::report_target;
 use crate::commands::property::{self, Property};
-use crate::commands::report::{Rows, Wish};
+use crate::commands::report::{AppReport, Rows};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::git::references::is_branch_name;
 use crate::model::release::Source;
@@ -69,22 +68,16 @@ pub struct Report {
     words: Vec<String>,
 }
 
-impl Command for Report {
+impl AppReport for Report {
     const NAME: &'static str = "git:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "git";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        let wish = Wish::parse(&self.words)?;
-        for record in &context.targets {
-            let rows = rows(&context, record).await?;
-            wish.print(context.console(), &record.name, "git", rows).await?;
-        }
-        Ok(0)
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        rows(context, record).await
     }
 }
 

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::report::report_target;
-use crate::commands::report::Wish;
+use crate::commands::report::{AppReport, Rows};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::port_mapping::PortMapping;
@@ -62,23 +61,17 @@ pub struct Report {
     words: Vec<String>,
 }
 
-impl Command for Report {
+impl AppReport for Report {
     const NAME: &'static str = "ports:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "ports";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        let wish = Wish::parse(&self.words)?;
-        for record in &context.targets {
-            let (own, detected) = mappings(&context, record).await?;
-            let rows = vec![("map".to_owned(), join(&own)), ("map-detected".to_owned(), join(&detected))];
-            wish.print(context.console(), &record.name, "ports", rows).await?;
-        }
-        Ok(0)
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        let (own, detected) = mappings(context, record).await?;
+        Ok(vec![("map".to_owned(), join(&own)), ("map-detected".to_owned(), join(&detected))])
     }
 }
 

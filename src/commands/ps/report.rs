@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use clap::Args;
 
-use crate::command_error::{CommandError, CommandResult};
-use crate::commands::apps::report::report_target;
-use crate::commands::report::{Rows, Wish};
-use crate::commands::{Command, Context, Scope, Target};
+use crate::command_error::CommandError;
+use crate::commands::Context;
+use crate::commands::report::{AppReport, Rows};
 use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::model::container_id::ContainerId;
-use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
 /// Reports the instances of one app, or of all
@@ -22,22 +20,16 @@ pub struct Report {
     words: Vec<String>,
 }
 
-impl Command for Report {
+impl AppReport for Report {
     const NAME: &'static str = "ps:report";
-    const SCOPE: Scope = Scope::Apps;
-    const ROLE: Role = Role::Viewer;
+    const TITLE: &'static str = "ps";
 
-    fn target(&self) -> Target {
-        report_target(&self.words)
+    fn words(&self) -> &[String] {
+        &self.words
     }
 
-    async fn run(self, context: Context) -> CommandResult {
-        let wish = Wish::parse(&self.words)?;
-        for record in &context.targets {
-            let rows = rows(&context, record).await?;
-            wish.print(context.console(), &record.name, "ps", rows).await?;
-        }
-        Ok(0)
+    async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+        rows(context, record).await
     }
 }
 
