@@ -1,6 +1,7 @@
 //! `logs`: what an app's instances print.
 
 mod entries;
+mod follow;
 
 use clap::Args;
 use futures_util::StreamExt as _;
@@ -8,18 +9,19 @@ use futures_util::stream::{self, BoxStream};
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::logs::entries::{Entries, Entry};
+use crate::commands::logs::follow::follow;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::docker::logs::LogOptions;
 use crate::model::app_name::AppName;
-use crate::model::process_type::ProcessType;
 use crate::model::role::Role;
 use crate::store::instances::InstanceRecord;
 
 /// Prints the latest output of an app's instances
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// Follow the output until the client ends
+    /// Follow the output, also that of the next deploys, until the client ends
     #[arg(short, long)]
     tail: bool,
     /// Lines of each instance
@@ -46,29 +48,25 @@ impl Command for Logs {
 
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
-        let mut instances = context.app.store.instances(Some(record.id)).await?;
         if record.current_release.is_none() {
             return Err(CommandError::not_deployed(&record.name));
         }
-        if instances.is_empty() {
+        let all = context.app.store.instances(Some(record.id)).await?;
+        if all.is_empty() {
             let name = &record.name;
             context
                 .console()
                 .warn(format!("{name} has no instances: ps:start {name}, or ps:scale {name} web=1"))
                 .await;
         }
-        if let Some(wanted) = &self.ps {
-            let process_type: Option<ProcessType> = wanted.parse().ok();
-            instances.retain(|instance| {
-                process_type.as_ref() == Some(&instance.name.process_type)
-                    || instance.name.to_string() == *wanted
-            });
-            if instances.is_empty() {
-                return Err(CommandError::user(format!("{} has no instance {wanted}", record.name))
-                    .hint(format!("See them: ps:report {}", record.name)));
-            }
+        let instances = self.wanted(all);
+        if let Some(wanted) = self.ps.as_ref().filter(|_| instances.is_empty()) {
+            return Err(CommandError::user(format!("{} has no instance {wanted}", record.name))
+                .hint(format!("See them: ps:report {}", record.name)));
         }
-        let print = self.print(&context, &instances);
+        let print = async {
+            if self.tail { follow(&self, &context).await } else { self.print(&context, &instances).await }
+        };
         tokio::select! {
             result = print => result?,
             () = context.io.client_gone.cancelled() => {}
@@ -85,49 +83,31 @@ pub fn stopping() -> CommandError {
 }
 
 impl Logs {
-    /// Prints all instances' output: in the order of time, or as it comes when it is followed.
-    async fn print(&self, context: &Context, instances: &[InstanceRecord]) -> Result<(), CommandError> {
-        let mut streams = Vec::new();
-        for instance in instances {
-            streams.push(self.lines(context, instance).await?);
+    /// Those of the instances that were asked for.
+    fn wanted(&self, mut instances: Vec<InstanceRecord>) -> Vec<InstanceRecord> {
+        if let Some(wanted) = &self.ps {
+            instances.retain(|instance| {
+                instance.name.process_type.as_str() == wanted || instance.name.to_string() == *wanted
+            });
         }
-        let console = context.console();
-        let mut merged = stream::select_all(streams);
+        instances
+    }
+
+    /// Prints what all instances have printed up to now, in the order of time.
+    async fn print(&self, context: &Context, instances: &[InstanceRecord]) -> Result<(), CommandError> {
+        let options = LogOptions { tail: Some(self.num), timestamps: true, ..LogOptions::default() };
         let mut collected = Vec::new();
-        while let Some(line) = merged.next().await {
-            let line = line?;
-            if self.tail {
-                console.stdout(self.shown(&context.target()?.name, &line)).await;
-            } else {
-                collected.push(line);
+        for instance in instances {
+            let mut lines = lines(&context.app.engine, instance, options).await?;
+            while let Some(line) = lines.next().await {
+                collected.push(line?);
             }
         }
         collected.sort_by(|one, other| one.time.cmp(&other.time));
         for line in &collected {
-            console.stdout(self.shown(&context.target()?.name, line)).await;
+            context.console().stdout(self.shown(&context.target()?.name, line)).await;
         }
         Ok(())
-    }
-
-    async fn lines<'a>(
-        &self,
-        context: &'a Context,
-        instance: &'a InstanceRecord,
-    ) -> Result<BoxStream<'a, Result<Line, EngineError>>, EngineError> {
-        let options = LogOptions { follow: self.tail, tail: Some(self.num), timestamps: true, since: None };
-        let chunks = context.app.engine.logs(&instance.container, options).await?;
-        let name = instance.name.to_string();
-        let mut entries = Entries::default();
-        let lines = chunks.map(Some).chain(stream::iter([None])).flat_map(move |chunk| {
-            let ended = match chunk {
-                Some(Ok(chunk)) => entries.push(&chunk),
-                Some(Err(error)) => return stream::iter(vec![Err(error)]),
-                None => entries.finish(),
-            };
-            let line = |Entry { time, text }| Ok(Line { time, instance: name.clone(), text });
-            stream::iter(ended.into_iter().map(line).collect::<Vec<_>>())
-        });
-        Ok(lines.boxed())
     }
 
     fn shown(&self, app_name: &AppName, line: &Line) -> Vec<u8> {
@@ -148,4 +128,25 @@ struct Line {
     time: String,
     instance: String,
     text: Vec<u8>,
+}
+
+/// An instance's output, line by line.
+async fn lines(
+    engine: &Engine,
+    instance: &InstanceRecord,
+    options: LogOptions,
+) -> Result<BoxStream<'static, Result<Line, EngineError>>, EngineError> {
+    let chunks = engine.logs(&instance.container, options).await?;
+    let name = instance.name.to_string();
+    let mut entries = Entries::default();
+    let lines = chunks.map(Some).chain(stream::iter([None])).flat_map(move |chunk| {
+        let ended = match chunk {
+            Some(Ok(chunk)) => entries.push(&chunk),
+            Some(Err(error)) => return stream::iter(vec![Err(error)]),
+            None => entries.finish(),
+        };
+        let line = |Entry { time, text }| Ok(Line { time, instance: name.clone(), text });
+        stream::iter(ended.into_iter().map(line).collect::<Vec<_>>())
+    });
+    Ok(lines.boxed())
 }

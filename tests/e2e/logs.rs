@@ -93,6 +93,13 @@ fn following_shows_new_lines_and_ends_with_the_client() {
     assert!(!follow.has_said("line 1"), "more than one old line was shown");
     assert!(descriptors() > idle, "following needs no descriptor, so that this test tells nothing");
 
+    // It goes on with the successors of what it followed: one that the engine starts, one that a deploy starts.
+    server.ssh(&alice, &format!("enter {app} talk touch /again")).success();
+    follow.wait_for_line("born again");
+    server.ssh(&alice, &format!("ps:restart {app} talk")).success();
+    follow.wait_for_line("line 1");
+    assert!(follow.times_said("born again") == 1, "a line was shown twice");
+
     follow.interrupt();
     wait_until("the server follows no more", SOON, || descriptors() <= idle);
 }

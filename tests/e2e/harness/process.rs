@@ -201,6 +201,12 @@ impl Running {
         self.seen.iter().any(|line| line.contains(text))
     }
 
+    /// How many lines that contain `text` have come up to now.
+    pub fn times_said(&mut self, text: &str) -> usize {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().filter(|line| line.contains(text)).count()
+    }
+
     /// Ends it and all that it started as Ctrl-C at a terminal does.
     pub fn interrupt(mut self) {
         self.signal_group(Signal::SIGINT);
