@@ -35,19 +35,28 @@ def measure(server, rounds=None):
             server.wait_until_calm(containers=1)
             say(f"       {number + 1}: push {reached:.3f} s (returned {returned:.3f}), by hand {by_hand[-1]:.3f} s")
     on_top = statistics.median(ours) - statistics.median(by_hand)
-    returned_on_top = statistics.median(ours_returned) - statistics.median(by_hand)
     hand_text = f"docker build + run: {milliseconds(by_hand)}"
     return [
         Row(
             "push to first 200",
             milliseconds(ours),
             hand_text,
-            f"{on_top * 1000:+.0f} ms",
+            difference(ours, by_hand),
             f"≤ +{GOAL_SECONDS * 1000:.0f} ms",
             on_top <= GOAL_SECONDS,
         ),
-        Row("push to its return", milliseconds(ours_returned), hand_text, f"{returned_on_top * 1000:+.0f} ms"),
+        Row("push to its return", milliseconds(ours_returned), hand_text, difference(ours_returned, by_hand)),
     ]
+
+
+def difference(ours, by_hand):
+    """The difference of the medians, with the least and the greatest of the single rounds' differences.
+
+    The range tells what the first figure is worth: on a busy machine it is wider than the goal.
+    """
+    pairs = [one - other for one, other in zip(ours, by_hand)]
+    middle = statistics.median(ours) - statistics.median(by_hand)
+    return f"{middle * 1000:+.0f} ms [{min(pairs) * 1000:+.0f} to {max(pairs) * 1000:+.0f}]"
 
 
 def change(directory, text):

@@ -77,7 +77,7 @@ def write(path, rows, sources, load_before):
     """Writes the page of results. `load_before` is the load average of the minute before the bench began."""
     today = datetime.date.today().isoformat()
     missed = [row.what for row in rows if row.met is False]
-    verdict = f"Missed: {'; '.join(missed)}." if missed else "All goals are met."
+    verdict = f"Missed: {'; '.join(missed)}." if missed else "Every median is within its goal."
     page = f"# Results\nWritten by `benches/run` on {today}, at {commit(sources)}, on {machine()}. {verdict}\n\n"
     if load_before > os.cpu_count() / 2:
         page += (

@@ -6,11 +6,11 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
-use bollard::query_parameters::InspectNetworkOptions;
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::OWNER;
+use crate::docker::labels::{OWNER, owner_filter};
 use crate::docker::wire::Call;
 
 /// How often another subnet is tried when somebody takes the one that was found free.
@@ -108,15 +108,16 @@ impl Engine {
         }
         let mut attempt = 1;
         loop {
-            let subnet = self.find_free_subnet().await?;
-            match self.create_network(&name, Some(subnet)).await {
+            let made = match self.find_free_subnet().await {
+                Ok(subnet) => self.create_network(&name, Some(subnet)).await,
+                Err(error) => Err(error),
+            };
+            match made {
                 Ok(()) => break,
                 // Somebody else made it just now: what counts is that it is there.
                 Err(EngineError::Conflict(_)) => break,
-                Err(EngineError::Refused { message, .. })
-                    if message.to_lowercase().contains("overlap") && attempt < ATTEMPTS =>
-                {
-                    tracing::debug!(%subnet, message, "somebody else took the subnet");
+                Err(EngineError::Refused { message, .. }) if is_race(&message) && attempt < ATTEMPTS => {
+                    tracing::debug!(message, "somebody else took the subnet");
                 }
                 Err(error) => return Err(error),
             }
@@ -141,13 +142,27 @@ impl Engine {
     /// Static addresses need a subnet that the *user* configured. Only the engine knows which one is free on this
     /// host, so it is asked to choose one for a network that is thrown away again.
     async fn find_free_subnet(&self) -> Result<Subnet, EngineError> {
-        let probe = format!("{}-probe", self.network_name());
-        self.remove_network_named(&probe).await?;
+        // A name of its own: the engine may keep two networks of one name, and then finds neither by it.
+        let probe = format!("{}-probe-{:08x}", self.network_name(), rand::random::<u32>());
+        self.remove_stale_probes().await?;
         self.create_network(&probe, None).await?;
         let facts = self.network_facts(&probe).await;
         self.remove_network_named(&probe).await?;
         let facts = facts?.ok_or_else(|| EngineError::NotFound(format!("the network {probe} vanished")))?;
         Ok(facts.subnet)
+    }
+
+    /// Removes what a killed server left of the above.
+    async fn remove_stale_probes(&self) -> Result<(), EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let prefix = format!("{}-probe", self.network_name());
+        for network in self.client().await?.list_networks(Some(options)).await? {
+            if network.name.is_some_and(|name| name.starts_with(&prefix)) {
+                self.remove_network_named(&network.id.unwrap_or_default()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn create_network(&self, name: &str, subnet: Option<Subnet>) -> Result<(), EngineError> {
@@ -192,6 +207,12 @@ impl Engine {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether the engine says that another network was made on this subnet at the same moment.
+fn is_race(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("overlap") || message.contains("address already in use")
 }
 
 fn read_facts(name: &str, network: NetworkInspect) -> Result<NetworkFacts, EngineError> {

@@ -45,10 +45,11 @@ fn three_instances_share_the_requests_and_scaling_touches_no_other() {
     server.ssh(&alice, &format!("ps:scale {app} web=3 worker=1")).success();
 
     assert_eq!(instances(&app), ["web.1", "web.2", "web.3", "worker.1"].map(str::to_owned).into());
-    let dynos = answers(&server, &app, "dyno", 30);
+    let dynos = answers(&server, &app, "dyno", 90);
     for dyno in ["web.1", "web.2", "web.3"] {
         let count = dynos.iter().filter(|answered| *answered == dyno).count();
-        assert!(count >= 5, "{dyno} answered {count} of 30 requests: {dynos:?}");
+        // Thirty are to be expected, and fewer than ten by chance once in a hundred thousand runs.
+        assert!(count >= 10, "{dyno} answered {count} of 90 requests: {dynos:?}");
     }
     assert_snapshot!(server.ssh(&alice, &format!("ps:scale {app}")).shown(&server, &app), @r"
     -----> Scaling for blog
