@@ -82,8 +82,13 @@ async fn change(
     for record in running {
         context.console().step(format!("Restarting app {}", record.name)).await;
         let order = context.order(&record, Work::Restart(None), &description);
-        let result = deploy::run(&context.app, order).await;
-        turns.note(&record.name, result.map_err(CommandError::from)).await?;
+        let result = deploy::run(&context.app, order).await.map_err(|error| {
+            CommandError::from(error).hint(format!(
+                "The config vars are changed all the same, for the next deploy or ps:restart {}",
+                record.name
+            ))
+        });
+        turns.note(&record.name, result).await?;
     }
     turns.finish()?;
     Ok(())

@@ -44,11 +44,14 @@ fn an_app_that_fails_does_not_keep_the_others_from_their_turn() {
            http://shop.test.localhost
      !     blog currently has a deploy lock in place. Exiting...
      !     Run 'apps:unlock' to release the existing deploy lock
+     !     The config vars are changed all the same, for the next deploy or ps:restart blog
      !     1 of 2 apps failed: blog
      !     Why stands above; with the others it went well
     [exit code 1]
     ");
     assert_eq!(of_second("GREETING"), "hello");
+    let set = server.ssh(&alice, "config:get --global GREETING").success();
+    assert_eq!(set.stdout, "hello\n", "it is set, as the error says");
     assert_eq!(instance(&first), before[0]);
 
     for command in ["ps:restart --all", "ps:rebuild --all"] {
