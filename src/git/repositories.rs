@@ -118,10 +118,21 @@ impl Repositories {
         blocking(move || rename_unless_exists(&old, &new)).await
     }
 
-    /// Packs a repository's objects and drops what nothing refers to and is older than two weeks (`repo:gc`).
+    /// Packs a repository's objects and drops what nothing refers to and is older than two weeks.
     pub async fn collect_garbage(&self, app: &AppName) -> Result<(), GitError> {
+        self.run_gc(app, &["gc"]).await
+    }
+
+    /// The same, if so many objects or packs have come together that it is worth it: cheap to ask after every push.
+    pub async fn collect_garbage_if_much(&self, app: &AppName) -> Result<(), GitError> {
+        // git's own defaults, which are turned off for every other command.
+        self.run_gc(app, &["-c", "gc.auto=6700", "-c", "gc.autoDetach=false", "gc", "--auto"]).await
+    }
+
+    async fn run_gc(&self, app: &AppName, arguments: &[&str]) -> Result<(), GitError> {
         // Two weeks is git's own default: a push under way has objects that nothing refers to yet.
-        let program = git(&self.path(app)).arguments(["gc", "--quiet", "--prune=2.weeks.ago"]);
+        let program =
+            git(&self.path(app)).arguments(arguments.to_vec()).arguments(["--quiet", "--prune=2.weeks.ago"]);
         run(&program, "gc", GARBAGE_TIME).await.map(drop)
     }
 

@@ -106,8 +106,9 @@ impl Repositories {
             // Whether a branch may be deleted or moved back is decided by the hook, which says what to do instead.
             .arguments(["-c", "receive.denyDeletes=false", "-c", "receive.denyDeleteCurrent=ignore"])
             .arguments(["-c", "receive.denyNonFastForwards=false"])
-            // Packs are kept as they come from a hundred objects on, as by default; collected on its own.
-            .arguments(["-c", "receive.autogc=false"])
+            // Packs are kept as they come: unpacking a few large files takes longer than receiving them. They are
+            // collected after the push, when nobody waits.
+            .arguments(["-c", "receive.unpackLimit=1", "-c", "receive.autogc=false"])
             // A client whose key was taken away while it pushes is noticed: something is sent at least every 5 s.
             .arguments(["-c", "receive.keepAlive=5"])
             .variable(ROOT, &self.root)

@@ -1,9 +1,12 @@
 //! `git-receive-pack`, `git-upload-pack`, `git-upload-archive`: what the real git asks for over SSH.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use clap::Args;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::app::App;
 use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::apps::create::{create, ensure_repository};
@@ -62,15 +65,27 @@ impl Command for ReceivePack {
             caller: context.caller.clone(),
             client_gone: context.io.client_gone.clone(),
         };
-        let token = context.app.pushes.enter(push);
+        let app = context.app.clone();
+        let token = app.pushes.enter(push);
         let served = serve(&context, ServiceKind::ReceivePack, &record.name, Some(token.clone()));
         let result = match served {
             Ok(process) => pump(process, context.io).await,
             Err(error) => Err(error),
         };
-        context.app.pushes.leave(&token);
+        app.pushes.leave(&token);
+        collect_garbage_later(&app, record.name);
         result
     }
+}
+
+/// Tidies the repository when the push is over; git itself decides whether there is anything to do.
+fn collect_garbage_later(app: &Arc<App>, app_name: AppName) {
+    let repositories = app.repositories.clone();
+    app.tasks.spawn(async move {
+        if let Err(error) = repositories.collect_garbage_if_much(&app_name).await {
+            tracing::debug!(app = %app_name, %error, "a repository was not tidied");
+        }
+    });
 }
 
 impl Command for UploadPack {

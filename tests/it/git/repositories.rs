@@ -107,6 +107,8 @@ async fn garbage_goes_and_what_is_referred_to_stays() {
     work.write("a", "1");
     work.commit("first");
     work.put(&root, &blog, "main");
+    root.repositories.collect_garbage_if_much(&blog).await.unwrap();
+    assert!(root.bare(&blog, &["count-objects", "-v"]).contains("packs: 0\n"), "three objects are not much");
     root.repositories.collect_garbage(&blog).await.unwrap();
     let counted = root.bare(&blog, &["count-objects", "-v"]);
     assert!(counted.contains("count: 0\n") && counted.contains("packs: 1\n"), "{counted}");
