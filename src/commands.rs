@@ -21,6 +21,7 @@ pub mod releases;
 pub mod report;
 pub mod run;
 pub mod table;
+pub mod turns;
 pub mod urls;
 pub mod version;
 

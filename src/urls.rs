@@ -46,9 +46,18 @@ pub async fn hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, S
 }
 
 /// The host names of an app, also while they are turned off: those below the global domains first, then its own.
+///
+/// A default name that was added to another app before this one came to have it leads to that app.
 pub async fn all_hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
     let own = app.store.domains(Some(record.id)).await?;
-    let mut names = if record.default_domain { default_names(app, record).await? } else { Vec::new() };
+    let mut names = Vec::new();
+    if record.default_domain {
+        for name in default_names(app, record).await? {
+            if app.store.domain_owner(&name).await?.is_none_or(|owner| owner == record.name) {
+                names.push(name);
+            }
+        }
+    }
     let new: Vec<Hostname> = own.into_iter().filter(|name| !names.contains(name)).collect();
     names.extend(new);
     Ok(names)

@@ -10,10 +10,11 @@ pub mod unset;
 use clap::Args;
 
 use crate::command_error::CommandError;
+use crate::commands::turns::Turns;
 use crate::commands::{Context, Target};
 use crate::deploy::{self, Work};
 use crate::model::config_var::{ConfigKey, ConfigVars};
-use crate::store::apps::AppId;
+use crate::store::apps::{AppId, AppRecord};
 
 /// Which vars: an app's, or with `--global` those of all apps.
 ///
@@ -75,11 +76,21 @@ async fn change(
         Some(_) => context.targets.clone(),
         None => context.app.store.apps().await?,
     };
-    for record in concerned.into_iter().filter(|record| record.current_release.is_some() && !record.stopped) {
+    let running: Vec<AppRecord> =
+        concerned.into_iter().filter(|record| record.current_release.is_some() && !record.stopped).collect();
+    let mut turns = Turns::new(context.console(), running.len());
+    for record in running {
         context.console().step(format!("Restarting app {}", record.name)).await;
         let order = context.order(&record, Work::Restart(None), &description);
-        deploy::run(&context.app, order).await?;
+        let result = deploy::run(&context.app, order).await.map_err(|error| {
+            CommandError::from(error).hint(format!(
+                "The config vars are changed all the same, for the next deploy or ps:restart {}",
+                record.name
+            ))
+        });
+        turns.note(&record.name, result).await?;
     }
+    turns.finish()?;
     Ok(())
 }
 

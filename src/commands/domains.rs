@@ -8,6 +8,7 @@ use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::model::app_name::AppName;
 use crate::model::hostname::Hostname;
+use crate::store::apps::AppRecord;
 use crate::urls;
 
 /// Reads host names, all of them or an error.
@@ -31,6 +32,23 @@ async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Res
                 CommandError::user(format!("{name} leads to another app already"))
                     .hint("Ask whoever runs the host: your key does not open that app")
             });
+        }
+    }
+    Ok(())
+}
+
+/// Warns of default names that an app does not get because they were added to another one.
+pub async fn warn_of_taken(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
+    if !record.default_domain {
+        return Ok(());
+    }
+    for name in urls::default_names(&context.app, record).await? {
+        let owner = context.app.store.domain_owner(&name).await?;
+        if let Some(owner) = owner.filter(|owner| *owner != record.name) {
+            let shown = if context.caller.access.includes(&owner) { owner.as_str() } else { "another app" };
+            let app = &record.name;
+            context.console().warn(format!("{name} leads to {shown}, not to {app}")).await;
+            context.console().warn(format!("Give {app} another host name: domains:add {app} HOST")).await;
         }
     }
     Ok(())

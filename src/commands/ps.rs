@@ -20,11 +20,13 @@ async fn check_process_types<'a>(
         None => None,
     };
     let Some(release) = release else { return Ok(()) };
-    let known = release.content.processes;
-    match wanted.into_iter().find(|process_type| !known.contains_key(*process_type)) {
+    let processes = release.content.processes;
+    let known: Vec<&ProcessType> =
+        processes.keys().filter(|process_type| !process_type.is_release()).collect();
+    match wanted.into_iter().find(|process_type| !known.contains(process_type)) {
         None => Ok(()),
         Some(unknown) => {
-            let types: Vec<&str> = known.keys().map(ProcessType::as_str).collect();
+            let types: Vec<&str> = known.into_iter().map(ProcessType::as_str).collect();
             Err(CommandError::user(format!("{} has no process type {unknown}", record.name))
                 .hint(format!("It has: {}", types.join(", "))))
         }

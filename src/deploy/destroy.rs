@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::app::lease::Lease;
 use crate::command_error::CommandError;
 use crate::console::Console;
+use crate::deploy::error::DeployError;
 use crate::deploy::{self, Order, switch};
 use crate::docker::facts::{ContainerFacts, ContainerFilter};
 use crate::model::app_name::AppName;
@@ -75,6 +76,10 @@ pub async fn rename(
     restart: Order,
 ) -> Result<(), CommandError> {
     let lease = lease(app, record, &restart.console).await;
+    // Without new containers it would be renamed by half: they bear the old name, and so does their environment.
+    if record.locked {
+        return Err(DeployError::Locked(record.name.clone()).into());
+    }
     app.repositories.rename(&record.name, name).await?;
     if let Err(error) = app.store.rename_app(record.id, name).await {
         app.repositories.rename(name, &record.name).await?;
@@ -83,7 +88,12 @@ pub async fn rename(
     app.reconciler.publish_routes().await;
     drop(lease);
     if record.current_release.is_some() && !record.stopped {
-        deploy::run(app, restart).await?;
+        let half = |error| {
+            CommandError::from(error).hint(format!(
+                "The app is called {name} now, its old instances still serve. Try again: ps:restart {name}"
+            ))
+        };
+        deploy::run(app, restart).await.map_err(half)?;
     }
     Ok(())
 }

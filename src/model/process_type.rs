@@ -26,6 +26,11 @@ impl ProcessType {
         &self.0
     }
 
+    /// Whether it is the release phase: run by a deploy once, never as instances (Heroku's word).
+    pub fn is_release(&self) -> bool {
+        self.0 == "release"
+    }
+
     /// Whether HTTP requests go to this process type.
     pub fn is_web(&self) -> bool {
         self.0 == "web"

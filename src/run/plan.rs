@@ -61,12 +61,14 @@ pub fn plan(
     plan
 }
 
-/// The quantities that hold for a release's process types: as set, else one `web` and none of the others.
+/// The quantities that hold for a release's process types: as set, else one `web` and none of the others. The
+/// release phase has no instances.
 pub fn wanted<'a>(
     process_types: impl Iterator<Item = &'a ProcessType>,
     formation: &Formation,
 ) -> BTreeMap<ProcessType, u32> {
     process_types
+        .filter(|process_type| !process_type.is_release())
         .map(|process_type| {
             let default = u32::from(process_type.is_web());
             (process_type.clone(), formation.get(process_type).copied().unwrap_or(default))
@@ -132,9 +134,10 @@ mod tests {
 
     #[test]
     fn only_web_runs_unless_the_formation_says_otherwise() {
-        let types: Vec<ProcessType> = ["web", "worker"].iter().map(|name| name.parse().unwrap()).collect();
+        let types: Vec<ProcessType> =
+            ["release", "web", "worker"].iter().map(|name| name.parse().unwrap()).collect();
         assert_eq!(wanted(types.iter(), &Formation::new()), quantities(&[("web", 1), ("worker", 0)]));
-        let formation = quantities(&[("worker", 2), ("gone", 1)]);
+        let formation = quantities(&[("worker", 2), ("gone", 1), ("release", 1)]);
         assert_eq!(wanted(types.iter(), &formation), quantities(&[("web", 1), ("worker", 2)]));
     }
 }

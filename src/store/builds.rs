@@ -66,7 +66,7 @@ impl Store {
         .await
     }
 
-    /// The numbers of all builds that are known.
+    /// The numbers of all builds that are known, oldest first.
     pub async fn build_ids(&self) -> Result<Vec<i64>, StoreError> {
         self.call(|connection| {
             let mut statement = connection.prepare_cached("SELECT id FROM builds ORDER BY id")?;

@@ -55,13 +55,12 @@ fn three_instances_share_the_requests_and_scaling_touches_no_other() {
     -----> Scaling for blog
     proctype:  qty
     --------:  ---
-    release:   0
     web:       3
     worker:    1
     [exit code 0]
     ");
     let json = server.ssh(&alice, &format!("ps:scale {app} --format json")).success().json();
-    assert_eq!(json[1], serde_json::json!({ "process_type": "web", "quantity": 3 }));
+    assert_eq!(json[0], serde_json::json!({ "process_type": "web", "quantity": 3 }));
 
     server.ssh(&alice, &format!("ps:scale {app} web=1")).success();
     assert_eq!(instances(&app), ["web.1", "worker.1"].map(str::to_owned).into());
@@ -71,7 +70,6 @@ fn three_instances_share_the_requests_and_scaling_touches_no_other() {
     assert_snapshot!(zero.shown(&server, &app), @r"
     -----> Scaling blog processes: web=0
     -----> Deploying blog v1
-    -----> Deploying release (count=0)
     -----> Deploying web (count=0)
     -----> Deploying worker (count=1)
     =====> Application deployed:
@@ -100,17 +98,17 @@ fn quantities_that_make_no_sense_are_refused_and_change_nothing() {
     }
     assert_snapshot!(scale("web=2 nosuch=1"), @r"
      !     blog has no process type nosuch
-     !     It has: release, web, worker
+     !     It has: web, worker
     [exit code 1]
     ");
     let restart = server.ssh(&alice, &format!("ps:restart {app} nosuch"));
     assert_snapshot!(restart.shown(&server, &app), @r"
      !     blog has no process type nosuch
-     !     It has: release, web, worker
+     !     It has: web, worker
     [exit code 1]
     ");
     assert_eq!(instances(&app), ["web.1".to_owned()].into());
-    let quantity = |json: serde_json::Value| json[1]["quantity"].clone();
+    let quantity = |json: serde_json::Value| json[0]["quantity"].clone();
     assert_eq!(quantity(server.ssh(&alice, &format!("ps:scale {app} --format json")).json()), 1);
 }
 

@@ -38,5 +38,6 @@ mod one_off;
 mod push;
 mod readme;
 mod releases;
+mod several_apps;
 mod traffic;
 mod zero_downtime;

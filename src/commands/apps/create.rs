@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::domains::warn_of_taken;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
@@ -32,7 +33,8 @@ impl Command for Create {
             return Err(CommandError::user("Name is already taken").hint("Choose another one"));
         }
         context.console().step(format!("Creating {name}...")).await;
-        create(&context.app, &name).await?;
+        let record = create(&context.app, &name).await?;
+        warn_of_taken(&context, &record).await?;
         Ok(0)
     }
 }

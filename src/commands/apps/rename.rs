@@ -3,11 +3,13 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::domains::warn_of_taken;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::Work;
 use crate::deploy::destroy;
 use crate::model::app_name::AppName;
 use crate::model::role::Role;
+use crate::store::apps::AppRecord;
 
 /// Gives an app another name; its containers are replaced under the new one
 #[derive(Debug, Args)]
@@ -37,6 +39,7 @@ impl Command for Rename {
         let restart =
             context.order(&record, Work::Restart(None), &format!("Rename {} to {name}", record.name));
         destroy::rename(&context.app, &record, &name, restart).await?;
+        warn_of_taken(&context, &AppRecord { name, ..record }).await?;
         Ok(0)
     }
 }

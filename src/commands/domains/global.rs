@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::parse;
+use crate::commands::domains::{parse, warn_of_taken};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -33,7 +33,7 @@ impl Command for AddGlobal {
     async fn run(self, context: Context) -> CommandResult {
         let mut names = present(&context).await?;
         let before = names.len();
-        for name in parse(&self.domains)? {
+        for name in parse_global(&self.domains)? {
             if names.contains(&name) {
                 context.console().detail(format!("Skipping: {name} already added")).await;
             } else {
@@ -100,7 +100,7 @@ impl Command for SetGlobal {
 
     async fn run(self, context: Context) -> CommandResult {
         let mut wanted = Vec::new();
-        for name in parse(&self.domains)? {
+        for name in parse_global(&self.domains)? {
             if !wanted.contains(&name) {
                 wanted.push(name);
             }
@@ -132,6 +132,18 @@ impl Command for ClearGlobal {
     }
 }
 
+/// Reads domains below which names can be made.
+fn parse_global(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
+    let domains = parse(words)?;
+    match domains.iter().find(|domain| domain.is_wildcard()) {
+        Some(wildcard) => {
+            Err(CommandError::user(format!("{wildcard} is a wildcard, no app can have a name below it"))
+                .hint("Write the domain without `*.`: every app is below it anyway"))
+        }
+        None => Ok(domains),
+    }
+}
+
 /// The global domains that hold, whether they were set or are the one of the settings.
 async fn present(context: &Context) -> Result<Vec<Hostname>, CommandError> {
     Ok(urls::global_domains(&context.app.store, &context.app.settings.domain).await?)
@@ -143,5 +155,8 @@ async fn replace(context: &Context, names: Vec<Hostname>) -> Result<(), CommandE
     store.set_property(None, CLEARED, names.is_empty().then(|| "true".to_owned())).await?;
     store.change_domains(None, DomainsChange::Set(names)).await?;
     context.app.reconciler.publish_routes().await;
+    for record in store.apps().await? {
+        warn_of_taken(context, &record).await?;
+    }
     Ok(())
 }

@@ -35,7 +35,8 @@ impl AppReport for Report {
 
 async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
     let instances = context.app.store.instances(Some(record.id)).await?;
-    let filter = ContainerFilter { app: Some(record.name.clone()), kind: Some(ContainerKind::Deploy) };
+    // By their ids, not by the app's name: containers keep the label that they were made with.
+    let filter = ContainerFilter { app: None, kind: Some(ContainerKind::Deploy) };
     let containers: HashMap<ContainerId, ContainerFacts> =
         context.app.engine.list(&filter).await?.into_iter().map(|facts| (facts.id.clone(), facts)).collect();
     let states: Vec<(String, String, bool)> = instances

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::ps::check_process_types;
+use crate::commands::turns::Turns;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work, destroy};
 use crate::git::tree::Snapshot;
@@ -81,15 +82,19 @@ impl Command for Start {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for record in deployed(&context, self.all)? {
+        let records = deployed(&context, self.all)?;
+        let mut turns = Turns::new(context.console(), records.len());
+        for record in records {
             if !record.stopped {
                 context.console().step(format!("App {} already running", record.name)).await;
                 continue;
             }
             context.console().step(format!("Starting {}", record.name)).await;
-            deploy::run(&context.app, context.order(&record, Work::Restart(None), "Start")).await?;
+            let result =
+                deploy::run(&context.app, context.order(&record, Work::Restart(None), "Start")).await;
+            turns.note(&record.name, result.map_err(CommandError::from)).await?;
         }
-        Ok(0)
+        turns.finish()
     }
 }
 
@@ -103,15 +108,18 @@ impl Command for Stop {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for record in deployed(&context, self.all)? {
+        let records = deployed(&context, self.all)?;
+        let mut turns = Turns::new(context.console(), records.len());
+        for record in records {
             if record.stopped {
                 context.console().step(format!("App {} already stopped", record.name)).await;
                 continue;
             }
             context.console().step(format!("Stopping {}", record.name)).await;
-            destroy::stop(&context.app, &record, context.console()).await?;
+            let result = destroy::stop(&context.app, &record, context.console()).await;
+            turns.note(&record.name, result).await?;
         }
-        Ok(0)
+        turns.finish()
     }
 }
 
@@ -127,16 +135,14 @@ impl Command for Restart {
     async fn run(self, context: Context) -> CommandResult {
         let only: Option<ProcessType> =
             self.process.map(|name| name.parse()).transpose().map_err(CommandError::user)?;
-        for record in deployed(&context, self.all)? {
-            if self.all && record.stopped {
-                continue;
-            }
-            check_process_types(&context, &record, only.as_ref()).await?;
-            context.console().step(format!("Restarting {}", record.name)).await;
-            let order = context.order(&record, Work::Restart(only.clone()), "Restart");
-            deploy::run(&context.app, order).await?;
+        let mut records = deployed(&context, self.all)?;
+        records.retain(|record| !self.all || !record.stopped);
+        let mut turns = Turns::new(context.console(), records.len());
+        for record in records {
+            let result = restart(&context, &record, only.as_ref()).await;
+            turns.note(&record.name, result).await?;
         }
-        Ok(0)
+        turns.finish()
     }
 }
 
@@ -150,13 +156,31 @@ impl Command for Rebuild {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        for record in deployed(&context, self.all)? {
-            context.console().step(format!("Rebuilding {}", record.name)).await;
-            let source = source(&context, &record).await?;
-            deploy::run(&context.app, context.order(&record, Work::Build(source), "Rebuild")).await?;
+        let records = deployed(&context, self.all)?;
+        let mut turns = Turns::new(context.console(), records.len());
+        for record in records {
+            let result = rebuild(&context, &record).await;
+            turns.note(&record.name, result).await?;
         }
-        Ok(0)
+        turns.finish()
     }
+}
+
+async fn restart(
+    context: &Context,
+    record: &AppRecord,
+    only: Option<&ProcessType>,
+) -> Result<(), CommandError> {
+    check_process_types(context, record, only).await?;
+    context.console().step(format!("Restarting {}", record.name)).await;
+    let order = context.order(record, Work::Restart(only.cloned()), "Restart");
+    Ok(deploy::run(&context.app, order).await?)
+}
+
+async fn rebuild(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
+    context.console().step(format!("Rebuilding {}", record.name)).await;
+    let source = source(context, record).await?;
+    Ok(deploy::run(&context.app, context.order(record, Work::Build(source), "Rebuild")).await?)
 }
 
 /// What the current release was made from: its image, or the newest commit of the deploy branch.
