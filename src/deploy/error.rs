@@ -89,7 +89,9 @@ impl From<DeployError> for CommandError {
             DeployError::DiskFull { .. } => {
                 Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
             }
-            DeployError::Build(BuildStageError::Engine(error)) => error.into(),
+            DeployError::Build(
+                BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
+            ) => error.into(),
             DeployError::Git(error) => error.into(),
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)

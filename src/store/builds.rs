@@ -69,7 +69,7 @@ impl Store {
     /// The numbers of all builds that are known.
     pub async fn build_ids(&self) -> Result<Vec<i64>, StoreError> {
         self.call(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id FROM builds")?;
+            let mut statement = connection.prepare_cached("SELECT id FROM builds ORDER BY id")?;
             let ids = statement.query_map([], |row| row.get(0))?;
             Ok(ids.collect::<Result<Vec<i64>, _>>()?)
         })
