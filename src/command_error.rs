@@ -99,9 +99,16 @@ impl From<StoreError> for CommandError {
 
 impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
-        let unreachable = matches!(error, EngineError::Unreachable(_));
+        let hint = match error {
+            EngineError::Unreachable(_) => Some("Start the engine on the host: systemctl start docker"),
+            EngineError::Broken(_) => Some("See whether the engine still runs: systemctl status docker"),
+            _ => None,
+        };
         let shown = Self::internal("The Docker engine cannot do it", error);
-        if unreachable { shown.hint("Start the engine on the host: systemctl start docker") } else { shown }
+        match hint {
+            Some(hint) => shown.hint(hint),
+            None => shown,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
+use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest, NetworkInspect};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 
 use crate::docker::Engine;
@@ -103,6 +103,7 @@ impl Engine {
         let name = self.network_name();
         let turn = self.inner.network_turn.acquire().await;
         let _turn = turn.map_err(|closed| EngineError::Broken(Box::new(closed)))?;
+        self.remove_stray_networks(&name).await?;
         if let Some(facts) = self.network_facts(&name).await? {
             return Ok(facts);
         }
@@ -127,6 +128,32 @@ impl Engine {
         self.network_facts(&name).await?.ok_or_else(gone)
     }
 
+    /// Removes what a server left that was killed while it made its network: networks for trying, and doubles, whose
+    /// name the engine would call ambiguous from then on. One that is in use cannot be removed, and is the one to keep.
+    async fn remove_stray_networks(&self, name: &str) -> Result<(), EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let is_main = |network: &Network| network.name.as_deref() == Some(name);
+        let probe = format!("{name}-probe");
+        let is_probe = |network: &Network| network.name.as_ref().is_some_and(|own| own.starts_with(&probe));
+        let mut networks = self.client().await?.list_networks(Some(options)).await?;
+        networks.retain(|network| is_main(network) || is_probe(network));
+        // The oldest comes last.
+        networks.sort_by_key(|network| std::cmp::Reverse(network.created));
+        let mut doubles = networks.iter().filter(|network| is_main(network)).count().saturating_sub(1);
+        for network in &networks {
+            if is_main(network) && doubles == 0 {
+                continue;
+            }
+            match self.remove_network_named(network.id.as_deref().unwrap_or_default()).await {
+                Ok(()) if is_main(network) => doubles -= 1,
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "a stray network was not removed"),
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the owner's network; no error if there is none.
     pub async fn remove_network(&self) -> Result<(), EngineError> {
         self.remove_network_named(&self.network_name()).await
@@ -142,27 +169,12 @@ impl Engine {
     /// Static addresses need a subnet that the *user* configured. Only the engine knows which one is free on this
     /// host, so it is asked to choose one for a network that is thrown away again.
     async fn find_free_subnet(&self) -> Result<Subnet, EngineError> {
-        // A name of its own: the engine may keep two networks of one name, and then finds neither by it.
         let probe = format!("{}-probe-{:08x}", self.network_name(), rand::random::<u32>());
-        self.remove_stale_probes().await?;
         self.create_network(&probe, None).await?;
         let facts = self.network_facts(&probe).await;
         self.remove_network_named(&probe).await?;
         let facts = facts?.ok_or_else(|| EngineError::NotFound(format!("the network {probe} vanished")))?;
         Ok(facts.subnet)
-    }
-
-    /// Removes what a killed server left of the above.
-    async fn remove_stale_probes(&self) -> Result<(), EngineError> {
-        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
-        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let prefix = format!("{}-probe", self.network_name());
-        for network in self.client().await?.list_networks(Some(options)).await? {
-            if network.name.is_some_and(|name| name.starts_with(&prefix)) {
-                self.remove_network_named(&network.id.unwrap_or_default()).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn create_network(&self, name: &str, subnet: Option<Subnet>) -> Result<(), EngineError> {

@@ -125,6 +125,30 @@ fn an_app_whose_repository_was_lost_half_way_can_be_pushed_to() {
     assert_eq!(version(&server, &app), "2");
 }
 
+#[test]
+fn a_network_that_was_made_twice_by_a_killed_server_is_one_again() {
+    let (mut server, alice) = Server::with_person("alice");
+    let app = names::unique("crash");
+    let repo = torture::repo();
+    repo.push(&server, &alice, &app).success();
+    server.kill();
+    let owner = server.owner();
+    let filter = engine::label_filter("slipway.owner", &owner);
+    let networks = || engine::get(&format!("/networks?{filter}")).as_array().unwrap().len();
+    for name in [format!("slipway-{owner}"), format!("slipway-{owner}-probe")] {
+        // Newer engines refuse the double by themselves.
+        let body = format!(r#"{{"Name":"{name}","Labels":{{"slipway.owner":"{owner}"}}}}"#);
+        engine::request_with("POST", "/networks/create", ("application/json", body.as_bytes()));
+    }
+    assert!(networks() > 1);
+
+    server.start_again();
+    torture::commit_version(&repo, "2");
+    repo.push(&server, &alice, &app).success();
+    assert_eq!(version(&server, &app), "2");
+    assert_eq!(networks(), 1);
+}
+
 /// A pack of 60 MB that does not compress; git keeps what has come in a directory of its own until it has all.
 fn killed_while_it_receives(server: &mut Server, alice: &Person, (app, repo): (&str, &Repo)) {
     let mut state = 1_u64;
