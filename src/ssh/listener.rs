@@ -152,8 +152,16 @@ async fn accept<C: Commands>(socket: &TcpListener, server: &Arc<Server<C>>, conn
         match socket.accept().await {
             Ok((stream, peer)) => {
                 pause = Duration::from_millis(5);
+                // Taken here, in the order in which clients come, not in that in which their tasks get their turn.
+                let Some(slot) = server.addresses.enter(client_address(peer.ip())) else {
+                    turn_away(&stream, peer);
+                    continue;
+                };
                 let server = server.clone();
-                connections.spawn(async move { server.serve(stream, peer).await });
+                connections.spawn(async move {
+                    server.serve(stream, peer).await;
+                    drop(slot);
+                });
             }
             Err(error) => {
                 warn!(%error, pause_ms = pause.as_millis(), "cannot accept SSH connections");
@@ -164,17 +172,17 @@ async fn accept<C: Commands>(socket: &TcpListener, server: &Arc<Server<C>>, conn
     }
 }
 
+fn turn_away(stream: &TcpStream, peer: SocketAddr) {
+    warn!(%peer, "too many SSH connections from one address");
+    // Before its identification, a server may send lines of text (RFC 4253, section 4.2).
+    if let Err(error) = stream.try_write(b"Too many connections from this address\r\n") {
+        debug!(%peer, %error, "cannot say so");
+    }
+}
+
 impl<C: Commands> Server<C> {
     /// Serves one client to its end.
     async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(_slot) = self.addresses.enter(client_address(peer.ip())) else {
-            warn!(%peer, "too many SSH connections from one address");
-            // Before its identification, a server may send lines of text (RFC 4253, section 4.2).
-            if let Err(error) = stream.try_write(b"Too many connections from this address\r\n") {
-                debug!(%peer, %error, "cannot say so");
-            }
-            return;
-        };
         let deadline = Instant::now() + Duration::from_secs(self.limits.handshake_seconds);
         // A second handle, because russh keeps the first one and has no way to end a client that is silent.
         let end = match self.prepare(&stream) {
