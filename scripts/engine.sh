@@ -139,7 +139,7 @@ make_base_image() {
 build_base_image() {
     local work=$1 root=$1/root mirror
     mirror=$(debian_mirror)
-    step "Making $BASE_IMAGE_NAME:$BASE_IMAGE_TAG with debootstrap from $mirror (a minute or two)"
+    step "Making $BASE_IMAGE_NAME:$BASE_IMAGE_TAG with debootstrap from ${mirror:-its own mirror} (a minute or two)"
     run_debootstrap "$root" "$mirror" 2>&1 | tee "$work/log" | grep --line-buffered -E '^[EW]:|Base system' | indented
     [ "${PIPESTATUS[0]}" = 0 ] || return 1
     slim_down "$root" || return 1
@@ -154,17 +154,17 @@ run_debootstrap() {
     local proxy
     proxy=$(apt-config dump --format '%v' Acquire::http::Proxy 2>/dev/null) || proxy=
     [ -z "$proxy" ] || export http_proxy=$proxy
-    debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg bookworm "$1" "$2"
+    debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg bookworm "$1" ${2:+"$2"}
 }
 
-# The mirror that this host's own apt uses, if it is a Debian 12; else Debian's.
+# The mirror that this host's own apt uses, if it is a Debian 12; else nothing, and debootstrap takes Debian's own.
 debian_mirror() {
     local mirror
     # The dollar signs are apt's.
     # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         awk '$1 == "bookworm" && $2 == "main" && $3 ~ /^https?:/ { print $3 }' | sed -n 1p) || mirror=
-    printf '%s\n' "${mirror:-http://deb.debian.org/debian/}"
+    printf '%s\n' "$mirror"
 }
 
 # Takes out what Debian's own slim image leaves out too, and what belongs to this host.

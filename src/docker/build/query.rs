@@ -18,9 +18,6 @@ use crate::docker::wire::{Body, Call, query_value};
 /// What the `http` crate takes as a URI, less room for the path.
 const QUERY_LIMIT: usize = 65_000;
 
-/// The hub's key in Docker's own configuration, kept from the first registry.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
-
 /// The request for a build with BuildKit if there is a session, with the classic builder otherwise.
 pub(super) fn build_call(
     owner: &OwnerId,
@@ -64,8 +61,10 @@ fn to_json(map: &BTreeMap<String, String>) -> Result<String, EngineError> {
 
 fn registry_config(logins: &[RegistryLogin]) -> Option<String> {
     let entry = |login: &RegistryLogin| {
-        let key = if login.host == "docker.io" { HUB_KEY } else { &login.host };
-        (key.to_owned(), json!({ "username": login.username, "password": login.password.expose_secret() }))
+        (
+            login.host.clone(),
+            json!({ "username": login.username, "password": login.password.expose_secret() }),
+        )
     };
     let config: serde_json::Map<String, serde_json::Value> = logins.iter().map(entry).collect();
     (!config.is_empty()).then(|| URL_SAFE.encode(serde_json::Value::Object(config).to_string()))

@@ -35,9 +35,6 @@ use crate::docker::wire::{Call, Wire};
 const METHODS: [&str; 2] =
     ["/moby.buildkit.secrets.v1.Secrets/GetSecret", "/moby.filesync.v1.Auth/Credentials"];
 
-/// The names under which BuildKit asks for the hub's login, depending on its version.
-const HUB_HOSTS: [&str; 3] = ["docker.io", "registry-1.docker.io", "index.docker.io"];
-
 /// An open session. Dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -118,11 +115,7 @@ impl Auth for Logins {
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
-        let hub = HUB_HOSTS.contains(&host.as_str());
-        let login = self
-            .logins
-            .iter()
-            .find(|login| login.host == host || (hub && HUB_HOSTS.contains(&login.host.as_str())));
+        let login = self.logins.iter().find(|login| login.host == host);
         // Empty credentials mean: go on as nobody.
         let answer = login.map_or_else(CredentialsResponse::default, |login| CredentialsResponse {
             username: login.username.clone(),
