@@ -31,7 +31,6 @@ pub mod listening;
 pub mod logs;
 pub mod network;
 pub mod output;
-mod prune;
 mod running;
 mod wire;
 

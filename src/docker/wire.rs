@@ -19,13 +19,13 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::docker::error::EngineError;
+use serde::de::DeserializeOwned;
 
 /// The longest error message that is read.
 const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -177,11 +177,6 @@ impl Answer {
             }
             Ok(None)
         }))
-    }
-
-    /// The whole answer as one piece of JSON.
-    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, EngineError> {
-        from_json(&self.response.into_body().collect().await?.to_bytes())
     }
 }
 

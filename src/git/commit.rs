@@ -20,19 +20,6 @@ pub struct ObjectIdError(String);
 #[serde(transparent)]
 pub struct CommitId(ObjectId);
 
-/// What a commit says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitInfo {
-    /// Its name.
-    pub id: CommitId,
-    /// Who wrote it.
-    pub author: String,
-    /// The first line of its message.
-    pub subject: String,
-    /// When it was committed, seconds since the Unix epoch.
-    pub committed_at: i64,
-}
-
 /// Who makes a commit, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {

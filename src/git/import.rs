@@ -18,17 +18,7 @@ use crate::git::commit::{Author, CommitId};
 use crate::git::error::{GitError, blocking};
 use crate::git::references::branch_reference;
 use crate::git::repositories::{Repositories, init_bare, open_bare, scratch_beside};
-use crate::git::tree::is_dangerous;
 use crate::model::app_name::AppName;
-
-/// A file to be committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportFile {
-    /// Its path, relative and with slashes.
-    pub path: String,
-    /// What is in it.
-    pub content: Vec<u8>,
-}
 
 /// A commit to be made on top of a branch, which need not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +59,6 @@ pub enum ImportError {
     /// The archive is refused.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// A path that no repository can have.
-    #[error("{0} is not a path within a repository")]
-    Path(String),
 }
 
 /// Reads the bytes that a channel brings, such as a command's standard input. For threads that may block.
@@ -102,29 +89,6 @@ impl Read for ChannelReader {
 }
 
 impl Repositories {
-    /// Makes a commit that has these files and no others.
-    pub async fn commit_files(
-        &self,
-        app: &AppName,
-        request: CommitRequest,
-        files: Vec<ImportFile>,
-    ) -> Result<Imported, ImportError> {
-        let path = self.path(app);
-        blocking(move || {
-            let area = Area::new(&path)?;
-            let mut index = new_index()?;
-            for file in files {
-                if file.path.split('/').any(|name| is_dangerous(name.as_bytes())) {
-                    return Err(ImportError::Path(file.path));
-                }
-                let content = area.objects.blob(&file.content).map_err(GitError::library("keep a file"))?;
-                add(&mut index, file.path.into_bytes(), 0o100_644, content)?;
-            }
-            area.commit(index, &request)
-        })
-        .await
-    }
-
     /// Makes a commit that has an archive's files and no others; see [`super::archive`] for what is refused.
     pub async fn commit_archive(
         &self,

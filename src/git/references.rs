@@ -2,7 +2,7 @@
 
 use git2::{ErrorCode, ObjectType, Reference, Repository};
 
-use crate::git::commit::{CommitId, CommitInfo, ObjectId};
+use crate::git::commit::{CommitId, ObjectId};
 use crate::git::error::{GitError, blocking};
 use crate::git::repositories::Repositories;
 use crate::model::app_name::AppName;
@@ -49,21 +49,6 @@ impl Repositories {
         blocking(move || {
             let repository = repositories.open(&app)?;
             repository.set_head(&name).map_err(GitError::library("set the head"))
-        })
-        .await
-    }
-
-    /// What a commit says about itself.
-    pub async fn commit_info(&self, app: &AppName, commit: &CommitId) -> Result<CommitInfo, GitError> {
-        let (repositories, app, id) = (self.clone(), app.clone(), commit.clone());
-        blocking(move || {
-            let action = "read the commit";
-            let repository = repositories.open(&app)?;
-            let oid = id.to_oid().map_err(GitError::library(action))?;
-            let commit = repository.find_commit(oid).map_err(GitError::library(action))?;
-            let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
-            let subject = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
-            Ok(CommitInfo { id, author, subject, committed_at: commit.time().seconds() })
         })
         .await
     }

@@ -154,9 +154,6 @@ async fn a_list_holds_ones_own_containers_and_can_be_narrowed() {
     let blog = ContainerFilter { app: Some("blog".parse().unwrap()), kind: None };
     assert_eq!(ids(test.engine.list(&blog).await.unwrap()), std::slice::from_ref(&ended));
     assert!(test.engine.inspect(foreign.as_str()).await.unwrap_err().is_not_found());
-
-    assert_eq!(test.engine.remove_ended(ContainerKind::Build).await.unwrap(), [ended]);
-    assert!(test.engine.remove_ended(ContainerKind::Run).await.unwrap().is_empty());
 }
 
 #[tokio::test]

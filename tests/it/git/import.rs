@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use slipway::git::archive::{ArchiveError, ArchiveKind, ArchiveLimits};
 use slipway::git::commit::{Author, CommitId};
-use slipway::git::import::{Archive, ChannelReader, CommitRequest, ImportError, ImportFile, Imported};
+use slipway::git::import::{Archive, ChannelReader, CommitRequest, ImportError, Imported};
 use slipway::model::app_name::AppName;
 use tar::{Builder, EntryType, Header};
 use zip::ZipWriter;
@@ -303,22 +303,6 @@ async fn damaged_archives_are_called_so() {
     }
     let error = bench.import(Vec::new(), ArchiveKind::Tar).await.unwrap_err();
     assert!(matches!(error, ImportError::Archive(ArchiveError::Empty)), "{error:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_are_committed_as_they_are_given() {
-    let bench = Bench::new().await;
-    let file = |path: &str, content: &str| ImportFile { path: path.into(), content: content.into() };
-    let files = vec![file("Dockerfile", "FROM nginx\n")];
-    let commit = new_commit(bench.root.repositories.commit_files(&bench.app, request(), files.clone()).await);
-    assert_eq!(bench.listing(&commit), ["100644 Dockerfile"]);
-    bench.root.repositories.update_ref(&bench.app, "main", &commit).await.unwrap();
-    let again = bench.root.repositories.commit_files(&bench.app, request(), files).await.unwrap();
-    assert_eq!(again, Imported::Unchanged(commit));
-    for path in ["", "/x", "../x", "a/.git/config", "a//b"] {
-        let refused = bench.root.repositories.commit_files(&bench.app, request(), vec![file(path, "")]).await;
-        assert!(matches!(refused, Err(ImportError::Path(_))), "{path}: {refused:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
