@@ -18,6 +18,7 @@ use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
+use crate::model::app_json::AppJson;
 use crate::model::app_name::AppName;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
@@ -90,6 +91,8 @@ pub struct Built {
     pub exposed_ports: Vec<u16>,
     /// Its process types.
     pub processes: BTreeMap<ProcessType, ProcessCommand>,
+    /// What its `app.json` asks for.
+    pub app_json: AppJson,
 }
 
 /// Why there is no image.

@@ -189,9 +189,14 @@ async fn content(
             // The engine may have noticed first, and calls it a failure.
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
-            let (image, exposed_ports) = (built.image, built.exposed_ports);
-            let (source, processes) = (source.source(), built.processes);
-            Ok(ReleaseContent { image, source, config, processes, exposed_ports })
+            Ok(ReleaseContent {
+                image: built.image,
+                source: source.source(),
+                config,
+                processes: built.processes,
+                exposed_ports: built.exposed_ports,
+                app_json: built.app_json,
+            })
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
         Work::Rollback { to, keep_config: false } => Ok(to.content.clone()),
@@ -238,6 +243,7 @@ async fn run_and_switch(
     }
     let start = Start {
         engine: &app.engine,
+        store: &app.store,
         addresses: prepare::addresses(app).await?,
         app: record.id,
         app_name: &record.name,

@@ -1,9 +1,12 @@
 //! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
 
+pub mod app_json;
 pub mod app_name;
 pub mod build;
 pub mod config_var;
 pub mod container_id;
+pub mod container_options;
+pub mod health_check;
 pub mod hostname;
 pub mod key;
 pub mod port_mapping;

@@ -4,7 +4,9 @@
 
 pub mod addresses;
 pub mod health;
+pub mod options;
 pub mod plan;
 mod probe;
 pub mod retire;
 pub mod start;
+pub mod task;

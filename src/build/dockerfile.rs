@@ -13,6 +13,7 @@ use crate::formats::dockerignore::DockerIgnore;
 use crate::formats::procfile::Procfile;
 use crate::git::context::{Context, ContextRequest};
 use crate::git::tree::Snapshot;
+use crate::model::app_json::AppJson;
 use crate::model::config_var::{ConfigKey, ConfigValue};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ImageId, ProcessCommand};
@@ -51,7 +52,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let image = run(order, &spec, context).await?;
     let facts = order.engine.image_facts(&image.0).await?;
     let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
-    Ok(Built { image, exposed_ports, processes })
+    Ok(Built { image, exposed_ports, processes, app_json: AppJson::default() })
 }
 
 async fn with_submodules(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Snapshot, BuildStageError> {

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::build::{BuildOrder, BuildStageError, Built, relay};
 use crate::docker::error::EngineError;
+use crate::model::app_json::AppJson;
 use crate::model::process_type::ProcessType;
 use crate::model::release::ProcessCommand;
 
@@ -32,6 +33,7 @@ pub async fn find(order: &BuildOrder<'_>, reference: &str) -> Result<Built, Buil
         image: facts.id,
         exposed_ports: facts.exposed_tcp_ports,
         processes: BTreeMap::from([(ProcessType::web(), ProcessCommand::Image)]),
+        app_json: AppJson::default(),
     })
 }
 

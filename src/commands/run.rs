@@ -15,6 +15,7 @@ use crate::model::app_name::AppName;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ProcessCommand, Release};
+use crate::run::options::{self, Phase};
 use crate::run::start;
 use crate::store::apps::AppRecord;
 use crate::urls;
@@ -64,6 +65,7 @@ async fn specification(
     }
     let named: Option<ProcessType> = words.first().and_then(|word| word.parse().ok());
     let named = named.filter(|name| release.content.processes.contains_key(name));
+    let options = options::of(&context.app.store, record.id, named.as_ref(), Phase::Run).await?;
     let (command, entrypoint) = match named {
         Some(name) => {
             let console = context.console();
@@ -89,6 +91,7 @@ async fn specification(
         command,
         entrypoint,
         environment,
+        options,
         log: OutputLog::Off,
         ..ContainerSpec::new(format!("{}.{dyno}", record.name), release.content.image.clone(), labels)
     })

@@ -21,6 +21,7 @@ use crate::docker::labels::ContainerLabels;
 use crate::docker::{ANSWER_DEADLINE, Engine};
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
+use crate::model::container_options::ContainerOptions;
 use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
@@ -87,8 +88,8 @@ pub struct ContainerSpec {
     pub stop_timeout: Duration,
     /// What becomes of its output.
     pub log: OutputLog,
-    /// How many processes and threads it may have.
-    pub pids_limit: u32,
+    /// What the app's settings add.
+    pub options: ContainerOptions,
 }
 
 impl ContainerSpec {
@@ -108,7 +109,7 @@ impl ContainerSpec {
             stdin: false,
             stop_timeout: Duration::from_secs(30),
             log: OutputLog::Rotated,
-            pids_limit: DEFAULT_PIDS_LIMIT,
+            options: ContainerOptions::default(),
         }
     }
 }
@@ -229,7 +230,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
     HostConfig {
         network_mode: Some(engine.network_name()),
         init: Some(true),
-        pids_limit: Some(i64::from(spec.pids_limit)),
+        pids_limit: Some(i64::from(spec.options.limits.pids.unwrap_or(DEFAULT_PIDS_LIMIT))),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),

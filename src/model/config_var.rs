@@ -5,9 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 /// A config var's name: `^[a-zA-Z_][a-zA-Z0-9_]*$` (POSIX.1-2017, section 8.1, without its upper-case rule).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ConfigKey(String);
 
 /// A text that is not a config var's name.
@@ -33,6 +35,20 @@ impl FromStr for ConfigKey {
         } else {
             Err(ConfigKeyError(text.to_owned()))
         }
+    }
+}
+
+impl TryFrom<String> for ConfigKey {
+    type Error = ConfigKeyError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ConfigKey> for String {
+    fn from(key: ConfigKey) -> Self {
+        key.0
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::app_json::AppJson;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 
@@ -84,6 +85,8 @@ pub struct ReleaseContent {
     pub processes: BTreeMap<ProcessType, ProcessCommand>,
     /// TCP ports that the image exposes, in ascending order.
     pub exposed_ports: Vec<u16>,
+    /// What its `app.json` asks for.
+    pub app_json: AppJson,
 }
 
 /// A recorded release.

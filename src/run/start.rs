@@ -20,8 +20,10 @@ use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
 use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::health::{self, Unhealthy};
+use crate::run::options::{self, Phase};
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
+use crate::store::{Store, StoreError};
 
 /// Instances that are created and checked at the same time.
 const AT_ONCE: usize = 8;
@@ -31,6 +33,8 @@ const AT_ONCE: usize = 8;
 pub struct Start<'a> {
     /// The engine.
     pub engine: &'a Engine,
+    /// The database, for the app's settings.
+    pub store: &'a Store,
     /// Where addresses come from.
     pub addresses: &'a Addresses,
     /// The app's row.
@@ -59,6 +63,9 @@ pub enum StartError {
     /// The containers' network is full.
     #[error(transparent)]
     Address(#[from] NoAddress),
+    /// The app's settings cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine could not say what runs.
     #[error("the engine cannot list its containers")]
     List(#[source] EngineError),
@@ -152,7 +159,9 @@ impl Start<'_> {
         };
         let environment = environment(self.release, self.app_name, self.port, &name.to_string());
         let container_name = format!("{}.{name}.upcoming-{suffix:08x}", self.app_name);
+        let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
         let spec = ContainerSpec {
+            options,
             command: command(self.release, &name.process_type, &environment),
             environment,
             address: Some(address),

@@ -5,7 +5,11 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// Step n leads from `PRAGMA user_version` n to n + 1.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    // What a release's app.json asks for.
+    "ALTER TABLE releases ADD COLUMN app_json TEXT NOT NULL DEFAULT '{}'",
+];
 
 /// Brings the database to this binary's version, each step in a transaction.
 pub fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

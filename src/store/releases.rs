@@ -11,8 +11,7 @@ use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
 use crate::store::{Store, StoreError, parse, parse_json, to_json};
 
-const COLUMNS: &str =
-    "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports";
+const COLUMNS: &str = "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports, app_json";
 
 impl Store {
     /// Records a release that is about to be run, with the app's next number. It counts only once
@@ -33,8 +32,8 @@ impl Store {
             let created_at = clock::unix_seconds();
             transaction.execute(
                 "INSERT INTO releases (app, version, status, created_at, created_by, description, image,
-                     source, config, processes, exposed_ports)
-                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     source, config, processes, exposed_ports, app_json)
+                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 (
                     app.0,
                     version,
@@ -46,6 +45,7 @@ impl Store {
                     config,
                     to_json(&content.processes)?,
                     to_json(&content.exposed_ports)?,
+                    to_json(&content.app_json)?,
                 ),
             )?;
             let id = transaction.last_insert_rowid();
@@ -151,8 +151,8 @@ fn next_version(connection: &Connection, app: AppId) -> Result<u32, StoreError> 
 
 fn release(row: &Row<'_>, key: &SecretKey) -> Result<Release, StoreError> {
     let (app, version): (i64, u32) = (row.get(1)?, row.get(2)?);
-    let (source, processes, exposed_ports): (String, String, String) =
-        (row.get(7)?, row.get(9)?, row.get(10)?);
+    let (source, processes, exposed_ports, app_json): (String, String, String, String) =
+        (row.get(7)?, row.get(9)?, row.get(10)?, row.get(11)?);
     let sealed: Vec<u8> = row.get(8)?;
     let content = ReleaseContent {
         image: ImageId(row.get(6)?),
@@ -160,6 +160,7 @@ fn release(row: &Row<'_>, key: &SecretKey) -> Result<Release, StoreError> {
         config: unplain(&key.open(&place(app, version), &sealed)?)?,
         processes: parse_json(&processes)?,
         exposed_ports: parse_json(&exposed_ports)?,
+        app_json: parse_json(&app_json)?,
     };
     Ok(Release {
         id: row.get(0)?,

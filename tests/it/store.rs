@@ -9,6 +9,7 @@ mod opening;
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 
+use slipway::model::app_json::AppJson;
 use slipway::model::config_var::{ConfigValue, ConfigVars};
 use slipway::model::release::{ImageId, ReleaseContent, Source};
 use slipway::store::Store;
@@ -61,5 +62,6 @@ fn content(image: &str, config: ConfigVars) -> ReleaseContent {
         config,
         processes: BTreeMap::new(),
         exposed_ports: vec![5000],
+        app_json: AppJson::default(),
     }
 }
