@@ -20,6 +20,7 @@ use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::Logs;
 use crate::route::RouterHandle;
 use crate::run::addresses::Addresses;
 use crate::run::retire::Retiring;
@@ -37,6 +38,8 @@ pub struct App {
     pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
+    /// The apps' logs.
+    pub logs: Logs,
     /// The Docker engine.
     pub engine: Engine,
     /// The apps' git repositories.

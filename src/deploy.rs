@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::journal::Journal;
+use crate::deploy::journal::{AppLog, Journal};
 use crate::model::build::{BuildKind, BuildStatus};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
@@ -73,7 +73,8 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
     let build = app.store.begin_build(order.app, kind, &source, &order.by).await?;
     let cancel = order.cancel.child_token();
     app.running_builds.enter(build, order.app, cancel.clone());
-    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
+    let log = AppLog { logs: app.logs.clone(), app: order.app };
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
     let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
     journal.close(result.as_ref().err()).await;
     app.running_builds.leave(build);
@@ -147,7 +148,11 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let release = release::record(&app.store, record.id, current, wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
     match run_and_switch(app, record, order, &release).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
+            app.logs.platform_line(record.id, "deploy", what).await;
+            Ok(())
+        }
         Err(error) => {
             // No effect on a release that served before: only a pending one is forgotten.
             app.store.discard_release(release.id).await?;

@@ -12,6 +12,7 @@ pub mod docker;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod logs;
 pub mod model;
 pub mod process;
 pub mod reconcile;

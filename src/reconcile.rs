@@ -5,6 +5,7 @@
 
 pub mod containers;
 pub mod garbage;
+pub mod instance_log;
 pub mod replace;
 pub mod routes;
 
@@ -36,6 +37,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
+        instance_log::watch(&app),
     );
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -33,6 +34,7 @@ use crate::docker::Engine;
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::{self, Logs};
 use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
@@ -117,6 +119,10 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    let engine = engine(&settings, &logs)?;
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
@@ -130,7 +136,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         retiring: Retiring::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
-        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
+        engine,
+        logs,
         settings,
         store,
         repositories,
@@ -142,6 +149,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        collecting,
     };
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
@@ -150,6 +158,17 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         .await?
         .map_err(|_| "the database's thread panicked")?;
     Ok(())
+}
+
+/// The engine, which lets go of no container whose last lines are not kept.
+fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
+    let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    let logs = logs.clone();
+    engine.before_removals(move |engine, container| {
+        let logs = logs.clone();
+        async move { logs.take_rest(&engine, &container).await }
+    });
+    Ok(engine)
 }
 
 fn router_settings(settings: &Settings) -> RouterSettings {
@@ -166,6 +185,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    collecting: thread::JoinHandle<()>,
 }
 
 /// Serves until the shutdown is over. The faces end first, then what they started, the router last.
@@ -199,7 +219,11 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    app.logs.stop().await;
     drop(app);
+    tokio::task::spawn_blocking(move || background.collecting.join())
+        .await?
+        .map_err(|_| "the thread that keeps logs panicked")?;
     background.logging.await?;
     Ok(())
 }

@@ -56,7 +56,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::properties::Set>(),
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
-    Entry::of::<logs::Logs>(),
+    Entry::of::<logs::show::Logs>(),
     Entry::of::<ports::change::Add>(),
     Entry::of::<ports::change::Clear>(),
     Entry::of::<ports::list::List>(),

@@ -48,7 +48,7 @@ fn lines_are_whole_timed_named_and_counted() {
     for line in all.lines() {
         let (time, rest) = line.split_once(' ').unwrap();
         assert!(time.ends_with('Z') && time.starts_with("20") && time.len() == 30, "{line}");
-        assert!(rest.starts_with(&format!("{app}[talk.1]: ")), "{line}");
+        assert!(rest.starts_with("app[talk.1]: ") || rest == "slipway[talk.1]: started (v1)", "{line}");
     }
     let quiet = logs("-q -p talk.1");
     let mut lines: Vec<&str> = quiet.lines().collect();
@@ -59,7 +59,8 @@ fn lines_are_whole_timed_named_and_counted() {
     // The engine cuts this line in three.
     assert!(lines[5] == format!("{} end of the long line", "x".repeat(40_000)), "{quiet}");
     assert_eq!(logs("-n 1 -q -p web"), "torture: listening on 0.0.0.0:5000\n");
-    assert!(logs("").contains(&format!(" {app}[web.1]: torture: listening on 0.0.0.0:5000\n")));
+    assert!(logs("").contains(" app[web.1]: torture: listening on 0.0.0.0:5000\n"));
+    assert!(logs("").contains(" slipway[deploy]: v1 deployed by alice: "));
     assert_eq!(logs("-n 0"), "");
 
     let unknown = server.ssh(&alice, &format!("logs {app} -p nosuch")).exits_with(1);
@@ -73,6 +74,9 @@ fn lines_are_whole_timed_named_and_counted() {
     wait_until("it is born again", SOON, || logs("-q -p talk").contains("born again"));
     let after = logs("-q -p talk");
     assert!(after.ends_with("\ndying words\nborn again\n"), "{after}");
+    wait_until("its death is in the log", SOON, || {
+        logs("-p talk").contains(" slipway[talk.1]: exited with status 3\n")
+    });
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn following_shows_new_lines_and_ends_with_the_client() {
     follow.wait_for_line("before");
     say("after");
     let line = follow.wait_for_line("after");
-    assert!(line.contains(&format!(" {app}[talk.1]: ")), "{line}");
+    assert!(line.contains(" app[talk.1]: "), "{line}");
     assert!(!follow.has_said("line 1"), "more than one old line was shown");
     assert!(descriptors() > idle, "following needs no descriptor, so that this test tells nothing");
 
@@ -110,7 +114,7 @@ fn an_app_without_instances_says_so() {
     server.ssh(&alice, &format!("ps:stop {app}")).success();
 
     let logs = server.ssh(&alice, &format!("logs {app}")).success();
-    assert_eq!(logs.stdout, "");
+    assert!(logs.stdout.contains(" app[talk.1]: line 1\n"), "what it printed before is gone");
     assert!(logs.stderr.contains("has no instances") && logs.stderr.contains("ps:start"), "{logs}");
     server.ssh(&alice, "logs no-such-app").exits_with(20);
 }
