@@ -18,6 +18,7 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
+use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::Logs;
@@ -40,6 +41,8 @@ pub struct App {
     pub store: Store,
     /// The apps' logs.
     pub logs: Logs,
+    /// Where the logs are sent on to.
+    pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
     /// The apps' git repositories.

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod console;
 pub mod deploy;
 pub mod docker;
+pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;

@@ -6,6 +6,7 @@ pub mod build;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;
+pub mod drain_url;
 pub mod health_check;
 pub mod hostname;
 pub mod key;

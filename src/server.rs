@@ -31,6 +31,7 @@ use crate::app::running_builds::RunningBuilds;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
+use crate::drains::{self, Drains};
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
@@ -123,6 +124,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let collecting = logs::start(collector)?;
     logs.reload_limits().await?;
     let engine = engine(&settings, &logs)?;
+    let drains = Drains::new(logs.clone(), store.clone(), host_name());
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
@@ -137,6 +139,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         engine,
+        drains,
         logs,
         settings,
         store,
@@ -149,6 +152,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
     run_all(app, local, remote, background, &listening).await?;
@@ -158,6 +162,12 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         .await?
         .map_err(|_| "the database's thread panicked")?;
     Ok(())
+}
+
+/// What this host calls itself.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "slipway".to_owned())
 }
 
 /// The engine, which lets go of no container whose last lines are not kept.
@@ -185,6 +195,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
 
@@ -219,6 +230,7 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    background.draining.await?;
     app.logs.stop().await;
     drop(app);
     tokio::task::spawn_blocking(move || background.collecting.join())

@@ -1,6 +1,8 @@
 //! `logs`, `logs:*`: what an app prints and what happened to it.
 
+pub mod failed;
 mod filter;
+pub mod properties;
 pub mod show;
 mod time;
 

@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, apps, builder, builds, config, domains, drains, git, help, keys, logs, ports, ps, releases, run,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -48,6 +48,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<domains::change::Reset>(),
     Entry::of::<domains::change::Set>(),
     Entry::of::<domains::global::SetGlobal>(),
+    Entry::of::<drains::add::Add>(),
+    Entry::of::<drains::list::List>(),
+    Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
@@ -57,6 +60,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
     Entry::of::<logs::show::Logs>(),
+    Entry::of::<logs::failed::Failed>(),
+    Entry::of::<logs::properties::Report>(),
+    Entry::of::<logs::properties::Set>(),
     Entry::of::<ports::change::Add>(),
     Entry::of::<ports::change::Clear>(),
     Entry::of::<ports::list::List>(),

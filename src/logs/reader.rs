@@ -31,6 +31,15 @@ pub struct Piece {
     pub lost: u64,
 }
 
+/// How much of a log there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// When the oldest line was printed.
+    pub oldest: Option<String>,
+}
+
 /// What is wanted of the end of a log.
 #[derive(Clone, Debug, Default)]
 pub struct Tail {
@@ -55,9 +64,24 @@ impl Reader {
         Ok(Place { offset: last.start.offset + whole, line: last.start.line + lines })
     }
 
-    /// Where the log's oldest line is.
-    pub fn begin(&self) -> io::Result<Place> {
-        Ok(segments::list(&self.directory)?.first().map(|first| first.start).unwrap_or_default())
+    /// How much is kept.
+    pub fn extent(&self) -> io::Result<Extent> {
+        let segments = segments::list(&self.directory)?;
+        let mut extent = Extent::default();
+        for segment in &segments {
+            match fs::metadata(&segment.path) {
+                Ok(metadata) => extent.bytes += metadata.len(),
+                // The ring has just lost it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(first) = segments.first() {
+            let lines = read_segment(first, first.start, BLOCK)?;
+            let first = lines.split(|byte| *byte == b'\n').next();
+            extent.oldest = first.and_then(Entry::parse).map(|entry| entry.time.to_owned());
+        }
+        Ok(extent)
     }
 
     /// Where the last segment begins: whoever is far behind may go on there.

@@ -9,6 +9,17 @@ const STEPS: &[&str] = &[
     include_str!("schema_1.sql"),
     // What a release's app.json asks for.
     "ALTER TABLE releases ADD COLUMN app_json TEXT NOT NULL DEFAULT '{}'",
+    // Where apps' logs are sent on to.
+    "CREATE TABLE drains (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        url BLOB NOT NULL,
+        authority TEXT,
+        created_at INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        dropped INTEGER NOT NULL
+    ) STRICT",
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -13,9 +13,12 @@
 //! | `TORTURE_IGNORE_TERM` | `web` and `worker` ignore SIGTERM |
 //! | `TORTURE_EXIT` | `web` and `worker` print two lines and exit at once with that code |
 //! | `TORTURE_FAIL_RELEASE` | `release` fails |
+//! | `TORTURE_LINES_PER_SECOND` | `worker` prints so many numbered lines of 100 bytes each second |
+//! | `TORTURE_LINES` | `worker` prints only so many of them, then says so and is silent |
 //!
 //! A switch is on when its variable is set to anything but the empty text.
 
+mod chatter;
 mod exchange;
 mod request;
 mod routes;
@@ -85,6 +88,10 @@ fn listen_and_serve() -> io::Result<()> {
 
 fn worker() -> ExitCode {
     install_termination(|| process::exit(0));
+    if let Some(each_second) = number("TORTURE_LINES_PER_SECOND") {
+        chatter::print(each_second, number("TORTURE_LINES"));
+        sleep_forever();
+    }
     let mut ticks: u64 = 0;
     loop {
         ticks += 1;
