@@ -18,8 +18,8 @@ pub(super) struct AppLog {
     directory: PathBuf,
     writer: Writer,
     batch: Batch,
-    /// Lines that the disk refused, and how many.
-    refused: Option<(Vec<u8>, u64)>,
+    /// Lines that the disk refused.
+    refused: Vec<u8>,
     /// Of containers that are not followed yet since the server was started.
     earlier: Vec<(ContainerId, Position)>,
     grown: bool,
@@ -30,7 +30,7 @@ impl AppLog {
         let positions = Positions::load(&directory)?;
         let writer = Writer::open(directory.clone(), positions.as_ref().map(|positions| positions.end))?;
         let earlier = positions.map(|positions| positions.containers).unwrap_or_default();
-        Ok(Self { directory, writer, batch: Batch::default(), refused: None, earlier, grown: false })
+        Ok(Self { directory, writer, batch: Batch::default(), refused: Vec::new(), earlier, grown: false })
     }
 
     /// How far the output of a container was kept by the server before.
@@ -83,12 +83,12 @@ impl AppLog {
 
     /// Writes what the disk refused before.
     pub(super) fn retry(&mut self, limits: Limits) -> io::Result<()> {
-        if let Some((bytes, lines)) = &self.refused {
-            self.writer.append(bytes, *lines, limits)?;
-            self.refused = None;
-            self.grown = true;
-        }
-        Ok(())
+        let before = self.writer.end().offset;
+        let appended = self.writer.append(&self.refused, limits);
+        let added = self.writer.end().offset - before;
+        self.grown |= added > 0;
+        self.refused.drain(..usize::try_from(added).unwrap_or(usize::MAX).min(self.refused.len()));
+        appended
     }
 
     /// Writes what was taken, and notes how far each container's output is kept with it.
@@ -98,9 +98,7 @@ impl AppLog {
         containers: impl Iterator<Item = (&'a ContainerId, Position)>,
     ) -> io::Result<()> {
         if !self.batch.is_empty() {
-            let batch = std::mem::take(&mut self.batch);
-            let lines = batch.lines();
-            self.refused = Some((batch.into_lines(), lines));
+            self.refused = std::mem::take(&mut self.batch).into_lines();
             self.retry(limits)?;
         }
         if !self.grown {

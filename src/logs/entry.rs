@@ -134,16 +134,6 @@ impl Batch {
         entry.write(&mut self.bytes);
     }
 
-    /// How many entries there are.
-    pub fn lines(&self) -> u64 {
-        self.starts.len() as u64
-    }
-
-    /// How many bytes there are.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
@@ -226,7 +216,6 @@ mod tests {
         for (time, text) in times.iter().zip(["late", "first", "second"]) {
             batch.push(&entry(time, text.as_bytes()));
         }
-        assert_eq!(batch.lines(), 3);
         let lines = String::from_utf8(batch.into_lines()).unwrap();
         let texts: Vec<&str> = lines.lines().filter_map(|line| line.rsplit(' ').next()).collect();
         assert_eq!(texts, ["first", "second", "late"]);

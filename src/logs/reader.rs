@@ -199,7 +199,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
         for number in numbers {
-            writer.append(&line(number), 1, LIMITS).unwrap();
+            writer.append(&line(number), LIMITS).unwrap();
         }
         let reader = Reader::new(directory.path().to_owned());
         (directory, reader)

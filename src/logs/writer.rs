@@ -16,7 +16,7 @@ use crate::logs::segments::{self, Place, Segment};
 
 /// A ring has about this many segments, so that about this part of it goes at a time.
 const SEGMENTS: u64 = 10;
-/// No segment is larger, by more than one batch.
+/// No segment is larger, by more than what is added at a time.
 const LARGEST_SEGMENT: u64 = 8 << 20;
 
 /// The end of one app's log.
@@ -68,8 +68,23 @@ impl Writer {
         self.end
     }
 
-    /// Adds whole lines. After an error nothing was added.
-    pub fn append(&mut self, bytes: &[u8], lines: u64, limits: Limits) -> io::Result<()> {
+    /// Adds whole lines, in as many segments as they need. After an error `end` tells how many of them were added.
+    pub fn append(&mut self, bytes: &[u8], limits: Limits) -> io::Result<()> {
+        let largest = usize::try_from(largest_segment(limits)).unwrap_or(usize::MAX);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let fitting = rest.get(..largest).unwrap_or(rest);
+            // One line at least, however long it is.
+            let end = memchr::memrchr(b'\n', fitting).or_else(|| memchr::memchr(b'\n', rest));
+            let (piece, after) =
+                rest.split_at_checked(end.map_or(rest.len(), |end| end + 1)).unwrap_or((rest, &[]));
+            self.append_piece(piece, limits)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn append_piece(&mut self, bytes: &[u8], limits: Limits) -> io::Result<()> {
         let segment = self.segment(limits)?;
         let length = self.end.offset - segment.start.offset;
         let mut file = match OpenOptions::new().append(true).create(true).mode(0o600).open(&segment.path) {
@@ -84,13 +99,14 @@ impl Writer {
             cut(&file, length);
             return Err(error);
         }
+        let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
         self.end = Place { offset: self.end.offset + bytes.len() as u64, line: self.end.line + lines };
         Ok(())
     }
 
     /// The segment to write to; where it is full or has been written to for long, a new one, and old ones go.
     fn segment(&mut self, limits: Limits) -> io::Result<Segment> {
-        let largest = (limits.size / SEGMENTS).min(LARGEST_SEGMENT);
+        let largest = largest_segment(limits);
         let longest = limits.age / u32::try_from(SEGMENTS).unwrap_or(u32::MAX);
         if let Some((segment, begun)) = &self.current {
             let size = self.end.offset - segment.start.offset;
@@ -109,7 +125,7 @@ impl Writer {
     /// Removes segments until the rest, with the one that is written to full, is within the limits.
     pub fn prune(&self, limits: Limits) -> io::Result<()> {
         let segments = segments::list(&self.directory)?;
-        let largest = (limits.size / SEGMENTS).min(LARGEST_SEGMENT);
+        let largest = largest_segment(limits);
         let ends = segments.iter().skip(1).map(|segment| segment.start.offset).chain([self.end.offset]);
         for (segment, end) in segments.iter().zip(ends) {
             if self.current.as_ref().is_some_and(|(current, _)| current == segment) {
@@ -126,6 +142,10 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn largest_segment(limits: Limits) -> u64 {
+    (limits.size / SEGMENTS).min(LARGEST_SEGMENT)
 }
 
 /// When the first of these lines was printed.
@@ -157,7 +177,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
         for _ in 0..50 {
-            writer.append(&[b"x".repeat(49), b"\n".to_vec()].concat(), 1, LIMITS).unwrap();
+            writer.append(&[b"x".repeat(49), b"\n".to_vec()].concat(), LIMITS).unwrap();
         }
         let kept = sizes(&directory);
         let total: u64 = kept.iter().map(|(_, size)| size).sum();
@@ -168,13 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn many_lines_at_once_are_not_lost_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
+        let lines: String = (0..1000).map(|number| format!("line number {number}\n")).collect();
+        writer.append(lines.as_bytes(), LIMITS).unwrap();
+        writer.append(b"last\n", LIMITS).unwrap();
+        let total: u64 = sizes(&directory).iter().map(|(_, size)| size).sum();
+        assert!(total <= LIMITS.size && total > LIMITS.size / 2, "{total}");
+        assert_eq!(writer.end().line, 1001);
+    }
+
+    #[test]
     fn a_torn_end_and_what_was_not_noted_are_cut_off() {
         let directory = tempfile::tempdir().unwrap();
         let path = || directory.path().to_owned();
         let mut writer = Writer::open(path(), None).unwrap();
-        writer.append(b"one\ntwo\n", 2, LIMITS).unwrap();
+        writer.append(b"one\ntwo\n", LIMITS).unwrap();
         let noted = writer.end();
-        writer.append(b"three\n", 1, LIMITS).unwrap();
+        writer.append(b"three\n", LIMITS).unwrap();
         let segment = segments::list(directory.path()).unwrap().remove(0);
         let mut file = OpenOptions::new().append(true).open(&segment.path).unwrap();
         file.write_all(b"to").unwrap();
@@ -189,10 +221,10 @@ mod tests {
     fn what_the_disk_has_forgotten_leaves_a_hole_in_the_numbers() {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
-        writer.append(b"one\n", 1, LIMITS).unwrap();
+        writer.append(b"one\n", LIMITS).unwrap();
         let noted = Place { offset: 100, line: 9 };
         let mut writer = Writer::open(directory.path().to_owned(), Some(noted)).unwrap();
-        writer.append(b"after\n", 1, LIMITS).unwrap();
+        writer.append(b"after\n", LIMITS).unwrap();
         assert_eq!(sizes(&directory), [(0, 4), (100, 6)]);
         assert_eq!(Writer::open(directory.path().to_owned(), None).unwrap().end(), writer.end());
     }
@@ -201,12 +233,12 @@ mod tests {
     fn what_is_too_old_goes() {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
-        writer.append(b"old\n", 1, LIMITS).unwrap();
+        writer.append(b"old\n", LIMITS).unwrap();
         let old = segments::list(directory.path()).unwrap().remove(0);
         let file = OpenOptions::new().append(true).open(&old.path).unwrap();
         file.set_modified(SystemTime::now() - 2 * LIMITS.age).unwrap();
         let mut writer = Writer::open(directory.path().to_owned(), None).unwrap();
-        writer.append(b"new\n", 1, LIMITS).unwrap();
+        writer.append(b"new\n", LIMITS).unwrap();
         assert_eq!(sizes(&directory), [(4, 4)]);
     }
 }
