@@ -120,9 +120,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
-    let (logs, collector) = logs::open(&settings.root, store.clone());
-    let collecting = logs::start(collector)?;
-    logs.reload_limits().await?;
+    let (logs, collecting) = start_logs(&settings, &store).await?;
     let engine = engine(&settings, &logs)?;
     let drains = Drains::new(logs.clone(), store.clone(), host_name());
     let (reconciler, wakings) = Reconciler::new();
@@ -162,6 +160,17 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         .await?
         .map_err(|_| "the database's thread panicked")?;
     Ok(())
+}
+
+/// Starts the thread that keeps logs, with the limits that are set.
+async fn start_logs(
+    settings: &Settings,
+    store: &Store,
+) -> Result<(Logs, thread::JoinHandle<()>), Box<dyn Error>> {
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    Ok((logs, collecting))
 }
 
 /// What this host calls itself.
