@@ -2,6 +2,7 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+mod checks;
 pub mod dockerfile;
 pub mod image;
 
@@ -14,6 +15,7 @@ use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
+use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
@@ -113,6 +115,9 @@ pub enum BuildStageError {
     /// The engine refused.
     #[error("the engine refused")]
     Engine(#[from] EngineError),
+    /// The CHECKS file is not one.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
     /// The Procfile is not one.
     #[error(transparent)]
     Procfile(#[from] ProcfileError),

@@ -6,6 +6,7 @@
 pub mod apps;
 pub mod builder;
 pub mod builds;
+pub mod checks;
 pub mod config;
 pub mod dispatch;
 pub mod domains;

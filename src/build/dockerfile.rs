@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use secrecy::SecretSlice;
 use tokio::sync::mpsc;
 
-use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::build::{BuildOrder, BuildStageError, Built, checks, relay};
 use crate::docker::build::line::BuildLine;
 use crate::docker::build::{BuildSecret, BuildSpec};
 use crate::formats::dockerignore::DockerIgnore;
@@ -38,6 +38,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     }
     // A broken Procfile is found before the minutes of a build, not after.
     let processes = processes(read("Procfile").await?)?;
+    let app_json = checks::add(order, AppJson::default(), read("CHECKS").await?).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.
     let own_rules = format!("{dockerfile}.dockerignore");
     let rules = match read(&own_rules).await? {
@@ -52,7 +53,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let image = run(order, &spec, context).await?;
     let facts = order.engine.image_facts(&image.0).await?;
     let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
-    Ok(Built { image, exposed_ports, processes, app_json: AppJson::default() })
+    Ok(Built { image, exposed_ports, processes, app_json })
 }
 
 async fn with_submodules(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Snapshot, BuildStageError> {

@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, apps, builder, builds, checks, config, domains, git, help, keys, logs, ports, ps, releases, run,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -25,6 +25,12 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<checks::select::Disable>(),
+    Entry::of::<checks::select::Enable>(),
+    Entry::of::<checks::properties::Report>(),
+    Entry::of::<checks::run::Run>(),
+    Entry::of::<checks::properties::Set>(),
+    Entry::of::<checks::select::Skip>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),
     Entry::of::<config::get::Get>(),
