@@ -1,12 +1,14 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, app_json, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
 pub static COMMANDS: &[Entry] = &[
+    Entry::of::<app_json::Report>(),
+    Entry::of::<app_json::Set>(),
     Entry::of::<apps::create::Create>(),
     Entry::of::<apps::destroy::Destroy>(),
     Entry::of::<apps::exists::Exists>(),
