@@ -9,6 +9,7 @@ pub mod destroy;
 pub mod error;
 pub mod journal;
 mod prepare;
+pub mod retention;
 pub mod switch;
 
 use std::sync::Arc;
