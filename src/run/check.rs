@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -201,10 +201,8 @@ async fn command(
 /// Waits until it has been up so long; the one test that is no question.
 async fn uptime(subject: &Subject, seconds: u32) -> Result<Result<(), Failure>, EngineError> {
     let before = subject.engine.inspect(subject.container.as_str()).await?;
-    let began = before.started_at.unwrap_or(before.created_at);
-    let up = u64::try_from(jiff::Timestamp::now().as_second() - began).unwrap_or(0);
-    let deadline = Instant::now() + Duration::from_secs(u64::from(seconds).saturating_sub(up));
-    tokio::time::sleep_until(deadline).await;
+    let up = before.up_for().unwrap_or(Duration::ZERO);
+    sleep(Duration::from_secs(seconds.into()).saturating_sub(up)).await;
     let now = subject.engine.inspect(subject.container.as_str()).await?;
     let same = now.started_at == before.started_at && now.restart_count == before.restart_count;
     if now.state == RunState::Running && same { Ok(Ok(())) } else { Ok(Err(Failure::NotUp(seconds))) }
