@@ -2,8 +2,10 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+mod checks;
 pub mod dockerfile;
 pub mod image;
+pub mod process_files;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,8 @@ use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
+use crate::formats::app_json::AppJsonError;
+use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
@@ -55,6 +59,12 @@ pub struct BuildOptions {
     pub dockerfile: Option<String>,
     /// The stage to build (`builder-dockerfile:set target`).
     pub target: Option<String>,
+    /// Where the Procfile is below it (`ps:set procfile-path`).
+    pub procfile: Option<String>,
+    /// Where app.json is below it (`app-json:set appjson-path`).
+    pub app_json: Option<String>,
+    /// What `web` runs if there is no Procfile (`ps:set start-cmd`).
+    pub start_command: Option<String>,
     /// `--build-arg NAME=VALUE` of `docker-options:add APP build`; without a value it is the config var's.
     pub arguments: BTreeMap<String, String>,
 }
@@ -113,9 +123,28 @@ pub enum BuildStageError {
     /// The engine refused.
     #[error("the engine refused")]
     Engine(#[from] EngineError),
+    /// The CHECKS file is not one.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
     /// The Procfile is not one.
     #[error(transparent)]
     Procfile(#[from] ProcfileError),
+    /// The app.json is not one.
+    #[error(transparent)]
+    AppJson(#[from] AppJsonError),
+    /// A file is not where the person said.
+    #[error(
+        "there is no {path} in the source\nSay where it is, or without a value look at its usual place: {}",
+        hint(property, app_name)
+    )]
+    NoProcessFile {
+        /// The app.
+        app_name: AppName,
+        /// The path that was set.
+        path: String,
+        /// The command and the property that set it.
+        property: &'static str,
+    },
     /// There is nothing that a builder knows.
     #[error(
         "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
@@ -136,6 +165,12 @@ pub enum BuildStageError {
         /// What the engine said.
         message: String,
     },
+}
+
+/// `ps:set blog procfile-path PATH` of `ps:set procfile-path`.
+fn hint(property: &str, app_name: &AppName) -> String {
+    let (command, key) = property.split_once(' ').unwrap_or((property, ""));
+    format!("{command} {app_name} {key} [PATH]")
 }
 
 /// Passes a part's own lines of progress on to the console, until the part drops its end.

@@ -10,6 +10,7 @@ pub mod health_check;
 pub mod hostname;
 pub mod key;
 pub mod port_mapping;
+pub mod process_selection;
 pub mod process_type;
 pub mod release;
 pub mod role;

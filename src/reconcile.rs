@@ -4,9 +4,11 @@
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
 pub mod containers;
+pub mod exits;
 pub mod garbage;
 pub mod replace;
 pub mod routes;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
+        watch::run(&app),
     );
 }
 
@@ -124,7 +127,8 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     app.reconciler.collect_garbage();
     while let Some(event) = events.next().await {
         match event {
-            Ok(_) => {
+            Ok(event) => {
+                exits::note(app, &event);
                 app.reconciler.publish_routes().await;
                 app.reconciler.check_containers();
             }

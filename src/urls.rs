@@ -12,10 +12,7 @@ use crate::store::{Store, StoreError};
 /// The port that web processes are told to listen on: of the first mapping, of the config var `PORT`, of the
 /// image's lowest `EXPOSE`, else 5000.
 pub fn web_port(ports: &[PortMapping], content: &ReleaseContent) -> u16 {
-    let config = content.config.iter().find(|(key, _)| key.as_str() == "PORT");
-    let of_config = config.and_then(|(_, value)| value.expose().parse().ok());
-    let of_mapping = ports.first().map(|port| port.container_port);
-    of_mapping.or(of_config).unwrap_or_else(|| content.web_port())
+    ports.first().map_or_else(|| content.web_port(), |port| port.container_port)
 }
 
 /// The mappings that hold: a person's own, else HTTP to the web port.

@@ -1,12 +1,14 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, app_json, apps, builder, builds, checks, config, domains, git, help, keys, logs, ports, ps,
+    releases, run, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
 pub static COMMANDS: &[Entry] = &[
+    Entry::of::<app_json::Report>(),
+    Entry::of::<app_json::Set>(),
     Entry::of::<apps::create::Create>(),
     Entry::of::<apps::destroy::Destroy>(),
     Entry::of::<apps::exists::Exists>(),
@@ -25,6 +27,12 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<checks::select::Disable>(),
+    Entry::of::<checks::select::Enable>(),
+    Entry::of::<checks::properties::Report>(),
+    Entry::of::<checks::run::Run>(),
+    Entry::of::<checks::properties::Set>(),
+    Entry::of::<checks::select::Skip>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),
     Entry::of::<config::get::Get>(),
@@ -70,8 +78,11 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<ps::run_state::Start>(),
     Entry::of::<ps::run_state::Stop>(),
     Entry::of::<releases::list::List>(),
+    Entry::of::<releases::diff::Diff>(),
     Entry::of::<releases::list::Info>(),
+    Entry::of::<releases::properties::Report>(),
     Entry::of::<releases::rollback::Rollback>(),
+    Entry::of::<releases::properties::Set>(),
     Entry::of::<run::interactive::Run>(),
     Entry::of::<run::detached::Detached>(),
     Entry::of::<run::manage::List>(),
