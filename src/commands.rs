@@ -6,8 +6,11 @@
 pub mod apps;
 pub mod builder;
 pub mod builds;
+pub mod cleanup;
 pub mod config;
+pub mod disk;
 pub mod dispatch;
+pub mod doctor;
 pub mod domains;
 pub mod git;
 pub mod help;

@@ -179,6 +179,7 @@ async fn content(
                 image_tag: format!("build-{build}"),
                 options,
                 config: &config,
+                limits: prepare::build_limits(app),
                 console: &order.console,
                 cancel: &order.cancel,
             };

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 
 /// How often everything is looked at although nothing was noticed.
@@ -81,8 +82,9 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
 }
 
 async fn garbage_on_notice(app: &Arc<App>, notice: &Notify) {
+    let mut next_trim = NextTrim::default();
     loop {
-        garbage::collect(app).await;
+        garbage::collect(app, &mut next_trim).await;
         tokio::select! {
             () = notice.notified() => {}
             () = sleep(GARBAGE_EVERY) => {}

@@ -7,6 +7,7 @@ pub mod builds;
 pub mod config;
 pub mod domains;
 pub mod formation;
+pub mod health;
 pub mod instances;
 pub mod keys;
 mod migrations;

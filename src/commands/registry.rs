@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, apps, builder, builds, cleanup, config, disk, doctor, domains, git, help, keys, logs, ports, ps,
+    releases, run, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -25,6 +25,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<cleanup::Cleanup>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),
     Entry::of::<config::get::Get>(),
@@ -33,9 +34,11 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<config::set::Set>(),
     Entry::of::<config::show::Show>().alias(&["config"]),
     Entry::of::<config::unset::Unset>(),
+    Entry::of::<disk::Report>(),
     Entry::of::<builder::build_args::Add>(),
     Entry::of::<builder::build_args::List>(),
     Entry::of::<builder::build_args::Remove>(),
+    Entry::of::<doctor::Doctor>(),
     Entry::of::<domains::change::Add>(),
     Entry::of::<domains::global::AddGlobal>(),
     Entry::of::<domains::change::Clear>(),

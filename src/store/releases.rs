@@ -144,9 +144,8 @@ impl Store {
             let sql =
                 format!("SELECT version, image FROM releases WHERE {BEYOND_RETENTION} ORDER BY version");
             let mut statement = connection.prepare(&sql)?;
-            let rows = statement.query_map((app.0, keep), |row| {
-                Ok((ReleaseVersion(row.get(0)?), ImageId(row.get(1)?)))
-            })?;
+            let rows = statement
+                .query_map((app.0, keep), |row| Ok((ReleaseVersion(row.get(0)?), ImageId(row.get(1)?))))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
