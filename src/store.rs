@@ -14,6 +14,7 @@ mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod routing;
 pub mod secret;
 
 use std::fmt;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 
@@ -57,14 +58,11 @@ fn host_memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
-/// The addresses for new containers. The engine is asked the first time, since it may start after the server; its
-/// network is made if it is not there.
-pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {
-    let learn = || async {
-        let network = app.engine.ensure_network().await?;
-        Ok(Addresses::new(network.static_addresses().collect()))
-    };
-    app.addresses.get_or_try_init(learn).await
+/// The addresses for new containers. The engine is asked each time: its network is made if it is not there, and one
+/// that somebody took away may come back with other addresses.
+pub async fn addresses(app: &App) -> Result<Arc<Addresses>, EngineError> {
+    let network = app.engine.ensure_network().await?;
+    Ok(app.addresses.of(network.subnet.to_string(), || network.static_addresses().collect()))
 }
 
 /// Refuses to begin a build that would fill the disk.

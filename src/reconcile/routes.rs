@@ -11,8 +11,7 @@ use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
-use crate::store::apps::AppRecord;
-use crate::store::instances::InstanceRecord;
+use crate::store::routing::AppRouteFacts;
 use crate::urls;
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
@@ -30,14 +29,26 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
-    let instances = app.store.instances(None).await?;
+    let facts = app.store.route_facts().await?;
+    let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
+        vec![app.settings.domain.clone()]
+    } else {
+        facts.global_domains
+    };
+    let owners: HashMap<Hostname, AppName> = facts
+        .apps
+        .iter()
+        .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
+        .collect();
     let mut apps = Vec::new();
-    for record in app.store.apps().await? {
-        let own: Vec<&InstanceRecord> =
-            instances.iter().filter(|i| i.app == record.id && i.name.process_type.is_web()).collect();
-        apps.push(routes(app, &record, &own, &running).await?);
+    for of_app in facts.apps {
+        let hosts = match of_app.record.vhosts_enabled {
+            true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
+            false => Vec::new(),
+        };
+        apps.push(routes(app, of_app, hosts, &running).await?);
     }
-    settle_conflicts(&mut apps, &app.store.domain_owners().await?);
+    settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
 
@@ -59,16 +70,20 @@ fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) 
 
 async fn routes(
     app: &Arc<App>,
-    record: &AppRecord,
-    instances: &[&InstanceRecord],
+    facts: AppRouteFacts,
+    hosts: Vec<Hostname>,
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let own = app.store.ports(record.id).await?;
-    let release = match record.current_release {
-        Some(id) => app.store.release(id).await?,
-        None => None,
+    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let web_port = match (own.first(), facts.web_port, record.current_release) {
+        (Some(mapping), _, _) => mapping.container_port,
+        (None, Some(port), _) => port,
+        // Recorded by an older version, which did not say.
+        (None, None, Some(id)) => {
+            app.store.release(id).await?.map_or(5000, |release| release.content.web_port())
+        }
+        (None, None, None) => 5000,
     };
-    let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
     let reachable = instances.iter().filter_map(|instance| {
         let address = *running.get(&instance.container)?;
         Some(InstanceRoute {
@@ -86,7 +101,7 @@ async fn routes(
     };
     Ok(AppRoutes {
         app: record.name.clone(),
-        hosts: urls::hostnames(app, record).await?,
+        hosts,
         ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
         instances: reachable.collect(),
         state,
