@@ -3,6 +3,7 @@
 pub mod app_json;
 pub mod app_name;
 pub mod build;
+pub mod byte_size;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;

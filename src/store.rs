@@ -7,12 +7,14 @@ pub mod builds;
 pub mod config;
 pub mod domains;
 pub mod formation;
+pub mod health;
 pub mod instances;
 pub mod keys;
 mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod routing;
 pub mod secret;
 
 use std::fmt;

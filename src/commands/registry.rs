@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, builder, builds, checks, config, domains, git, help, keys, logs, ports, ps,
-    releases, run, urls, version,
+    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, doctor, domains, git, help, keys,
+    logs, ports, ps, releases, run, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -33,6 +33,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<checks::run::Run>(),
     Entry::of::<checks::properties::Set>(),
     Entry::of::<checks::select::Skip>(),
+    Entry::of::<cleanup::Cleanup>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),
     Entry::of::<config::get::Get>(),
@@ -41,9 +42,11 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<config::set::Set>(),
     Entry::of::<config::show::Show>().alias(&["config"]),
     Entry::of::<config::unset::Unset>(),
+    Entry::of::<disk::Report>(),
     Entry::of::<builder::build_args::Add>(),
     Entry::of::<builder::build_args::List>(),
     Entry::of::<builder::build_args::Remove>(),
+    Entry::of::<doctor::Doctor>(),
     Entry::of::<domains::change::Add>(),
     Entry::of::<domains::global::AddGlobal>(),
     Entry::of::<domains::change::Clear>(),

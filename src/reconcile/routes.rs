@@ -11,13 +11,12 @@ use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
-use crate::model::release::ReleaseContent;
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
 use crate::run::check::Subject;
 use crate::run::check_rules::{running_checks, startup_checks};
 use crate::run::wellbeing::Watched;
-use crate::store::apps::AppRecord;
 use crate::store::instances::InstanceRecord;
+use crate::store::routing::AppRouteFacts;
 use crate::urls;
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
@@ -35,16 +34,28 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
-    let instances = app.store.instances(None).await?;
+    let facts = app.store.route_facts().await?;
+    let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
+        vec![app.settings.domain.clone()]
+    } else {
+        facts.global_domains
+    };
+    let owners: HashMap<Hostname, AppName> = facts
+        .apps
+        .iter()
+        .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
+        .collect();
     let (mut apps, mut watched) = (Vec::new(), Vec::new());
-    for record in app.store.apps().await? {
-        let own: Vec<&InstanceRecord> = instances.iter().filter(|i| i.app == record.id).collect();
-        let (routes, of_app) = routes(app, &record, &own, &running).await?;
-        apps.push(routes);
-        watched.extend(of_app);
+    for of_app in facts.apps {
+        let hosts = match of_app.record.vhosts_enabled {
+            true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
+            false => Vec::new(),
+        };
+        watched.extend(watched_of(app, &of_app, &running).await?);
+        apps.push(routes(app, of_app, hosts, &running).await?);
     }
     app.wellbeing.watch(watched);
-    settle_conflicts(&mut apps, &app.store.domain_owners().await?);
+    settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
 
@@ -66,16 +77,20 @@ fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) 
 
 async fn routes(
     app: &Arc<App>,
-    record: &AppRecord,
-    instances: &[&InstanceRecord],
+    facts: AppRouteFacts,
+    hosts: Vec<Hostname>,
     running: &HashMap<ContainerId, Ipv4Addr>,
-) -> Result<(AppRoutes, Vec<Watched>), CommandError> {
-    let own = app.store.ports(record.id).await?;
-    let release = match record.current_release {
-        Some(id) => app.store.release(id).await?,
-        None => None,
+) -> Result<AppRoutes, CommandError> {
+    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let web_port = match (own.first(), facts.web_port, record.current_release) {
+        (Some(mapping), _, _) => mapping.container_port,
+        (None, Some(port), _) => port,
+        // Recorded by an older version, which did not say.
+        (None, None, Some(id)) => {
+            app.store.release(id).await?.map_or(5000, |release| release.content.web_port())
+        }
+        (None, None, None) => 5000,
     };
-    let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
     let web = || instances.iter().filter(|instance| instance.name.process_type.is_web());
     let state = if record.stopped {
         AppState::Stopped
@@ -86,18 +101,13 @@ async fn routes(
     } else {
         AppState::Running
     };
-    let watched = match &release {
-        Some(release) => watched(app, record, &release.content, (instances, running)).await?,
-        None => Vec::new(),
-    };
-    let routes = AppRoutes {
+    Ok(AppRoutes {
         app: record.name.clone(),
-        hosts: urls::hostnames(app, record).await?,
+        hosts,
         ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
-        instances: reachable(app, web().copied(), running),
+        instances: reachable(app, web(), running),
         state,
-    };
-    Ok((routes, watched))
+    })
 }
 
 /// The running instances that are ready; where none is, all of them: bad answers are better than none.
@@ -119,20 +129,24 @@ fn reachable<'a>(
 }
 
 /// The instances with checks that go on. One that is just being restarted goes on being watched.
-async fn watched(
+async fn watched_of(
     app: &App,
-    record: &AppRecord,
-    release: &ReleaseContent,
-    (instances, running): (&[&InstanceRecord], &HashMap<ContainerId, Ipv4Addr>),
+    facts: &AppRouteFacts,
+    running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<Vec<Watched>, CommandError> {
+    let record = &facts.record;
+    // Most apps have none, and then their release need not be opened.
+    let release = match record.current_release.filter(|_| facts.has_running_checks) {
+        Some(id) => app.store.release(id).await?,
+        None => None,
+    };
+    let Some(release) = release.map(|release| release.content) else { return Ok(Vec::new()) };
+    let release = &release;
     let checked =
-        |instance: &&&InstanceRecord| !running_checks(release, &instance.name.process_type).is_empty();
-    let checked: Vec<_> = instances.iter().filter(checked).collect();
-    if checked.is_empty() {
-        return Ok(Vec::new());
-    }
+        |instance: &&InstanceRecord| !running_checks(release, &instance.name.process_type).is_empty();
+    let checked: Vec<_> = facts.instances.iter().filter(checked).collect();
     let rules = rules(app, record).await?;
-    let port = urls::web_port(&app.store.ports(record.id).await?, release);
+    let port = urls::web_port(&facts.ports, release);
     let watched = checked.into_iter().filter_map(|instance| {
         let process_type = &instance.name.process_type;
         let address = running.get(&instance.container).copied();
