@@ -6,6 +6,8 @@ pub mod build;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;
+pub mod cron;
+pub mod cron_schedule;
 pub mod health_check;
 pub mod hostname;
 pub mod key;
