@@ -7,6 +7,8 @@ pub mod byte_size;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;
+pub mod cron;
+pub mod cron_schedule;
 pub mod health_check;
 pub mod hostname;
 pub mod key;
