@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::reconcile::exits::Exits;
 use crate::reconcile::replace::Replacements;
 
 /// How often everything is looked at although nothing was noticed.
@@ -121,6 +122,7 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?);
+    let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
@@ -128,7 +130,7 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                exits::note(app, &event);
+                exits.note(app, &event).await;
                 app.reconciler.publish_routes().await;
                 app.reconciler.check_containers();
             }

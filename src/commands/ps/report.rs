@@ -117,17 +117,17 @@ impl Status {
 /// A word for what it is doing, and what else there is to know.
 fn describe(facts: &ContainerFacts, history: History) -> (&'static str, Vec<String>) {
     let mut remarks = Vec::new();
-    let code = |remarks: &mut Vec<String>| match (history.out_of_memory, history.code) {
-        (Some(_), _) => remarks.push("oom-killed".to_owned()),
-        (None, Some(code)) => remarks.push(format!("exited {code}")),
-        (None, None) => {}
+    let code = |remarks: &mut Vec<String>| match history.code {
+        _ if history.ended_by_that => remarks.push("oom-killed".to_owned()),
+        Some(code) => remarks.push(format!("exited {code}")),
+        None => {}
     };
     let word = match facts.state {
         _ if history.looping => {
             code(&mut remarks);
             "crash-looping"
         }
-        RunState::Exited(_) if history.out_of_memory.is_some() => "oom-killed",
+        RunState::Exited(_) if history.ended_by_that => "oom-killed",
         RunState::Exited(code) => {
             remarks.push(format!("exit status {code}"));
             "exited"
