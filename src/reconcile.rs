@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 
@@ -129,6 +130,7 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
+    let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
@@ -137,7 +139,7 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     while let Some(news) = events.next().await {
         for event in news {
             match event {
-                Ok(event) => exits::note(app, &event),
+                Ok(event) => exits.note(app, &event).await,
                 Err(error) => {
                     tracing::warn!(%error, "the engine's events broke off");
                     return Ok(());

@@ -159,7 +159,7 @@ async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) {
     tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "restarting an instance whose liveness check failed");
     app.wellbeing.set_unready(container, Reason::Restart);
     app.reconciler.publish_routes().await;
-    match app.engine.restart(container, app.settings.deploy.stop()).await {
+    match app.engine.restart(container).await {
         Ok(()) => wait_until_up(instance).await,
         Err(error) if error.is_not_found() => {}
         Err(error) => {

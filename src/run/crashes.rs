@@ -17,6 +17,8 @@ const LOOP: usize = 5;
 /// How long an exit is remembered. The engine starts a crashing container again at most a minute after it ended, so
 /// one that goes on crashing has more than enough exits in it.
 const WINDOW: Duration = Duration::from_secs(600);
+/// Within this time, an exit and a lack of memory are one thing, of which several may tell.
+const SAME: Duration = Duration::from_secs(2);
 /// Whoever stays up that long is not in a loop any more.
 const STAYED_UP: Duration = Duration::from_secs(60);
 
@@ -57,6 +59,8 @@ pub struct History {
     pub code: Option<i64>,
     /// How long ago it ran out of memory, if it did lately.
     pub out_of_memory: Option<Duration>,
+    /// Whether its last exit was for that reason.
+    pub ended_by_that: bool,
 }
 
 impl Crashes {
@@ -80,13 +84,12 @@ impl Crashes {
         }
     }
 
-    /// Takes note of a lack of memory; false if that is known of this run already.
+    /// Takes note of a lack of memory; false if that is known already.
     pub fn out_of_memory(&self, container: &ContainerId) -> bool {
         let now = Instant::now();
         let mut containers = self.lock();
         let record = containers.entry(container.clone()).or_default();
-        let last_exit = record.exits.back().copied();
-        let known = record.out_of_memory.is_some_and(|at| last_exit.is_none_or(|exit| exit < at));
+        let known = record.out_of_memory.is_some_and(|at| now.duration_since(at) < SAME);
         record.out_of_memory = Some(now);
         !known
     }
@@ -113,12 +116,13 @@ impl Crashes {
             history.code = (!record.exits.is_empty()).then_some(record.code);
             let ago = record.out_of_memory.map(|at| now.duration_since(at));
             history.out_of_memory = ago.filter(|ago| *ago < WINDOW);
+            history.ended_by_that = record.ended_by_lack_of_memory();
         }
         if let RunState::Exited(code) = facts.state {
             history.code = Some(code);
         }
         if facts.oom_killed && history.out_of_memory.is_none() && facts.state != RunState::Running {
-            history.out_of_memory = Some(Duration::ZERO);
+            (history.out_of_memory, history.ended_by_that) = (Some(Duration::ZERO), true);
         }
         // Too short a time to have seen it all: then the engine's count has to do.
         let restarts = usize::try_from(facts.restart_count).unwrap_or(usize::MAX);
@@ -141,6 +145,11 @@ impl Record {
 
     fn stayed_up(&self, now: Instant) -> bool {
         self.started.is_some_and(|start| now.duration_since(start) >= STAYED_UP)
+    }
+
+    fn ended_by_lack_of_memory(&self) -> bool {
+        let (Some(exit), Some(lack)) = (self.exits.back(), self.out_of_memory) else { return false };
+        exit.duration_since(lack).max(lack.duration_since(*exit)) < SAME
     }
 
     fn forget_old(&mut self, now: Instant) {
@@ -193,11 +202,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lack_of_memory_is_told_once_a_run() {
+    async fn a_lack_of_memory_is_told_once_and_goes_with_the_exit_beside_it() {
         let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
         assert!(crashes.out_of_memory(&container));
+        assert_eq!(crashes.ended(&container, 137), None);
         assert!(!crashes.out_of_memory(&container));
-        crash(&crashes, &container, 1).await;
+        let record = |crashes: &Crashes| crashes.lock().get(&container).unwrap().ended_by_lack_of_memory();
+        assert!(record(&crashes));
+        crash(&crashes, &container, 5).await;
+        assert!(!record(&crashes));
         assert!(crashes.out_of_memory(&container));
+        assert!(record(&crashes));
     }
 }
