@@ -22,6 +22,7 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::route::RouterHandle;
 use crate::run::addresses::Addresses;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -59,6 +60,8 @@ pub struct App {
     pub addresses: OnceCell<Addresses>,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// Which instances take requests.
+    pub readiness: Readiness,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
     /// Tasks that outlive the command that started them; awaited at shutdown.

@@ -3,6 +3,7 @@
 //! Each reconciler takes no input, may run at any time, and does nothing where nothing is to be done. They are
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
+pub mod awaited;
 pub mod containers;
 pub mod garbage;
 pub mod replace;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::docker::events::{ContainerChange, ContainerEvent};
 use crate::reconcile::replace::Replacements;
 
 /// How often everything is looked at although nothing was noticed.
@@ -115,16 +117,27 @@ async fn watch_engine(app: &Arc<App>) {
     }
 }
 
+/// Keeps what the routes go by: a container that ended, or was started again, does not listen for a while.
+fn note(app: &App, event: &ContainerEvent) {
+    match event.change {
+        ContainerChange::Started => app.readiness.note_start(&event.id),
+        ContainerChange::Died(_) => app.readiness.note_death(&event.id),
+        ContainerChange::Destroyed | ContainerChange::Health(_) => {}
+    }
+}
+
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?);
     app.engine.ensure_network().await?;
+    app.readiness.doubt_all();
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();
     while let Some(event) = events.next().await {
         match event {
-            Ok(_) => {
+            Ok(event) => {
+                note(app, &event);
                 app.reconciler.publish_routes().await;
                 app.reconciler.check_containers();
             }

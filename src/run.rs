@@ -7,6 +7,7 @@ pub mod health;
 pub mod options;
 pub mod plan;
 mod probe;
+pub mod readiness;
 pub mod retire;
 pub mod start;
 pub mod task;

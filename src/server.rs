@@ -37,7 +37,8 @@ use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -128,6 +129,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        readiness: Readiness::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         engine: Engine::connect(&settings.docker, owner(&settings.root)?),
@@ -156,6 +158,10 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }

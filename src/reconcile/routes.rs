@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::reconcile::awaited;
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
+use crate::run::readiness::Prospect;
 use crate::store::apps::AppRecord;
 use crate::store::instances::InstanceRecord;
 use crate::urls;
@@ -31,6 +35,7 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
     let instances = app.store.instances(None).await?;
+    app.readiness.keep_only(|container| instances.iter().any(|instance| instance.container == *container));
     let mut apps = Vec::new();
     for record in app.store.apps().await? {
         let own: Vec<&InstanceRecord> =
@@ -69,28 +74,45 @@ async fn routes(
         None => None,
     };
     let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
-    let reachable = instances.iter().filter_map(|instance| {
-        let address = *running.get(&instance.container)?;
+    let ports = urls::ports(own, web_port, app.https_address.is_some());
+    let asked = instances.iter().map(|instance| async {
+        let address = running.get(&instance.container).copied();
+        let prospect = awaited::prospect(app, &instance.container, address, &ports).await;
+        (*instance, address, prospect)
+    });
+    let found = join_all(asked).await;
+    let reachable = found.iter().filter_map(|(instance, address, prospect)| {
+        // One that is overdue gets requests all the same: a connection that is refused says more than we know.
+        let wanted = matches!(prospect, Prospect::Ready | Prospect::Overdue);
         Some(InstanceRoute {
             id: instance.container.to_string(),
             label: instance.name.to_string(),
-            address: IpAddr::V4(address),
+            address: IpAddr::V4(address.filter(|_| wanted)?),
         })
     });
-    let state = if record.stopped {
-        AppState::Stopped
-    } else if record.current_release.is_none() {
-        AppState::NeverDeployed
-    } else {
-        AppState::Running
-    };
+    let prospects: Vec<Prospect> = found.iter().map(|(_, _, prospect)| *prospect).collect();
     Ok(AppRoutes {
         app: record.name.clone(),
         hosts: urls::hostnames(app, record).await?,
-        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
         instances: reachable.collect(),
-        state,
+        ports: ports.into_iter().map(port_route).collect(),
+        state: state(record, &prospects),
     })
+}
+
+/// What a request is told, or waits for, while there is no instance.
+fn state(record: &AppRecord, prospects: &[Prospect]) -> AppState {
+    if record.stopped {
+        AppState::Stopped
+    } else if record.current_release.is_none() {
+        AppState::NeverDeployed
+    } else if prospects.contains(&Prospect::Expected) {
+        AppState::Starting
+    } else if prospects.iter().any(|prospect| *prospect != Prospect::Ready) {
+        AppState::Crashed
+    } else {
+        AppState::Running
+    }
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {
