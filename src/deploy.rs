@@ -7,6 +7,7 @@
 pub mod destroy;
 pub mod error;
 pub mod journal;
+pub mod links;
 mod prepare;
 pub mod stop_first;
 pub mod switch;
@@ -256,6 +257,7 @@ async fn run_and_switch(
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         deadline: app.settings.deploy.start(),
     };
+    links::ensure_networks(app, record).await?;
     let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
     timed("stop first", swap.begin()).await?;
     let result = async {

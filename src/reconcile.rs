@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::deploy::links;
 use crate::docker::error::EngineError;
 use crate::docker::events::{ContainerChange, ContainerEvent};
 use crate::reconcile::replace::Replacements;
@@ -74,6 +75,9 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
     let replacements = Arc::new(Replacements::default());
     loop {
         containers::reconcile(app, &replacements).await;
+        if let Err(error) = links::settle(app).await {
+            tracing::warn!(%error, "the links are not as they should be; trying again soon");
+        }
         tokio::select! {
             () = notice.notified() => {}
             () = sleep(EVERY) => {}

@@ -9,6 +9,7 @@ pub mod domains;
 pub mod formation;
 pub mod instances;
 pub mod keys;
+pub mod links;
 mod migrations;
 pub mod ports;
 pub mod properties;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
-use crate::deploy::{Order, Work};
+use crate::deploy::{Order, Work, links};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -39,6 +39,11 @@ pub async fn switch(
         remove(&app.engine, &started).await;
         return Err(DeployError::Cancelled);
     }
+    // Before the old ones go: those that link to the app shall find one at any moment.
+    if let Err(error) = links::welcome(app, record, &started).await {
+        remove(&app.engine, &started).await;
+        return Err(error);
+    }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
     let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
     if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
@@ -55,6 +60,7 @@ pub async fn switch(
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();
     }
+    links::refresh(app, record).await;
     app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
     app.reconciler.collect_garbage();
     Ok(())
@@ -68,6 +74,7 @@ pub fn retire_later(app: &Arc<App>, containers: Vec<ContainerId>) {
     for container in containers.into_iter().filter(|container| app.retiring.enter(container)) {
         let app = app.clone();
         app.clone().tasks.spawn(async move {
+            links::take_leave(&app, &container).await;
             retire(&app.engine, &app.router, &container, grace).await;
             app.retiring.leave(&container);
             // Its image may have been the last thing that was kept for it.

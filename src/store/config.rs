@@ -39,19 +39,30 @@ impl Store {
                 transaction
                     .execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
             }
-            for (key, value) in set {
-                let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
-                transaction.execute(
-                    "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
-                    (row(app), key.as_str(), sealed),
-                )?;
-            }
+            write(&transaction, &secret, app, &set)?;
             transaction.commit()?;
             Ok(())
         })
         .await
     }
+}
+
+/// Sets vars within somebody's transaction.
+pub(super) fn write(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: Option<AppId>,
+    set: &ConfigVars,
+) -> Result<(), StoreError> {
+    for (key, value) in set {
+        let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
+        connection.execute(
+            "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
+             ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
+            (row(app), key.as_str(), sealed),
+        )?;
+    }
+    Ok(())
 }
 
 fn read(connection: &Connection, secret: &SecretKey, app: Option<AppId>) -> Result<ConfigVars, StoreError> {

@@ -39,5 +39,6 @@ mod push;
 mod readme;
 mod releases;
 mod several_apps;
+mod stop_first;
 mod traffic;
 mod zero_downtime;
