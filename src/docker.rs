@@ -33,6 +33,8 @@ pub mod logs;
 pub mod network;
 pub mod output;
 mod running;
+pub mod survey;
+pub mod usage;
 mod wire;
 
 /// How long the engine may take to answer a plain question.

@@ -3,13 +3,17 @@
 pub mod app_json;
 pub mod app_name;
 pub mod build;
+pub mod byte_size;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;
+pub mod cron;
+pub mod cron_schedule;
 pub mod health_check;
 pub mod hostname;
 pub mod key;
 pub mod port_mapping;
+pub mod process_selection;
 pub mod process_type;
 pub mod release;
 pub mod role;

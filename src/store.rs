@@ -7,6 +7,7 @@ pub mod builds;
 pub mod config;
 pub mod domains;
 pub mod formation;
+pub mod health;
 pub mod instances;
 pub mod keys;
 pub mod links;
@@ -14,6 +15,7 @@ mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod routing;
 pub mod secret;
 
 use std::fmt;

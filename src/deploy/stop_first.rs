@@ -1,5 +1,5 @@
 //! Process types of which the old instances end before the new ones start, because both cannot run at a time: they
-//! hold a volume that one instance may hold, or somebody said so.
+//! hold a volume that one instance may hold, their checks are disabled, or somebody said so.
 //!
 //! The old instances stay the app until the switch, as with any other deploy. They are stopped, not removed, so a
 //! deploy that fails starts the very same containers again, and so does the reconciler for a server that was killed
@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::console::Console;
+use crate::deploy::checks;
 use crate::deploy::error::DeployError;
 use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFilter, RunState};
@@ -42,11 +43,12 @@ impl StopFirst {
         app: AppId,
         process_types: impl IntoIterator<Item = &'a ProcessType>,
     ) -> Result<Self, StoreError> {
+        let unchecked = checks::selection(store, app, checks::DISABLED).await?;
         let all = store.computed_property(app, STRATEGY).await?.is_some_and(|value| value == "stop-first");
         let mut types = BTreeSet::new();
         for process_type in process_types {
             let options = options::of(store, app, Some(process_type), Phase::Deploy).await?;
-            if all || options.mounts.iter().any(|mount| mount.exclusive) {
+            if all || unchecked.contains(process_type) || options.mounts.iter().any(|mount| mount.exclusive) {
                 types.insert(process_type.clone());
             }
         }

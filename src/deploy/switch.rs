@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
-use crate::deploy::{Order, Work, links};
+use crate::deploy::{Order, Work, links, retention};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -45,8 +45,14 @@ pub async fn switch(
         return Err(error);
     }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
-    let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
-    if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
+    let committed = match &order.work {
+        Work::Rollback { to, keep_config: false } => {
+            app.store.commit_rollback(record.id, release.id, instances, to.content.config.clone()).await
+        }
+        Work::Scale(_) => app.store.commit_instances(record.id, release.id, instances, formation).await,
+        _ => app.store.commit_instances(record.id, release.id, instances, Formation::new()).await,
+    };
+    if let Err(error) = committed {
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
@@ -61,7 +67,7 @@ pub async fn switch(
         app.reconciler.check_containers();
     }
     links::refresh(app, record).await;
-    app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
+    retention::prune(app, record.id).await?;
     app.reconciler.collect_garbage();
     Ok(())
 }

@@ -11,8 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, RestartContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -142,6 +142,14 @@ impl Engine {
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let client = self.client().await?.clone().with_timeout(timeout + ANSWER_DEADLINE);
         Ok(client.stop_container(id.as_str(), Some(options)).await?)
+    }
+
+    /// Stops a container and starts it again: SIGTERM (or the image's own signal), then SIGKILL, then the start.
+    pub async fn restart(&self, id: &ContainerId, timeout: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
+        let options = RestartContainerOptionsBuilder::default().t(seconds).build();
+        let client = self.client().await?.clone().with_timeout(timeout + ANSWER_DEADLINE);
+        Ok(client.restart_container(id.as_str(), Some(options)).await?)
     }
 
     /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.

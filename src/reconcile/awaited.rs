@@ -36,7 +36,7 @@ pub async fn prospect(
         .collect();
     let limit = app.settings.deploy.start();
     let known = app.readiness.prospect(container, addresses.clone(), limit);
-    if !matches!(known, Prospect::Expected | Prospect::Dying) {
+    if known != Prospect::Expected {
         return known;
     }
     // What is about to be stopped listens as well, and stays what it is.

@@ -1,7 +1,7 @@
 //! Which instances take requests now. Only what was seen since the server started: nothing of it is recorded.
 //!
 //! A container that the engine has started again runs long before its process listens. Requests wait for it
-//! meanwhile, but not for ever: an instance that does not come up, or dies again and again, is not expected.
+//! meanwhile, but not for ever: an instance that does not come up in its time is not expected any more.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,9 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::container_id::ContainerId;
-
-/// Deaths without a sign of life in between after which an instance is not expected any more.
-const MOST_DEATHS: u32 = 3;
 
 /// What is known of recorded instances, by container.
 #[derive(Debug, Default)]
@@ -26,7 +23,6 @@ struct Life {
     stage: Stage,
     /// When it last stopped being ready, or was first heard of.
     since: Instant,
-    deaths: u32,
     /// Where it may be asked whether it listens, while it runs.
     addresses: Vec<SocketAddr>,
     /// Whether somebody asks.
@@ -52,8 +48,6 @@ pub enum Prospect {
     Expected,
     /// It has had its time to come up and has not.
     Overdue,
-    /// It ends again and again.
-    Dying,
 }
 
 impl Readiness {
@@ -64,7 +58,6 @@ impl Readiness {
         // One that is leaving goes on listening until it is stopped.
         if life.stage != Stage::Leaving {
             life.stage = Stage::Ready;
-            life.deaths = 0;
         }
     }
 
@@ -78,7 +71,6 @@ impl Readiness {
         if let Some(life) = self.lock().get_mut(container)
             && life.stage != Stage::Leaving
         {
-            life.deaths += 1;
             life.leave(Stage::Coming);
         }
     }
@@ -96,6 +88,11 @@ impl Readiness {
         for life in self.lock().values_mut().filter(|life| life.stage != Stage::Leaving) {
             *life = Life { watched: life.watched, ..Life::new() };
         }
+    }
+
+    /// Whether an instance is about to be stopped, so that its end is no crash.
+    pub fn is_leaving(&self, container: &ContainerId) -> bool {
+        self.lock().get(container).is_some_and(|life| life.stage == Stage::Leaving)
     }
 
     /// Forgets containers that are no instances any more.
@@ -121,9 +118,7 @@ impl Readiness {
     pub fn next_question(&self, container: &ContainerId, limit: Duration) -> Option<Vec<SocketAddr>> {
         let mut instances = self.lock();
         let life = instances.get_mut(container)?;
-        // One that has had its time is in the table all the same, and one that dies again and again may recover.
-        if matches!(life.prospect(limit), Prospect::Expected | Prospect::Dying) && life.stage == Stage::Coming
-        {
+        if life.stage == Stage::Coming && life.prospect(limit) == Prospect::Expected {
             return Some(life.addresses.clone());
         }
         life.watched = false;
@@ -137,7 +132,7 @@ impl Readiness {
 
 impl Life {
     fn new() -> Self {
-        Self { stage: Stage::Coming, since: Instant::now(), deaths: 0, addresses: Vec::new(), watched: false }
+        Self { stage: Stage::Coming, since: Instant::now(), addresses: Vec::new(), watched: false }
     }
 
     fn leave(&mut self, stage: Stage) {
@@ -152,7 +147,6 @@ impl Life {
             Stage::Ready => Prospect::Ready,
             // Whoever stops it sees to the end of this.
             Stage::Leaving => Prospect::Expected,
-            Stage::Coming if self.deaths > MOST_DEATHS => Prospect::Dying,
             Stage::Coming if self.since.elapsed() >= limit => Prospect::Overdue,
             Stage::Coming => Prospect::Expected,
         }
@@ -182,20 +176,6 @@ mod tests {
         readiness.set_ready(&id());
         readiness.doubt_all();
         assert_eq!(prospect(LONG), Prospect::Expected);
-    }
-
-    #[test]
-    fn one_that_dies_again_and_again_is_not_waited_for() {
-        let readiness = Readiness::default();
-        readiness.set_ready(&id());
-        for _ in 0..=MOST_DEATHS {
-            assert_ne!(readiness.prospect(&id(), Vec::new(), LONG), Prospect::Dying);
-            readiness.note_start(&id());
-            readiness.note_death(&id());
-        }
-        assert_eq!(readiness.prospect(&id(), Vec::new(), LONG), Prospect::Dying);
-        readiness.set_ready(&id());
-        assert_eq!(readiness.prospect(&id(), Vec::new(), LONG), Prospect::Ready);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Links: which app reaches which other one, and under which names.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::app_name::AppName;
@@ -131,7 +133,7 @@ impl Store {
                 "INSERT INTO links (app, target, key) VALUES (?1, ?2, ?3)",
                 (app.0, target.0, key.as_str()),
             )?;
-            config::write(&transaction, &secret, Some(app), &ConfigVars::from([(key, value)]))?;
+            config::change(&transaction, &secret, Some(app), (ConfigVars::from([(key, value)]), Vec::new()))?;
             transaction.commit()?;
             Ok(Ok(()))
         })
@@ -168,6 +170,12 @@ fn read(connection: &Connection) -> Result<Vec<Link>, StoreError> {
         });
     }
     Ok(links)
+}
+
+/// The vars of an app that are links.
+pub(super) fn keys(connection: &Connection, app: AppId) -> Result<BTreeSet<ConfigKey>, StoreError> {
+    let links = read(connection)?.into_iter().filter(|link| link.app == app);
+    Ok(links.map(|link| link.key).collect())
 }
 
 fn target(connection: &Connection, app: AppId) -> Result<Option<LinkTarget>, StoreError> {

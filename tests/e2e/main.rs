@@ -33,6 +33,7 @@ mod https;
 mod keys_and_roles;
 mod leftovers;
 mod lifecycle;
+mod links;
 mod logs;
 mod one_off;
 mod push;
