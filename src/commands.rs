@@ -17,6 +17,7 @@ pub mod domains;
 pub mod git;
 pub mod help;
 pub mod keys;
+pub mod links;
 pub mod logs;
 pub mod ports;
 pub mod property;

@@ -123,7 +123,15 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
         let body = create_body(self, spec);
         let made = self.client().await?.create_container(Some(options), body).await?;
-        Ok(ContainerId::new(made.id))
+        let container = ContainerId::new(made.id);
+        // Engines before API 1.44 take one network only when a container is made.
+        for network in &spec.options.networks {
+            if let Err(error) = self.attach_as(&container, network, &[]).await {
+                self.remove(&container).await?;
+                return Err(error);
+            }
+        }
+        Ok(container)
     }
 
     /// Starts a container; no error if it runs already.

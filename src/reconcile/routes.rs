@@ -1,8 +1,10 @@
 //! The route table, made anew from the database and the engine's list of containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::command_error::CommandError;
@@ -11,9 +13,11 @@ use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::reconcile::awaited;
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
 use crate::run::check::Subject;
 use crate::run::check_rules::{running_checks, startup_checks};
+use crate::run::readiness::Prospect;
 use crate::run::wellbeing::Watched;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
@@ -35,6 +39,9 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
     let facts = app.store.route_facts().await?;
+    let known: HashSet<&ContainerId> =
+        facts.apps.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
+    app.readiness.keep_only(|container| known.contains(container));
     let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
         vec![app.settings.domain.clone()]
     } else {
@@ -91,34 +98,47 @@ async fn routes(
         }
         (None, None, None) => 5000,
     };
-    let web = || instances.iter().filter(|instance| instance.name.process_type.is_web());
+    let ports = urls::ports(own, web_port, app.https_address.is_some());
+    let web = instances.iter().filter(|instance| instance.name.process_type.is_web());
+    let ports = ports.as_slice();
+    let asked = web.map(|instance| async move {
+        let address = running.get(&instance.container).copied();
+        let prospect = awaited::prospect(app, &instance.container, address, ports).await;
+        (instance, address, prospect)
+    });
+    let web = join_all(asked).await;
     let state = if record.stopped {
         AppState::Stopped
     } else if record.current_release.is_none() {
         AppState::NeverDeployed
-    } else if web().any(|instance| app.crashes.is_looping(&instance.container)) {
+    } else if web.iter().any(|(instance, ..)| app.crashes.is_looping(&instance.container)) {
         AppState::Crashed
-    } else {
+    } else if web.iter().any(|(.., prospect)| *prospect == Prospect::Expected) {
+        AppState::Starting
+    } else if web.is_empty() {
         AppState::Running
+    } else {
+        AppState::Crashed
     };
+    // One that is overdue gets requests all the same: a connection that is refused says more than we know.
+    let listening = web.into_iter().filter(|(.., prospect)| *prospect != Prospect::Expected);
+    let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: record.name.clone(),
         hosts,
-        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
-        instances: reachable(app, web(), running),
+        ports: ports.iter().copied().map(port_route).collect(),
+        instances: reachable(app, listening),
         state,
     })
 }
 
-/// The running instances that are ready; where none is, all of them: bad answers are better than none.
+/// The listening instances that are ready; where none is, all of them: bad answers are better than none.
 fn reachable<'a>(
     app: &App,
-    instances: impl Iterator<Item = &'a InstanceRecord>,
-    running: &HashMap<ContainerId, Ipv4Addr>,
+    listening: impl Iterator<Item = (&'a InstanceRecord, Ipv4Addr)>,
 ) -> Vec<InstanceRoute> {
-    let running = instances.filter_map(|instance| Some((instance, *running.get(&instance.container)?)));
     let (ready, unready): (Vec<_>, Vec<_>) =
-        running.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
+        listening.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
     let chosen = if ready.is_empty() { unready } else { ready };
     let route = |(instance, address): (&InstanceRecord, Ipv4Addr)| InstanceRoute {
         id: instance.container.to_string(),
