@@ -23,6 +23,7 @@ use crate::git::submodules::Submodules;
 use crate::route::RouterHandle;
 use crate::run::addresses::Addresses;
 use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
@@ -65,6 +66,8 @@ pub struct App {
     pub crashes: Crashes,
     /// Instances that are asked while they run.
     pub wellbeing: Wellbeing,
+    /// Which instances take requests.
+    pub readiness: Readiness,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
     /// Tasks that outlive the command that started them; awaited at shutdown.

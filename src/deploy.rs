@@ -10,6 +10,7 @@ pub mod error;
 pub mod journal;
 mod prepare;
 pub mod retention;
+pub mod stop_first;
 pub mod switch;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::journal::Journal;
+use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::model::build::{BuildKind, BuildStatus};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
@@ -236,7 +238,10 @@ async fn run_and_switch(
     let wanted = plan::wanted(release.content.processes.keys(), &formation);
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let mut plan =
+        plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
+    plan.stop_first(|process_type| stop_first.includes(process_type));
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
@@ -254,9 +259,18 @@ async fn run_and_switch(
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         rules: &rules,
     };
-    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, formation };
-    timed("switch", switch::switch(app, record, order, release, change)).await
+    let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
+    timed("stop first", swap.begin()).await?;
+    let result = async {
+        let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+        let change = switch::Change { started, plan: &plan, formation };
+        timed("switch", switch::switch(app, record, order, release, change)).await
+    };
+    let result = result.await;
+    if result.is_err() {
+        swap.undo().await;
+    }
+    result
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

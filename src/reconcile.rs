@@ -3,12 +3,14 @@
 //! Each reconciler takes no input, may run at any time, and does nothing where nothing is to be done. They are
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
+pub mod awaited;
 pub mod containers;
 pub mod exits;
 pub mod garbage;
 pub mod replace;
 pub mod routes;
 pub mod watch;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::docker::events::{ContainerChange, ContainerEvent};
 use crate::reconcile::exits::Exits;
 use crate::reconcile::replace::Replacements;
 
@@ -119,11 +122,21 @@ async fn watch_engine(app: &Arc<App>) {
     }
 }
 
+/// Keeps what the routes go by: a container that ended, or was started again, does not listen for a while.
+fn note(app: &App, event: &ContainerEvent) {
+    match event.change {
+        ContainerChange::Started => app.readiness.note_start(&event.id),
+        ContainerChange::Died(_) => app.readiness.note_death(&event.id),
+        ContainerChange::Destroyed | ContainerChange::OutOfMemory | ContainerChange::Health(_) => {}
+    }
+}
+
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?);
     let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
+    app.readiness.doubt_all();
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();
@@ -131,6 +144,7 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
         match event {
             Ok(event) => {
                 exits.note(app, &event).await;
+                note(app, &event);
                 app.reconciler.publish_routes().await;
                 app.reconciler.check_containers();
             }

@@ -37,8 +37,9 @@ use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
 use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
@@ -132,6 +133,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         retiring: Retiring::default(),
         crashes: Crashes::default(),
         wellbeing: Wellbeing::default(),
+        readiness: Readiness::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         engine: Engine::connect(&settings.docker, owner(&settings.root)?),
@@ -160,6 +162,10 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }

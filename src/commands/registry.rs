@@ -75,6 +75,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<ps::report::Report>(),
     Entry::of::<ps::run_state::Restart>(),
     Entry::of::<ps::scale::Scale>(),
+    Entry::of::<ps::set::Set>(),
     Entry::of::<ps::run_state::Start>(),
     Entry::of::<ps::run_state::Stop>(),
     Entry::of::<releases::list::List>(),

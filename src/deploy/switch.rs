@@ -17,11 +17,11 @@ use crate::store::instances::InstanceRecord;
 use crate::urls;
 
 /// What the switch is from and to.
-pub struct Change {
+pub struct Change<'a> {
     /// New instances, healthy.
     pub started: Vec<InstanceRecord>,
     /// What stays and what goes.
-    pub plan: Plan,
+    pub plan: &'a Plan,
     /// The quantities that were asked for.
     pub formation: Formation,
 }
@@ -32,7 +32,7 @@ pub async fn switch(
     record: &AppRecord,
     order: &Order,
     release: &Release,
-    change: Change,
+    change: Change<'_>,
 ) -> Result<(), DeployError> {
     let Change { started, plan, formation } = change;
     if order.cancel.is_cancelled() {
@@ -56,7 +56,7 @@ pub async fn switch(
     announce(app, record, order).await;
     rename(&app.engine, &record.name, &started, &plan.retire).await;
     if in_force {
-        retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
+        retire_later(app, plan.retire.iter().map(|instance| instance.container.clone()).collect());
     } else {
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::switch;
+use crate::deploy::{stop_first, switch};
 use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
@@ -57,7 +57,7 @@ async fn adopt(
     for instance in instances {
         match containers.iter().find(|container| container.id == instance.container) {
             Some(container) => {
-                start(app, container).await;
+                start(app, record, instance, container).await;
                 rename(app, container, format!("{}.{}", record.name, instance.name)).await;
             }
             // It may have been made after the list was.
@@ -71,8 +71,13 @@ async fn adopt(
     Ok(missing)
 }
 
-async fn start(app: &Arc<App>, container: &ContainerFacts) {
+async fn start(app: &Arc<App>, record: &AppRecord, instance: &InstanceRecord, container: &ContainerFacts) {
     if !matches!(container.state, RunState::Exited(_) | RunState::Created) {
+        return;
+    }
+    // What a killed server was about to run may hold the volume that this one needs.
+    if let Err(error) = stop_first::make_way_for(app, record, instance).await {
+        tracing::warn!(container = %container.name, %error, "nothing makes way for an instance that does not run");
         return;
     }
     tracing::info!(container = %container.name, "starting an instance that does not run");

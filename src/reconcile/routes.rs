@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::checks::rules;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
-use crate::model::release::ReleaseContent;
+use crate::model::release::Release;
+use crate::reconcile::{awaited, watched};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
-use crate::run::check::Subject;
-use crate::run::check_rules::{running_checks, startup_checks};
-use crate::run::wellbeing::Watched;
+use crate::run::readiness::Prospect;
 use crate::store::apps::AppRecord;
 use crate::store::instances::InstanceRecord;
 use crate::urls;
@@ -36,14 +36,22 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
     let instances = app.store.instances(None).await?;
-    let (mut apps, mut watched) = (Vec::new(), Vec::new());
+    app.readiness.keep_only(|container| instances.iter().any(|instance| instance.container == *container));
+    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
     for record in app.store.apps().await? {
         let own: Vec<&InstanceRecord> = instances.iter().filter(|i| i.app == record.id).collect();
-        let (routes, of_app) = routes(app, &record, &own, &running).await?;
-        apps.push(routes);
-        watched.extend(of_app);
+        let release = match record.current_release {
+            Some(id) => app.store.release(id).await?,
+            None => None,
+        };
+        if let Some(release) = &release {
+            to_watch.extend(watched::of(app, &record, release, &own, &running).await?);
+        }
+        let web: Vec<&InstanceRecord> =
+            own.into_iter().filter(|instance| instance.name.process_type.is_web()).collect();
+        apps.push(routes(app, &record, release.as_ref(), &web, &running).await?);
     }
-    app.wellbeing.watch(watched);
+    app.wellbeing.watch(to_watch);
     settle_conflicts(&mut apps, &app.store.domain_owners().await?);
     Ok(TableSpec { apps })
 }
@@ -67,95 +75,60 @@ fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) 
 async fn routes(
     app: &Arc<App>,
     record: &AppRecord,
+    release: Option<&Release>,
     instances: &[&InstanceRecord],
     running: &HashMap<ContainerId, Ipv4Addr>,
-) -> Result<(AppRoutes, Vec<Watched>), CommandError> {
+) -> Result<AppRoutes, CommandError> {
     let own = app.store.ports(record.id).await?;
-    let release = match record.current_release {
-        Some(id) => app.store.release(id).await?,
-        None => None,
-    };
-    let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
-    let web = || instances.iter().filter(|instance| instance.name.process_type.is_web());
-    let state = if record.stopped {
+    let web_port = release.map_or(5000, |release| urls::web_port(&own, &release.content));
+    let ports = urls::ports(own, web_port, app.https_address.is_some());
+    let asked = instances.iter().map(|instance| async {
+        let address = running.get(&instance.container).copied();
+        let prospect = awaited::prospect(app, &instance.container, address, &ports).await;
+        (*instance, address, prospect)
+    });
+    let found = join_all(asked).await;
+    let reachable = found.iter().filter_map(|(instance, address, prospect)| {
+        // One that is overdue gets requests all the same: a connection that is refused says more than we know.
+        let wanted = matches!(prospect, Prospect::Ready | Prospect::Overdue);
+        Some(InstanceRoute {
+            id: instance.container.to_string(),
+            label: instance.name.to_string(),
+            address: IpAddr::V4(address.filter(|_| wanted)?),
+        })
+    });
+    let prospects: Vec<Prospect> = found.iter().map(|(_, _, prospect)| *prospect).collect();
+    Ok(AppRoutes {
+        app: record.name.clone(),
+        hosts: urls::hostnames(app, record).await?,
+        instances: ready_ones(app, reachable.collect()),
+        ports: ports.into_iter().map(port_route).collect(),
+        state: state(record, &prospects),
+    })
+}
+
+/// Those that pass their readiness checks; where none does, all of them: bad answers are better than none.
+fn ready_ones(app: &App, reachable: Vec<InstanceRoute>) -> Vec<InstanceRoute> {
+    let is_ready = |route: &InstanceRoute| app.wellbeing.is_ready(&ContainerId::new(route.id.clone()));
+    if !reachable.iter().any(is_ready) {
+        return reachable;
+    }
+    reachable.into_iter().filter(is_ready).collect()
+}
+
+/// What a request is told, or waits for, while there is no instance.
+fn state(record: &AppRecord, prospects: &[Prospect]) -> AppState {
+    if record.stopped {
         AppState::Stopped
     } else if record.current_release.is_none() {
         AppState::NeverDeployed
-    } else if web().any(|instance| app.crashes.is_looping(&instance.container)) {
+    } else if prospects.contains(&Prospect::Expected) {
+        AppState::Starting
+    } else if prospects.iter().any(|prospect| *prospect != Prospect::Ready) {
         AppState::Crashed
     } else {
         AppState::Running
-    };
-    let watched = match &release {
-        Some(release) => watched(app, record, &release.content, (instances, running)).await?,
-        None => Vec::new(),
-    };
-    let routes = AppRoutes {
-        app: record.name.clone(),
-        hosts: urls::hostnames(app, record).await?,
-        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
-        instances: reachable(app, web().copied(), running),
-        state,
-    };
-    Ok((routes, watched))
-}
-
-/// The running instances that are ready; where none is, all of them: bad answers are better than none.
-fn reachable<'a>(
-    app: &App,
-    instances: impl Iterator<Item = &'a InstanceRecord>,
-    running: &HashMap<ContainerId, Ipv4Addr>,
-) -> Vec<InstanceRoute> {
-    let running = instances.filter_map(|instance| Some((instance, *running.get(&instance.container)?)));
-    let (ready, unready): (Vec<_>, Vec<_>) =
-        running.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
-    let chosen = if ready.is_empty() { unready } else { ready };
-    let route = |(instance, address): (&InstanceRecord, Ipv4Addr)| InstanceRoute {
-        id: instance.container.to_string(),
-        label: instance.name.to_string(),
-        address: IpAddr::V4(address),
-    };
-    chosen.into_iter().map(route).collect()
-}
-
-/// The instances with checks that go on. One that is just being restarted goes on being watched.
-async fn watched(
-    app: &App,
-    record: &AppRecord,
-    release: &ReleaseContent,
-    (instances, running): (&[&InstanceRecord], &HashMap<ContainerId, Ipv4Addr>),
-) -> Result<Vec<Watched>, CommandError> {
-    let checked =
-        |instance: &&&InstanceRecord| !running_checks(release, &instance.name.process_type).is_empty();
-    let checked: Vec<_> = instances.iter().filter(checked).collect();
-    if checked.is_empty() {
-        return Ok(Vec::new());
     }
-    let rules = rules(app, record).await?;
-    let port = urls::web_port(&app.store.ports(record.id).await?, release);
-    let watched = checked.into_iter().filter_map(|instance| {
-        let process_type = &instance.name.process_type;
-        let address = running.get(&instance.container).copied();
-        let address = address.or_else(|| app.wellbeing.address(&instance.container))?;
-        Some(Watched {
-            app: record.id,
-            app_name: record.name.clone(),
-            name: instance.name.clone(),
-            subject: Subject {
-                engine: app.engine.clone(),
-                container: instance.container.clone(),
-                address,
-                port,
-                host: rules.host.clone(),
-                https: rules.https,
-                config: release.config.clone(),
-            },
-            checks: running_checks(release, process_type),
-            startup: startup_checks(release, process_type),
-            deadline: rules.deadline,
-        })
-    });
-    Ok(watched.filter(|watched| rules.hold_for(&watched.name.process_type)).collect())
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {
