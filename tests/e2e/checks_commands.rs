@@ -78,27 +78,7 @@ fn checks_are_skipped_disabled_and_enabled() {
            All checks successful (worker.1)
     [exit code 0]
     ");
-    assert_snapshot!(ssh("checks:set APP wait-to-retire 10"), @r"
-    =====> Setting wait-to-retire to 10
-    [exit code 0]
-    ");
-    assert_snapshot!(ssh("checks:set APP stability-window-ms soon"), @r"
-     !     soon is not a number of milliseconds from 0 to 86400000
-     !     For example: checks:set APP stability-window-ms 300
-    [exit code 1]
-    ");
-    assert_snapshot!(ssh("checks:report APP"), @r"
-    =====> blog checks information
-           Checks disabled list:          web
-           Checks skipped list:           worker
-           Checks stability window ms:
-           Checks global stability window ms:
-           Checks computed stability window ms: 300
-           Checks wait to retire:         10
-           Checks global wait to retire:
-           Checks computed wait to retire: 10
-    [exit code 0]
-    ");
+    settings_are_checked_and_reported(&ssh);
     let before = server.get(&app, "/instance").text();
     assert_snapshot!(ssh("ps:restart APP web"), @r"
     -----> Restarting blog
@@ -120,4 +100,28 @@ fn checks_are_skipped_disabled_and_enabled() {
         let list = server.ssh(&alice, &format!("checks:report {app} --checks-{list}-list"));
         assert_eq!(list.success().stdout, "none\n");
     }
+}
+
+fn settings_are_checked_and_reported(ssh: &impl Fn(&str) -> String) {
+    assert_snapshot!(ssh("checks:set APP wait-to-retire 10"), @r"
+    =====> Setting wait-to-retire to 10
+    [exit code 0]
+    ");
+    assert_snapshot!(ssh("checks:set APP stability-window-ms soon"), @r"
+     !     soon is not a number of milliseconds from 0 to 86400000
+     !     For example: checks:set APP stability-window-ms 300
+    [exit code 1]
+    ");
+    assert_snapshot!(ssh("checks:report APP"), @r"
+    =====> blog checks information
+           Checks disabled list:          web
+           Checks skipped list:           worker
+           Checks stability window ms:
+           Checks global stability window ms:
+           Checks computed stability window ms: 300
+           Checks wait to retire:         10
+           Checks global wait to retire:
+           Checks computed wait to retire: 10
+    [exit code 0]
+    ");
 }
