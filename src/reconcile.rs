@@ -11,6 +11,7 @@ pub mod replace;
 pub mod routes;
 mod start_order;
 pub mod watch;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
