@@ -23,7 +23,9 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -62,6 +64,10 @@ pub struct App {
     pub addresses: CurrentAddresses,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// How often instances have ended lately.
+    pub crashes: Crashes,
+    /// Instances that are asked while they run.
+    pub wellbeing: Wellbeing,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
     /// Tasks that outlive the command that started them; awaited at shutdown.

@@ -3,9 +3,11 @@
 //! Knows sources and images; does not know releases, instances or routes.
 
 pub mod cgroup;
+mod checks;
 pub mod dockerfile;
 pub mod fence;
 pub mod image;
+pub mod process_files;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
+use crate::formats::app_json::AppJsonError;
+use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
@@ -59,6 +63,12 @@ pub struct BuildOptions {
     pub dockerfile: Option<String>,
     /// The stage to build (`builder-dockerfile:set target`).
     pub target: Option<String>,
+    /// Where the Procfile is below it (`ps:set procfile-path`).
+    pub procfile: Option<String>,
+    /// Where app.json is below it (`app-json:set appjson-path`).
+    pub app_json: Option<String>,
+    /// What `web` runs if there is no Procfile (`ps:set start-cmd`).
+    pub start_command: Option<String>,
     /// `--build-arg NAME=VALUE` of `docker-options:add APP build`; without a value it is the config var's.
     pub arguments: BTreeMap<String, String>,
 }
@@ -119,6 +129,9 @@ pub enum BuildStageError {
     /// The engine refused.
     #[error("the engine refused")]
     Engine(#[from] EngineError),
+    /// The CHECKS file is not one.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
     /// A process of a step was killed for want of memory, and the step failed.
     #[error(
         "the build ran out of memory (limit {limit})\nLet it need less, or give it more: build-memory-bytes in slipway.toml, section [deploy]"
@@ -132,6 +145,22 @@ pub enum BuildStageError {
     /// The Procfile is not one.
     #[error(transparent)]
     Procfile(#[from] ProcfileError),
+    /// The app.json is not one.
+    #[error(transparent)]
+    AppJson(#[from] AppJsonError),
+    /// A file is not where the person said.
+    #[error(
+        "there is no {path} in the source\nSay where it is, or without a value look at its usual place: {}",
+        hint(property, app_name)
+    )]
+    NoProcessFile {
+        /// The app.
+        app_name: AppName,
+        /// The path that was set.
+        path: String,
+        /// The command and the property that set it.
+        property: &'static str,
+    },
     /// There is nothing that a builder knows.
     #[error(
         "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
@@ -152,6 +181,12 @@ pub enum BuildStageError {
         /// What the engine said.
         message: String,
     },
+}
+
+/// `ps:set blog procfile-path PATH` of `ps:set procfile-path`.
+fn hint(property: &str, app_name: &AppName) -> String {
+    let (command, key) = property.split_once(' ').unwrap_or((property, ""));
+    format!("{command} {app_name} {key} [PATH]")
 }
 
 /// Passes a part's own lines of progress on to the console, until the part drops its end.

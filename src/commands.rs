@@ -3,9 +3,11 @@
 //! A command is a file below this one: its doc comment is the help text, its fields are the arguments, and it
 //! declares its scope and role. The one slice in [`registry`] lists them all; tests walk it.
 
+pub mod app_json;
 pub mod apps;
 pub mod builder;
 pub mod builds;
+pub mod checks;
 pub mod cleanup;
 pub mod config;
 pub mod disk;

@@ -4,6 +4,7 @@
 //! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
 //! reconcilers, never half a deploy.
 
+pub mod checks;
 pub mod destroy;
 pub mod error;
 pub mod journal;
@@ -234,6 +235,7 @@ async fn run_and_switch(
     for (process_type, quantity) in &wanted {
         order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
     }
+    let rules = checks::rules(app, record).await?;
     let addresses = prepare::addresses(app).await?;
     let start = Start {
         engine: &app.engine,
@@ -243,7 +245,7 @@ async fn run_and_switch(
         app_name: &record.name,
         release,
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
-        deadline: app.settings.deploy.start(),
+        rules: &rules,
     };
     let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
     let change = switch::Change { started, plan, formation };

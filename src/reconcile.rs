@@ -4,10 +4,12 @@
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
 pub mod containers;
+pub mod exits;
 pub mod garbage;
 pub mod replace;
 pub mod routes;
 mod start_order;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::docker::error::EngineError;
+use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 
@@ -43,6 +46,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
+        watch::run(&app),
     );
 }
 
@@ -126,15 +130,21 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
+    let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();
     // All that has happened while the last table was made is answered by one more.
     while let Some(news) = events.next().await {
-        if let Some(error) = news.into_iter().find_map(Result::err) {
-            tracing::warn!(%error, "the engine's events broke off");
-            return Ok(());
+        for event in news {
+            match event {
+                Ok(event) => exits.note(app, &event).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the engine's events broke off");
+                    return Ok(());
+                }
+            }
         }
         app.reconciler.publish_routes().await;
         app.reconciler.check_containers();

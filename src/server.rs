@@ -39,7 +39,9 @@ use crate::route::Router;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::RouterSettings;
 use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
@@ -130,6 +132,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        crashes: Crashes::default(),
+        wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         engine: Engine::connect(&settings.docker, owner(&settings.root)?),

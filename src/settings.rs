@@ -63,6 +63,8 @@ pub struct DeployLimits {
     pub build_seconds: u64,
     /// Seconds that a new instance has to become healthy.
     pub start_seconds: u64,
+    /// Milliseconds that a new instance has to stay up after its checks.
+    pub stability_window_ms: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
@@ -117,6 +119,7 @@ impl Default for DeployLimits {
             max_push_bytes: 4 << 30,
             build_seconds: 3600,
             start_seconds: 60,
+            stability_window_ms: 300,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
@@ -134,6 +137,11 @@ impl DeployLimits {
     /// How long a new instance has to become healthy.
     pub fn start(&self) -> Duration {
         Duration::from_secs(self.start_seconds)
+    }
+
+    /// How long a new instance has to stay up after its checks.
+    pub fn stability_window(&self) -> Duration {
+        Duration::from_millis(self.stability_window_ms)
     }
 
     /// How long requests to an old instance may still take.

@@ -1,12 +1,14 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, cleanup, config, disk, doctor, domains, git, help, keys, logs, ports, ps,
-    releases, run, urls, version,
+    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, doctor, domains, git, help, keys,
+    logs, ports, ps, releases, run, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
 pub static COMMANDS: &[Entry] = &[
+    Entry::of::<app_json::Report>(),
+    Entry::of::<app_json::Set>(),
     Entry::of::<apps::create::Create>(),
     Entry::of::<apps::destroy::Destroy>(),
     Entry::of::<apps::exists::Exists>(),
@@ -25,6 +27,12 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<checks::select::Disable>(),
+    Entry::of::<checks::select::Enable>(),
+    Entry::of::<checks::properties::Report>(),
+    Entry::of::<checks::run::Run>(),
+    Entry::of::<checks::properties::Set>(),
+    Entry::of::<checks::select::Skip>(),
     Entry::of::<cleanup::Cleanup>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),

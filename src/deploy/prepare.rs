@@ -37,6 +37,12 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
         directory: store.computed_property(app, "build-dir").await?,
         dockerfile: store.computed_property(app, "dockerfile-path").await?,
         target: store.computed_property(app, "dockerfile-target").await?,
+        procfile: store.computed_property(app, "procfile-path").await?,
+        app_json: store.computed_property(app, "appjson-path").await?,
+        start_command: match store.computed_property(app, "start-cmd").await? {
+            None => store.computed_property(app, "dockerfile-start-cmd").await?,
+            set => set,
+        },
         arguments,
     })
 }

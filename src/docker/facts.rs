@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
@@ -109,6 +110,15 @@ pub struct ContainerFilter {
     pub app: Option<AppName>,
     /// Only those for this purpose.
     pub kind: Option<ContainerKind>,
+}
+
+impl ContainerFacts {
+    /// How long it has been running.
+    pub fn up_for(&self) -> Option<Duration> {
+        let started = self.started_at.filter(|_| self.state == RunState::Running)?;
+        let seconds = Timestamp::now().as_second().saturating_sub(started);
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
 }
 
 impl Engine {

@@ -1,7 +1,7 @@
 //! All that the routes are made of, by one visit to the database, however many apps there are. No config var is
 //! opened for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
@@ -33,8 +33,10 @@ pub struct AppRouteFacts {
     pub ports: Vec<PortMapping>,
     /// The host names added to it, in that order.
     pub domains: Vec<Hostname>,
-    /// Its web instances.
+    /// Its instances.
     pub instances: Vec<InstanceRecord>,
+    /// Whether its release's `app.json` may have checks that go on while instances run.
+    pub has_running_checks: bool,
 }
 
 impl Store {
@@ -42,18 +44,17 @@ impl Store {
     pub async fn route_facts(&self) -> Result<RouteFacts, StoreError> {
         self.call(|connection| {
             let (mut domains, mut ports) = (domains(connection)?, ports(connection)?);
-            let web_ports = web_ports(connection)?;
+            let (web_ports, checked) = (web_ports(connection)?, with_running_checks(connection)?);
             let mut instances: HashMap<AppId, Vec<InstanceRecord>> = HashMap::new();
             for instance in instances::read(connection, None)? {
-                if instance.name.process_type.is_web() {
-                    instances.entry(instance.app).or_default().push(instance);
-                }
+                instances.entry(instance.app).or_default().push(instance);
             }
             let apps = apps::all(connection)?.into_iter().map(|record| AppRouteFacts {
                 web_port: web_ports.get(&record.id).copied(),
                 ports: ports.remove(&record.id).unwrap_or_default(),
                 domains: domains.remove(&Some(record.id)).unwrap_or_default(),
                 instances: instances.remove(&record.id).unwrap_or_default(),
+                has_running_checks: checked.contains(&record.id),
                 record,
             });
             let apps = apps.collect();
@@ -102,5 +103,14 @@ fn web_ports(connection: &Connection) -> Result<HashMap<AppId, u16>, StoreError>
                WHERE web_port IS NOT NULL";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| Ok((AppId(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Apps whose release mentions a kind of check that goes on. Reading the JSON of all would cost more than it saves.
+fn with_running_checks(connection: &Connection) -> Result<HashSet<AppId>, StoreError> {
+    let sql = r#"SELECT apps.id FROM apps JOIN releases ON releases.id = apps.current_release
+                 WHERE app_json LIKE '%"readiness"%' OR app_json LIKE '%"liveness"%'"#;
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| row.get(0).map(AppId))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
