@@ -11,8 +11,10 @@
 
 mod apps_and_help;
 mod builds_dockerfile;
+mod builds_queue;
 mod builds_turns;
 mod builds_vanish;
+mod cleanup;
 mod checks_commands;
 mod checks_running;
 mod checks_startup;
@@ -21,6 +23,7 @@ mod crash_deploy;
 mod crash_disk;
 mod crash_run;
 mod crash_shutdown;
+mod doctor;
 mod domains_and_ports;
 mod engine_restart;
 mod failures;
@@ -41,6 +44,7 @@ mod logs;
 mod one_off;
 mod push;
 mod readme;
+mod recovery_faults;
 mod releases;
 mod several_apps;
 mod stop_first;
