@@ -20,6 +20,7 @@ use crate::docker::removal::RemovalHook;
 use crate::docker::wire::Wire;
 
 pub mod attach;
+pub mod attachment;
 pub mod build;
 pub mod container;
 pub mod error;
@@ -31,9 +32,12 @@ pub mod labels;
 pub mod listening;
 pub mod logs;
 pub mod network;
+pub mod oom;
 pub mod output;
 mod removal;
 mod running;
+pub mod survey;
+pub mod usage;
 mod wire;
 
 /// How long the engine may take to answer a plain question.

@@ -25,4 +25,5 @@ pub mod settings;
 pub mod socket;
 pub mod ssh;
 pub mod store;
+pub mod upkeep;
 pub mod urls;

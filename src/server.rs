@@ -15,7 +15,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::app::build_queue::BuildQueue;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -40,8 +40,12 @@ use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
+use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
@@ -121,23 +125,25 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
-    let engine = engine(&settings, &logs)?;
-    let drains = Drains::new(logs.clone(), store.clone(), host_name());
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
-        addresses: OnceCell::new(),
+        addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        build_queue: BuildQueue::new(settings.deploy.max_builds),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        readiness: Readiness::default(),
+        crashes: Crashes::default(),
+        wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
-        engine,
-        drains,
+        engine: engine(&settings, &logs)?,
+        drains: Drains::new(logs.clone(), store.clone(), host_name()),
         logs,
         settings,
         store,
@@ -156,10 +162,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
     // The last clone of the store went with the app: its thread ends once the last statement is done.
-    tokio::task::spawn_blocking(move || store_thread.join())
-        .await?
-        .map_err(|_| "the database's thread panicked")?;
-    Ok(())
+    join(store_thread, "the database's thread panicked").await
+}
+
+async fn join(thread: thread::JoinHandle<()>, panicked: &'static str) -> Result<(), Box<dyn Error>> {
+    Ok(tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| panicked)?)
 }
 
 /// Starts the thread that keeps logs, with the limits that are set.
@@ -194,6 +201,10 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }
@@ -242,9 +253,7 @@ async fn run_all(
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
-    tokio::task::spawn_blocking(move || background.collecting.join())
-        .await?
-        .map_err(|_| "the thread that keeps logs panicked")?;
+    join(background.collecting, "the thread that keeps logs panicked").await?;
     background.logging.await?;
     Ok(())
 }

@@ -56,14 +56,14 @@ async fn note(app: &Arc<App>, event: &ContainerEvent) -> Result<(), FollowError>
             let release = event.labels.release.map(|release| format!(" ({release})")).unwrap_or_default();
             say(app, event, &format!("started{release}")).await?;
         }
-        ContainerChange::OutOfMemory => say(app, event, "a process was killed: out of memory").await?,
         ContainerChange::Died(code) => {
-            let wanted = app.retiring.contains(&event.id);
+            let wanted = app.retiring.contains(&event.id) || app.readiness.is_leaving(&event.id);
             let what = if wanted { format!("stopped (exit status {code})") } else { died(code) };
             say(app, event, &what).await?;
         }
         ContainerChange::Destroyed => app.logs.gone(&event.id).await,
-        ContainerChange::Health(_) => {}
+        // Told by those who look after it.
+        ContainerChange::OutOfMemory | ContainerChange::Health(_) => {}
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn died(code: i64) -> String {
 }
 
 /// Says something about an instance, behind all that it has printed before. One-off processes end as they should.
-async fn say(app: &Arc<App>, event: &ContainerEvent, what: &str) -> Result<(), StoreError> {
+pub(super) async fn say(app: &Arc<App>, event: &ContainerEvent, what: &str) -> Result<(), StoreError> {
     let Some(instance) = event.labels.instance.as_ref() else { return Ok(()) };
     if event.labels.kind != ContainerKind::Deploy {
         return Ok(());

@@ -9,6 +9,23 @@ const STEPS: &[&str] = &[
     include_str!("schema_1.sql"),
     // What a release's app.json asks for.
     "ALTER TABLE releases ADD COLUMN app_json TEXT NOT NULL DEFAULT '{}'",
+    // In which quantities a release ran last, for the comparison of two; and the port of its web processes, so that
+    // routes can be made without opening its config vars.
+    "ALTER TABLE releases ADD COLUMN formation TEXT NOT NULL DEFAULT '{}';
+     ALTER TABLE releases ADD COLUMN web_port INTEGER;",
+    // Links between apps; a target keeps its host and network under whatever name.
+    "CREATE TABLE link_targets (
+         app INTEGER PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
+         host TEXT NOT NULL UNIQUE,
+         network TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE links (
+         app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         target INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         key TEXT NOT NULL,
+         PRIMARY KEY (app, target),
+         UNIQUE (app, key)
+     ) STRICT;",
     // Where apps' logs are sent on to.
     "CREATE TABLE drains (
         id INTEGER PRIMARY KEY AUTOINCREMENT,

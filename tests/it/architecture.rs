@@ -43,6 +43,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "upkeep",
+        &["app", "build", "clock", "command_error", "deploy", "docker", "model", "route", "store", "urls"],
+    ),
+    (
         "reconcile",
         &[
             "app",
@@ -55,6 +59,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "route",
             "run",
             "store",
+            "upkeep",
             "urls",
         ],
     ),
@@ -76,6 +81,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "process",
             "run",
             "store",
+            "upkeep",
             "urls",
         ],
     ),
