@@ -50,8 +50,8 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
-        instance_log::watch(&app),
         watch::run(&app),
+        instance_log::watch(&app),
     );
 }
 

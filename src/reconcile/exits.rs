@@ -62,7 +62,8 @@ async fn ended(app: &Arc<App>, event: &ContainerEvent, exit_code: i64) {
         app = %event.labels.app, instance, exit_code, exits,
         "an instance is crash-looping: look at what it printed with `logs`"
     );
-    say(app, event, &format!("crash-looping: it has ended {exits} times, now with status {exit_code}")).await;
+    tell(app, event, &format!("crash-looping: ended {exits} times lately, with status {exit_code} last"))
+        .await;
 }
 
 async fn out_of_memory(app: &Arc<App>, event: &ContainerEvent) {
@@ -74,11 +75,12 @@ async fn out_of_memory(app: &Arc<App>, event: &ContainerEvent) {
         app = %event.labels.app, instance,
         "an instance ran out of memory and was oom-killed: give it more with `resource:limit --memory`"
     );
-    say(app, event, "out of memory (oom-killed): give it more with resource:limit --memory").await;
+    tell(app, event, "oom-killed: it ran out of memory").await;
 }
 
-async fn say(app: &Arc<App>, event: &ContainerEvent, what: &str) {
+/// In the app's own log, for those who look there.
+async fn tell(app: &Arc<App>, event: &ContainerEvent, what: &str) {
     if let Err(error) = instance_log::say(app, event, what).await {
-        tracing::warn!(%error, "an app's log lacks a line");
+        tracing::warn!(app = %event.labels.app, %error, "news of an instance do not reach its app's log");
     }
 }

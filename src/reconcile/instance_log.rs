@@ -62,7 +62,7 @@ async fn note(app: &Arc<App>, event: &ContainerEvent) -> Result<(), FollowError>
             say(app, event, &what).await?;
         }
         ContainerChange::Destroyed => app.logs.gone(&event.id).await,
-        // Told by those who look after it.
+        // Crash loops and want of memory are told by `exits`, which knows more of them.
         ContainerChange::OutOfMemory | ContainerChange::Health(_) => {}
     }
     Ok(())
@@ -83,7 +83,7 @@ fn died(code: i64) -> String {
 }
 
 /// Says something about an instance, behind all that it has printed before. One-off processes end as they should.
-pub(super) async fn say(app: &Arc<App>, event: &ContainerEvent, what: &str) -> Result<(), StoreError> {
+pub async fn say(app: &Arc<App>, event: &ContainerEvent, what: &str) -> Result<(), StoreError> {
     let Some(instance) = event.labels.instance.as_ref() else { return Ok(()) };
     if event.labels.kind != ContainerKind::Deploy {
         return Ok(());
