@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::app::App;
 use crate::console::Console;
@@ -20,6 +23,9 @@ use crate::urls;
 
 /// What the names of targets end in, and no other name on a network does.
 const SUFFIX: &str = ".web.internal";
+/// How long an old instance goes on accepting after it has lost its name. A connection that is begun at the moment at
+/// which it is off its network gets through with TCP's first retransmission, after a second (RFC 6298, section 2.1).
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The engine's network for those that link to an app.
 pub fn network(engine: &Engine, target: AppId) -> String {
@@ -68,12 +74,16 @@ pub async fn welcome(app: &App, record: &AppRecord, instances: &[InstanceRecord]
     Ok(())
 }
 
-/// Takes an old instance's name, so that nobody finds it any more; connections that exist stay.
+/// Takes an old instance's name, so that nobody finds it any more; connections that exist stay. Returns when those
+/// that found it just before have connected.
 pub async fn take_leave(app: &App, container: &ContainerId) {
-    if let Err(error) = app.engine.withdraw_names(container, SUFFIX).await
-        && !error.is_not_found()
-    {
-        tracing::warn!(%container, %error, "an old instance keeps its name on a link's network");
+    match app.engine.withdraw_names(container, SUFFIX).await {
+        Ok(true) => sleep(LINGER).await,
+        Ok(false) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => {
+            tracing::warn!(%container, %error, "an old instance keeps its name on a link's network");
+        }
     }
 }
 

@@ -73,7 +73,9 @@ fn ask(address: SocketAddr, host: &str, (app, keep): (&str, bool), stop: &Atomic
 /// An engine with a server and two apps, whose names begin alike.
 fn two_apps() -> (PrivateEngine, Server, Person, [String; 2]) {
     let engine = PrivateEngine::start();
-    let (server, alice) = Server::with_person("alice");
+    let server = Server::start_with("[router]\nwaiting-seconds = 2\n");
+    let alice = Person::new("alice");
+    server.add_key(&alice);
     let first = names::unique("blog");
     let apps = [first.clone(), format!("{first}-staging")];
     let repo = torture::repo();

@@ -57,7 +57,7 @@ fn no_request_fails_while_instances_are_stopped_before_their_successors_start() 
 #[test]
 fn a_server_that_is_killed_between_stop_and_start_comes_back_with_the_old_release() {
     let (mut server, alice, repo, app) = app();
-    server.ssh(&alice, &format!("config:set {app} TORTURE_BOOT_MS=3000")).success();
+    server.ssh(&alice, &format!("config:set {app} TORTURE_BOOT_MS=1000")).success();
     torture::commit_version(&repo, "2");
     let mut push = repo.start_push(&server, &alice, &app);
     push.wait_for_line("Attempting pre-flight checks");
