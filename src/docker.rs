@@ -31,6 +31,7 @@ pub mod labels;
 pub mod listening;
 pub mod logs;
 pub mod network;
+pub mod oom;
 pub mod output;
 mod running;
 pub mod survey;

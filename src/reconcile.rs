@@ -11,6 +11,7 @@ pub mod replace;
 pub mod routes;
 mod start_order;
 pub mod watch;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
 use crate::deploy::links;
 use crate::docker::error::EngineError;
+use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 
@@ -135,6 +137,7 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
+    let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
     app.readiness.doubt_all();
     app.reconciler.publish_routes().await;
@@ -144,7 +147,7 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     while let Some(news) = events.next().await {
         for event in news {
             match event {
-                Ok(event) => exits::note(app, &event),
+                Ok(event) => exits.note(app, &event).await,
                 Err(error) => {
                     tracing::warn!(%error, "the engine's events broke off");
                     return Ok(());

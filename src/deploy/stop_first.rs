@@ -43,12 +43,13 @@ impl StopFirst {
         app: AppId,
         process_types: impl IntoIterator<Item = &'a ProcessType>,
     ) -> Result<Self, StoreError> {
-        let unchecked = checks::selection(store, app, checks::DISABLED).await?;
+        let disabled = checks::selection(store, app, checks::DISABLED).await?;
         let all = store.computed_property(app, STRATEGY).await?.is_some_and(|value| value == "stop-first");
         let mut types = BTreeSet::new();
         for process_type in process_types {
             let options = options::of(store, app, Some(process_type), Phase::Deploy).await?;
-            if all || unchecked.contains(process_type) || options.mounts.iter().any(|mount| mount.exclusive) {
+            let exclusive = options.mounts.iter().any(|mount| mount.exclusive);
+            if all || exclusive || disabled.contains(process_type) {
                 types.insert(process_type.clone());
             }
         }

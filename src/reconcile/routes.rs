@@ -8,17 +8,13 @@ use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::checks::rules;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
-use crate::reconcile::awaited;
+use crate::reconcile::{awaited, watched};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
-use crate::run::check::Subject;
-use crate::run::check_rules::{running_checks, startup_checks};
 use crate::run::readiness::Prospect;
-use crate::run::wellbeing::Watched;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
 use crate::urls;
@@ -52,16 +48,16 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         .iter()
         .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
         .collect();
-    let (mut apps, mut watched) = (Vec::new(), Vec::new());
+    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
     for of_app in facts.apps {
         let hosts = match of_app.record.vhosts_enabled {
             true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
             false => Vec::new(),
         };
-        watched.extend(watched_of(app, &of_app, &running).await?);
+        to_watch.extend(watched::of(app, &of_app, &running).await?);
         apps.push(routes(app, of_app, hosts, &running).await?);
     }
-    app.wellbeing.watch(watched);
+    app.wellbeing.watch(to_watch);
     settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
@@ -146,50 +142,6 @@ fn reachable<'a>(
         address: IpAddr::V4(address),
     };
     chosen.into_iter().map(route).collect()
-}
-
-/// The instances with checks that go on. One that is just being restarted goes on being watched.
-async fn watched_of(
-    app: &App,
-    facts: &AppRouteFacts,
-    running: &HashMap<ContainerId, Ipv4Addr>,
-) -> Result<Vec<Watched>, CommandError> {
-    let record = &facts.record;
-    // Most apps have none, and then their release need not be opened.
-    let release = match record.current_release.filter(|_| facts.has_running_checks) {
-        Some(id) => app.store.release(id).await?,
-        None => None,
-    };
-    let Some(release) = release.map(|release| release.content) else { return Ok(Vec::new()) };
-    let release = &release;
-    let checked =
-        |instance: &&InstanceRecord| !running_checks(release, &instance.name.process_type).is_empty();
-    let checked: Vec<_> = facts.instances.iter().filter(checked).collect();
-    let rules = rules(app, record).await?;
-    let port = urls::web_port(&facts.ports, release);
-    let watched = checked.into_iter().filter_map(|instance| {
-        let process_type = &instance.name.process_type;
-        let address = running.get(&instance.container).copied();
-        let address = address.or_else(|| app.wellbeing.address(&instance.container))?;
-        Some(Watched {
-            app: record.id,
-            app_name: record.name.clone(),
-            name: instance.name.clone(),
-            subject: Subject {
-                engine: app.engine.clone(),
-                container: instance.container.clone(),
-                address,
-                port,
-                host: rules.host.clone(),
-                https: rules.https,
-                config: release.config.clone(),
-            },
-            checks: running_checks(release, process_type),
-            startup: startup_checks(release, process_type),
-            deadline: rules.deadline,
-        })
-    });
-    Ok(watched.filter(|watched| rules.hold_for(&watched.name.process_type)).collect())
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {

@@ -17,6 +17,8 @@ const LOOP: usize = 5;
 /// How long an exit is remembered. The engine starts a crashing container again at most a minute after it ended, so
 /// one that goes on crashing has more than enough exits in it.
 const WINDOW: Duration = Duration::from_secs(600);
+/// Within this time, an exit and a lack of memory are one thing, of which several may tell.
+const SAME: Duration = Duration::from_secs(2);
 /// Whoever stays up that long is not in a loop any more.
 const STAYED_UP: Duration = Duration::from_secs(60);
 
@@ -57,20 +59,14 @@ pub struct History {
     pub code: Option<i64>,
     /// How long ago it ran out of memory, if it did lately.
     pub out_of_memory: Option<Duration>,
+    /// Whether its last exit was for that reason.
+    pub ended_by_that: bool,
 }
 
 impl Crashes {
     /// Takes note of an exit; says how many there were if this one makes a loop of them.
     pub fn ended(&self, container: &ContainerId, code: i64) -> Option<usize> {
-        let now = Instant::now();
-        let mut containers = self.lock();
-        let record = containers.entry(container.clone()).or_default();
-        let before = record.is_looping(now);
-        record.forget_old(now);
-        record.exits.push_back(now);
-        record.code = code;
-        record.started = None;
-        (!before && record.is_looping(now)).then_some(record.exits.len())
+        self.lock().entry(container.clone()).or_default().end(Instant::now(), code)
     }
 
     /// Takes note of a start.
@@ -80,15 +76,9 @@ impl Crashes {
         }
     }
 
-    /// Takes note of a lack of memory; false if that is known of this run already.
+    /// Takes note of a lack of memory; false if that is known already.
     pub fn out_of_memory(&self, container: &ContainerId) -> bool {
-        let now = Instant::now();
-        let mut containers = self.lock();
-        let record = containers.entry(container.clone()).or_default();
-        let last_exit = record.exits.back().copied();
-        let known = record.out_of_memory.is_some_and(|at| last_exit.is_none_or(|exit| exit < at));
-        record.out_of_memory = Some(now);
-        !known
+        self.lock().entry(container.clone()).or_default().lack_memory(Instant::now())
     }
 
     /// Forgets a container that is gone.
@@ -113,12 +103,13 @@ impl Crashes {
             history.code = (!record.exits.is_empty()).then_some(record.code);
             let ago = record.out_of_memory.map(|at| now.duration_since(at));
             history.out_of_memory = ago.filter(|ago| *ago < WINDOW);
+            history.ended_by_that = record.ended_by_lack_of_memory();
         }
         if let RunState::Exited(code) = facts.state {
             history.code = Some(code);
         }
         if facts.oom_killed && history.out_of_memory.is_none() && facts.state != RunState::Running {
-            history.out_of_memory = Some(Duration::ZERO);
+            (history.out_of_memory, history.ended_by_that) = (Some(Duration::ZERO), true);
         }
         // Too short a time to have seen it all: then the engine's count has to do.
         let restarts = usize::try_from(facts.restart_count).unwrap_or(usize::MAX);
@@ -134,6 +125,21 @@ impl Crashes {
 }
 
 impl Record {
+    fn end(&mut self, now: Instant, code: i64) -> Option<usize> {
+        let before = self.is_looping(now);
+        self.forget_old(now);
+        self.exits.push_back(now);
+        self.code = code;
+        self.started = None;
+        (!before && self.is_looping(now)).then_some(self.exits.len())
+    }
+
+    fn lack_memory(&mut self, now: Instant) -> bool {
+        let known = self.out_of_memory.is_some_and(|at| now.duration_since(at) < SAME);
+        self.out_of_memory = Some(now);
+        !known
+    }
+
     fn is_looping(&self, now: Instant) -> bool {
         let recent = self.exits.iter().filter(|exit| now.duration_since(**exit) < WINDOW).count();
         recent >= LOOP && !self.stayed_up(now)
@@ -141,6 +147,11 @@ impl Record {
 
     fn stayed_up(&self, now: Instant) -> bool {
         self.started.is_some_and(|start| now.duration_since(start) >= STAYED_UP)
+    }
+
+    fn ended_by_lack_of_memory(&self) -> bool {
+        let (Some(exit), Some(lack)) = (self.exits.back(), self.out_of_memory) else { return false };
+        exit.duration_since(lack).max(lack.duration_since(*exit)) < SAME
     }
 
     fn forget_old(&mut self, now: Instant) {
@@ -153,51 +164,74 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    async fn crash(crashes: &Crashes, container: &ContainerId, after: u64) -> Option<usize> {
-        crashes.started(container);
-        advance(Duration::from_secs(after)).await;
-        crashes.ended(container, 1)
+    /// A record, and a time that goes on only when told.
+    struct Story {
+        record: Record,
+        now: Instant,
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_loop_is_told_once_and_ends_when_it_stays_up() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
-        for _ in 0..4 {
-            assert_eq!(crash(&crashes, &container, 1).await, None);
+    impl Story {
+        fn new() -> Self {
+            Self { record: Record::default(), now: Instant::now() }
         }
-        assert!(!crashes.is_looping(&container));
-        assert_eq!(crash(&crashes, &container, 1).await, Some(5));
+
+        fn wait(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+
+        fn crash_after(&mut self, seconds: u64) -> Option<usize> {
+            self.record.started = Some(self.now);
+            self.wait(seconds);
+            self.record.end(self.now, 1)
+        }
+
+        fn is_looping(&self) -> bool {
+            self.record.is_looping(self.now)
+        }
+    }
+
+    #[test]
+    fn a_loop_is_told_once_and_ends_when_it_stays_up() {
+        let mut story = Story::new();
+        for _ in 0..4 {
+            assert_eq!(story.crash_after(1), None);
+        }
+        assert!(!story.is_looping());
+        assert_eq!(story.crash_after(1), Some(5));
         // As slowly as the engine starts it in the end.
         for _ in 0..20 {
-            advance(Duration::from_secs(60)).await;
-            assert_eq!(crash(&crashes, &container, 1).await, None);
-            assert!(crashes.is_looping(&container));
+            story.wait(60);
+            assert_eq!(story.crash_after(1), None);
+            assert!(story.is_looping());
         }
-        crashes.started(&container);
-        advance(STAYED_UP).await;
-        assert!(!crashes.is_looping(&container));
-        assert_eq!(crashes.ended(&container, 1), None, "what was before is forgotten");
+        story.record.started = Some(story.now);
+        story.wait(60);
+        assert!(!story.is_looping());
+        assert_eq!(story.record.end(story.now, 1), None, "what was before is forgotten");
+        assert_eq!(story.record.exits.len(), 1);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn accidents_far_apart_are_no_loop() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
+    #[test]
+    fn accidents_far_apart_are_no_loop() {
+        let mut story = Story::new();
         for _ in 0..20 {
-            assert_eq!(crash(&crashes, &container, 90).await, None);
+            assert_eq!(story.crash_after(90), None);
         }
-        assert!(!crashes.is_looping(&container));
+        assert!(!story.is_looping());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_lack_of_memory_is_told_once_a_run() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
-        assert!(crashes.out_of_memory(&container));
-        assert!(!crashes.out_of_memory(&container));
-        crash(&crashes, &container, 1).await;
-        assert!(crashes.out_of_memory(&container));
+    #[test]
+    fn a_lack_of_memory_is_told_once_and_goes_with_the_exit_beside_it() {
+        let mut story = Story::new();
+        assert!(story.record.lack_memory(story.now));
+        assert_eq!(story.record.end(story.now, 137), None);
+        assert!(!story.record.lack_memory(story.now));
+        assert!(story.record.ended_by_lack_of_memory());
+        story.crash_after(5);
+        assert!(!story.record.ended_by_lack_of_memory());
+        assert!(story.record.lack_memory(story.now));
+        assert!(story.record.ended_by_lack_of_memory());
     }
 }

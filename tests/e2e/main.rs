@@ -11,13 +11,19 @@
 
 mod apps_and_help;
 mod builds_dockerfile;
+mod builds_queue;
 mod builds_turns;
 mod builds_vanish;
+mod cleanup;
+mod checks_commands;
+mod checks_running;
+mod checks_startup;
 mod config_vars;
 mod crash_deploy;
 mod crash_disk;
 mod crash_run;
 mod crash_shutdown;
+mod doctor;
 mod domains_and_ports;
 mod engine_restart;
 mod failures;
@@ -38,6 +44,7 @@ mod logs;
 mod one_off;
 mod push;
 mod readme;
+mod recovery_faults;
 mod releases;
 mod several_apps;
 mod stop_first;
