@@ -69,7 +69,8 @@ pub async fn ensure_networks(app: &App, record: &AppRecord) -> Result<(), Deploy
 pub async fn welcome(app: &App, record: &AppRecord, instances: &[InstanceRecord]) -> Result<(), DeployError> {
     let Some(target) = own_target(app, record.id).await? else { return Ok(()) };
     for instance in instances.iter().filter(|instance| instance.name.process_type.is_web()) {
-        app.engine.attach_as(&instance.container, &target.network, &[target.host.clone()]).await?;
+        let names = std::slice::from_ref(&target.host);
+        app.engine.attach_as(&instance.container, &target.network, names).await?;
     }
     Ok(())
 }
@@ -148,28 +149,52 @@ fn restart_later(app: &Arc<App>, link: Link) {
     });
 }
 
-/// Makes networks and names as they should be: those of apps that are linked to, and none of others.
+/// Makes networks and names as they should be: those of apps that are linked to, and none of others. Where nothing is
+/// to be done it takes a question or two to the engine.
 pub async fn settle(app: &Arc<App>) -> Result<(), DeployError> {
     let links = app.store.links().await?;
     let targets: BTreeSet<AppId> = links.iter().map(|link| link.target).collect();
-    let running = app.engine.running().await?;
+    let present = app.engine.networks_named(&network_prefix(&app.engine)).await?;
     let mut wanted = BTreeSet::new();
-    for target in targets {
-        let Some(facts) = app.store.link_target(target).await? else { continue };
-        wanted.insert(facts.network.clone());
-        // A deploy gives the names itself, at the right moment.
-        let Some(_lease) = app.leases.try_acquire(target) else { continue };
-        app.engine.ensure_link_network(&facts.network).await?;
-        let instances = app.store.instances(Some(target)).await?;
-        let web = instances.iter().filter(|instance| instance.name.process_type.is_web());
-        for instance in web.filter(|instance| running.contains_key(&instance.container)) {
-            app.engine.attach_as(&instance.container, &facts.network, &[facts.host.clone()]).await?;
+    for id in targets {
+        let Some(target) = app.store.link_target(id).await? else { continue };
+        if !present.contains(&target.network) {
+            app.engine.ensure_link_network(&target.network).await?;
+        }
+        if !nameless(app, &target).await?.is_empty() {
+            name_instances(app, &target).await?;
+        }
+        wanted.insert(target.network);
+    }
+    for network in present.iter().filter(|network| !wanted.contains(*network)) {
+        abandon(app, network).await?;
+    }
+    Ok(())
+}
+
+/// The running web instances that others cannot find.
+async fn nameless(app: &App, target: &LinkTarget) -> Result<Vec<ContainerId>, DeployError> {
+    let running = app.engine.running().await?;
+    let instances = app.store.instances(Some(target.app)).await?;
+    let web = instances.into_iter().filter(|instance| instance.name.process_type.is_web());
+    let mut nameless = Vec::new();
+    for container in web.map(|instance| instance.container).filter(|id| running.contains_key(id)) {
+        let attachment = app.engine.attachments(&container).await?.remove(&target.network);
+        if !attachment.is_some_and(|attachment| attachment.names.contains(&target.host)) {
+            nameless.push(container);
         }
     }
-    for network in app.engine.networks_named(&network_prefix(&app.engine)).await? {
-        if !wanted.contains(&network) {
-            abandon(app, &network).await?;
-        }
+    Ok(nameless)
+}
+
+/// Gives the name to instances that lack it. An app that is being deployed is left alone: the deploy gives the names
+/// itself, at the right moment.
+async fn name_instances(app: &Arc<App>, target: &LinkTarget) -> Result<(), DeployError> {
+    let Some(_lease) = app.leases.try_acquire(target.app) else { return Ok(()) };
+    // Asked again under the lease, or an instance could get the name that has just lost it.
+    for container in nameless(app, target).await? {
+        let names = std::slice::from_ref(&target.host);
+        app.engine.attach_as(&container, &target.network, names).await?;
     }
     Ok(())
 }

@@ -90,7 +90,10 @@ fn the_disk_report_names_everything(server: &Server, report: &Value, app: &str) 
     assert!(number(&report["logs"]) > 0, "{report}");
     let places: Vec<&Value> = report["file_systems"].as_array().unwrap().iter().collect();
     let root = server.root().display().to_string();
-    assert!(places.iter().any(|place| place["path"] == root.as_str() && number(&place["free"]) > 0), "{report}");
+    assert!(
+        places.iter().any(|place| place["path"] == root.as_str() && number(&place["free"]) > 0),
+        "{report}"
+    );
 }
 
 /// Things of another's in the engine: an image that has a label like ours, a container, a volume.
@@ -101,7 +104,8 @@ struct Stranger {
 impl Stranger {
     fn beside(container: &str) -> Self {
         let name = names::unique("stranger");
-        let commit = format!("/commit?container={container}&repo={name}&changes=LABEL%20slipway.owner=nobody");
+        let commit =
+            format!("/commit?container={container}&repo={name}&changes=LABEL%20slipway.owner=nobody");
         assert_eq!(engine::request("POST", &commit).status, 201);
         let body = format!(r#"{{"Image":"{name}","Cmd":["true"],"Labels":{{"slipway.owner":"nobody"}}}}"#);
         for (path, body) in [
@@ -115,9 +119,9 @@ impl Stranger {
     }
 
     fn is_untouched(&self) -> bool {
-        ["containers/NAME/json", "images/NAME/json", "volumes/NAME"]
-            .iter()
-            .all(|path| engine::request("GET", &format!("/{}", path.replace("NAME", &self.name))).status == 200)
+        ["containers/NAME/json", "images/NAME/json", "volumes/NAME"].iter().all(|path| {
+            engine::request("GET", &format!("/{}", path.replace("NAME", &self.name))).status == 200
+        })
     }
 }
 

@@ -64,7 +64,11 @@ fn a_doctor_finds_each_fault_and_is_content_once_it_is_mended() {
         let fits = |finding: &&(String, String, String, String)| {
             finding.1.contains(place) && finding.2.contains(what) && finding.3.contains(fix)
         };
-        found.iter().find(fits).map(|finding| finding.0.clone()).unwrap_or_else(|| panic!("{check}: {found:?}"))
+        found
+            .iter()
+            .find(fits)
+            .map(|finding| finding.0.clone())
+            .unwrap_or_else(|| panic!("{check}: {found:?}"))
     };
     let shown = key.display().to_string();
     assert_eq!(problem("permissions", &shown, "mode 644", &format!("chmod 600 {shown}")), "problem");
