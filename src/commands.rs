@@ -14,6 +14,7 @@ pub mod disk;
 pub mod dispatch;
 pub mod doctor;
 pub mod domains;
+pub mod drains;
 pub mod git;
 pub mod help;
 pub mod keys;

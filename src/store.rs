@@ -6,6 +6,7 @@ pub mod apps;
 pub mod builds;
 pub mod config;
 pub mod domains;
+pub mod drains;
 pub mod formation;
 pub mod health;
 pub mod instances;

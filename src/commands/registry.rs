@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, doctor, domains, git, help, keys,
-    links, logs, ports, ps, releases, run, urls, version,
+    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, doctor, domains, drains, git,
+    help, keys, links, logs, ports, ps, releases, run, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -59,6 +59,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<domains::change::Reset>(),
     Entry::of::<domains::change::Set>(),
     Entry::of::<domains::global::SetGlobal>(),
+    Entry::of::<drains::add::Add>(),
+    Entry::of::<drains::list::List>(),
+    Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
@@ -71,7 +74,10 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<links::list::List>(),
     Entry::of::<links::remove::Remove>(),
     Entry::of::<links::list::Report>(),
-    Entry::of::<logs::Logs>(),
+    Entry::of::<logs::show::Logs>(),
+    Entry::of::<logs::failed::Failed>(),
+    Entry::of::<logs::properties::Report>(),
+    Entry::of::<logs::properties::Set>(),
     Entry::of::<ports::change::Add>(),
     Entry::of::<ports::change::Clear>(),
     Entry::of::<ports::list::List>(),

@@ -40,6 +40,7 @@ mod keys_and_roles;
 mod leftovers;
 mod lifecycle;
 mod links;
+mod log_drains;
 mod logs;
 mod one_off;
 mod push;
