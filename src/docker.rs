@@ -30,8 +30,11 @@ pub mod labels;
 pub mod listening;
 pub mod logs;
 pub mod network;
+mod options;
 pub mod output;
 mod running;
+pub mod user_network;
+pub mod volume;
 mod wire;
 
 /// How long the engine may take to answer a plain question.

@@ -1,15 +1,21 @@
 //! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
 
+pub mod amount;
 pub mod app_json;
 pub mod app_name;
 pub mod build;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;
+pub mod docker_option;
 pub mod health_check;
 pub mod hostname;
 pub mod key;
+pub mod mount;
+pub mod phase;
 pub mod port_mapping;
+pub mod process_scope;
 pub mod process_type;
 pub mod release;
+pub mod resource;
 pub mod role;

@@ -3,6 +3,8 @@
 //! Knows containers and health; does not know where images come from, who asked, or which host names lead here.
 
 pub mod addresses;
+pub mod directories;
+pub mod exclusive;
 pub mod health;
 pub mod options;
 pub mod plan;

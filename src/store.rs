@@ -5,6 +5,7 @@
 pub mod apps;
 pub mod builds;
 pub mod config;
+pub mod docker_options;
 pub mod domains;
 pub mod formation;
 pub mod instances;
@@ -13,7 +14,9 @@ mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod resources;
 pub mod secret;
+pub mod storage;
 
 use std::fmt;
 use std::io;

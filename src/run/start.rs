@@ -20,7 +20,7 @@ use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
 use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::health::{self, Unhealthy};
-use crate::run::options::{self, Phase};
+use crate::run::options::{self, OptionsError, Phase};
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
 use crate::store::{Store, StoreError};
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The app's settings cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The app's settings ask for what a container cannot have.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The engine could not say what runs.
     #[error("the engine cannot list its containers")]
     List(#[source] EngineError),
@@ -125,6 +128,20 @@ impl Start<'_> {
         let mut checks = stream::iter(checks).buffer_unordered(AT_ONCE);
         while let Some(checked) = checks.next().await {
             checked?;
+        }
+        drop(checks);
+        self.join_late_networks(created).await
+    }
+
+    /// Puts instances that are healthy on the networks that wait for that, so that nobody there meets one that is not.
+    async fn join_late_networks(&self, created: &[InstanceRecord]) -> Result<(), StartError> {
+        for instance in created {
+            let name = &instance.name;
+            let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+            for network in &options.late_networks {
+                let joined = self.engine.join(&instance.container, network, &options.aliases).await;
+                joined.map_err(|source| StartError::Engine { instance: name.clone(), source })?;
+            }
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ const STEPS: &[&str] = &[
     include_str!("schema_1.sql"),
     // What a release's app.json asks for.
     "ALTER TABLE releases ADD COLUMN app_json TEXT NOT NULL DEFAULT '{}'",
+    // Limits, docker options, storage and mounts.
+    include_str!("schema_options.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.
