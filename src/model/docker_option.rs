@@ -6,6 +6,7 @@
 mod apply;
 mod refused;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::model::container_options::ContainerOptions;
@@ -214,12 +215,20 @@ impl fmt::Display for DockerOption {
         match &self.value {
             None => write!(f, "--{}", self.flag.name),
             Some(value) => {
-                // Only a NUL cannot be quoted, and no word that came through a command line has one.
-                let quoted = shlex::try_quote(value).unwrap_or_default();
-                write!(f, "--{} {quoted}", self.flag.name)
+                write!(f, "--{} {}", self.flag.name, quoted(value))
             }
         }
     }
+}
+
+/// As a shell would need it, with quotes only where it would.
+fn quoted(value: &str) -> Cow<'_, str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-=:/.,+@%".contains(&b);
+    if !value.is_empty() && value.bytes().all(plain) {
+        return Cow::Borrowed(value);
+    }
+    // Only a NUL cannot be quoted, and no word that came through a command line has one.
+    shlex::try_quote(value).unwrap_or_default()
 }
 
 /// Splits words that hold several, as Dokku's users write them: `"--ulimit nofile=64 --init"`.

@@ -28,16 +28,16 @@ pub struct Reserve {
 #[derive(Debug, Args)]
 struct Amounts {
     /// Processors, for example 0.5
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     cpu: Option<String>,
     /// Memory, for example 512m; a plain number is megabytes
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     memory: Option<String>,
     /// Memory and swap together, or -1 for all the swap there is; without it there is no swap beyond the memory
     #[arg(long, allow_hyphen_values = true)]
     memory_swap: Option<String>,
     /// Processes and threads
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pids: Option<String>,
     /// Not supported: traffic is not limited
     #[arg(long, hide = true)]

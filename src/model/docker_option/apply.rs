@@ -150,7 +150,7 @@ fn network(name: &str, value: &str, options: &mut ContainerOptions) -> Result<()
         "dns-option" => options.engine.dns_options.push(word(value)?),
         "dns-search" => options.engine.dns_search.push(word(value)?),
         "hostname" => {
-            value.parse::<Hostname>().map_err(|_| expected(value, "a host name"))?;
+            check_host(value).ok_or_else(|| expected(value, "a host name"))?;
             options.engine.hostname = Some(value.to_owned());
         }
         "network" => options.networks.push(network_name(value)?),
@@ -261,11 +261,16 @@ fn ulimit(value: &str) -> Result<Ulimit, ValueError> {
     Ok(Ulimit { name: name.to_owned(), soft, hard })
 }
 
+/// A host name that stands for one host only.
+fn check_host(name: &str) -> Option<()> {
+    (!name.contains('*') && name.parse::<Hostname>().is_ok()).then_some(())
+}
+
 /// `name:address`, or `name:host-gateway` for the host itself.
 fn host_line(value: &str) -> Result<String, ValueError> {
     let wrong = || expected(value, "a host and its address, for example db:192.0.2.7");
     let (name, address) = value.split_once(':').ok_or_else(wrong)?;
-    name.parse::<Hostname>().map_err(|_| wrong())?;
+    check_host(name).ok_or_else(wrong)?;
     if address != "host-gateway" {
         address.parse::<IpAddr>().map_err(|_| wrong())?;
     }

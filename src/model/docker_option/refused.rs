@@ -2,9 +2,9 @@
 
 use crate::model::phase::Phase;
 
-const HOST: &str = "it would let whoever may deploy act on the host or on other people's containers";
+const HOST: &str = "it would let whoever may deploy act on the host or on other people's containers\nRun what needs it on the host itself, beside Slipway";
 const LOGS: &str = "Slipway keeps the output of every container itself\nRead it with logs, or send it on with a drain: logs:set";
-const OWN: &str = "Slipway gives each container this itself";
+const OWN: &str = "Slipway decides that itself\nLeave it out";
 
 /// Names, letters, and why.
 static REFUSED: &[(&str, &str, &str)] = &[
@@ -20,7 +20,11 @@ static REFUSED: &[(&str, &str, &str)] = &[
         "",
         "it has no effect: the router reaches every port of a container\nMap one with ports:add APP http:80:PORT",
     ),
-    ("gpus", "", "Slipway does not hand out graphics processors yet"),
+    (
+        "gpus",
+        "",
+        "Slipway does not hand out graphics processors\nRun what needs one on the host itself, beside Slipway",
+    ),
     ("health-cmd", "", "checks are the app's own\nWrite them into app.json, under healthchecks"),
     ("interactive", "i", OWN),
     ("ip", "", OWN),
@@ -62,8 +66,12 @@ static REFUSED: &[(&str, &str, &str)] = &[
 /// What builds are told elsewhere.
 static REFUSED_IN_BUILDS: &[(&str, &str, &str)] = &[
     ("file", "f", "it is a setting of its own\nSet it with builder-dockerfile:set APP dockerfile-path PATH"),
-    ("memory", "m", "builds have limits of their own, which the server's settings hold"),
-    ("network", "", "a build reaches what the host reaches, and joins no network of containers"),
+    ("memory", "m", "builds have limits of their own\nThey are in the server's settings, slipway.toml"),
+    (
+        "network",
+        "",
+        "a build reaches what the host reaches, and joins no network of containers\nLeave it out",
+    ),
     (
         "secret",
         "",
@@ -74,7 +82,7 @@ static REFUSED_IN_BUILDS: &[(&str, &str, &str)] = &[
         "",
         "builds have no key\nPass a token: config:set APP TOKEN=… and RUN --mount=type=secret,id=TOKEN",
     ),
-    ("tag", "t", "Slipway names the images itself"),
+    ("tag", "t", OWN),
     ("target", "", "it is a setting of its own\nSet it with builder-dockerfile:set APP target STAGE"),
 ];
 
