@@ -3,13 +3,18 @@
 //! A command is a file below this one: its doc comment is the help text, its fields are the arguments, and it
 //! declares its scope and role. The one slice in [`registry`] lists them all; tests walk it.
 
+pub mod app_json;
 pub mod apps;
 pub mod builder;
 pub mod builds;
+pub mod checks;
+pub mod cleanup;
 pub mod config;
 pub mod confirm;
+pub mod disk;
 pub mod dispatch;
 pub mod docker_options;
+pub mod doctor;
 pub mod domains;
 pub mod git;
 pub mod help;

@@ -23,4 +23,5 @@ pub mod settings;
 pub mod socket;
 pub mod ssh;
 pub mod store;
+pub mod upkeep;
 pub mod urls;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::app::build_queue::BuildQueue;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -38,7 +38,10 @@ use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::RouterSettings;
+use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
@@ -121,13 +124,16 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
-        addresses: OnceCell::new(),
+        addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        build_queue: BuildQueue::new(settings.deploy.max_builds),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        crashes: Crashes::default(),
+        wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
         engine: Engine::connect(&settings.docker, owner(&settings.root)?),

@@ -67,14 +67,26 @@ pub struct DeployLimits {
     pub build_seconds: u64,
     /// Seconds that a new instance has to become healthy.
     pub start_seconds: u64,
+    /// Milliseconds that a new instance has to stay up after its checks.
+    pub stability_window_ms: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
     pub stop_seconds: u64,
     /// Bytes that must be free on the disk before a build starts.
     pub min_free_bytes: u64,
-    /// Releases whose images are kept for rollback.
+    /// Releases whose images are kept for rollback, until `releases:set` says otherwise.
     pub keep_releases: u32,
+    /// Builds that run at the same time; others wait for their turn. At least one.
+    pub max_builds: u32,
+    /// Bytes of memory that all steps of a build may take together; 0 for half of the host's.
+    pub build_memory_bytes: u64,
+    /// The weight of a build's share of the CPUs where they are short; all else has 100.
+    pub build_cpu_weight: u32,
+    /// Processes that all steps of a build may have together.
+    pub build_pids: u32,
+    /// Bytes to which the engine's build cache is trimmed; 0 leaves it alone.
+    pub build_cache_bytes: u64,
 }
 
 impl Default for Settings {
@@ -112,10 +124,16 @@ impl Default for DeployLimits {
             max_push_bytes: 4 << 30,
             build_seconds: 3600,
             start_seconds: 60,
+            stability_window_ms: 300,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
             keep_releases: 20,
+            max_builds: 1,
+            build_memory_bytes: 0,
+            build_cpu_weight: 20,
+            build_pids: 4096,
+            build_cache_bytes: 10_000_000_000,
         }
     }
 }
@@ -124,6 +142,11 @@ impl DeployLimits {
     /// How long a new instance has to become healthy.
     pub fn start(&self) -> Duration {
         Duration::from_secs(self.start_seconds)
+    }
+
+    /// How long a new instance has to stay up after its checks.
+    pub fn stability_window(&self) -> Duration {
+        Duration::from_millis(self.stability_window_ms)
     }
 
     /// How long requests to an old instance may still take.

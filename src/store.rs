@@ -8,6 +8,7 @@ pub mod config;
 pub mod docker_options;
 pub mod domains;
 pub mod formation;
+pub mod health;
 pub mod instances;
 pub mod keys;
 mod migrations;
@@ -15,6 +16,7 @@ pub mod ports;
 pub mod properties;
 pub mod releases;
 pub mod resources;
+pub mod routing;
 pub mod secret;
 pub mod storage;
 

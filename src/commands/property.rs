@@ -95,3 +95,13 @@ pub fn check_boolean(value: &str) -> Result<(), CommandError> {
         _ => Err(CommandError::user(format!("{value} is neither true nor false"))),
     }
 }
+
+/// A path inside the repository.
+pub fn check_path(value: &str) -> Result<(), CommandError> {
+    let inside = !value.starts_with('/') && !value.split('/').any(|part| part == ".." || part == ".git");
+    if inside {
+        return Ok(());
+    }
+    Err(CommandError::user(format!("{value} is not a path inside the repository"))
+        .hint("Write it from the repository's top, for example services/web"))
+}

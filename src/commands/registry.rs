@@ -1,12 +1,14 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, docker_options, domains, git, help, keys, logs, network, ports, ps,
-    releases, resource, run, storage, urls, version,
+    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, docker_options, doctor, domains,
+    git, help, keys, logs, network, ports, ps, releases, resource, run, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
 pub static COMMANDS: &[Entry] = &[
+    Entry::of::<app_json::Report>(),
+    Entry::of::<app_json::Set>(),
     Entry::of::<apps::create::Create>(),
     Entry::of::<apps::destroy::Destroy>(),
     Entry::of::<apps::exists::Exists>(),
@@ -25,6 +27,13 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<checks::select::Disable>(),
+    Entry::of::<checks::select::Enable>(),
+    Entry::of::<checks::properties::Report>(),
+    Entry::of::<checks::run::Run>(),
+    Entry::of::<checks::properties::Set>(),
+    Entry::of::<checks::select::Skip>(),
+    Entry::of::<cleanup::Cleanup>(),
     Entry::of::<config::unset::Clear>(),
     Entry::of::<config::export::Export>(),
     Entry::of::<config::get::Get>(),
@@ -33,11 +42,13 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<config::set::Set>(),
     Entry::of::<config::show::Show>().alias(&["config"]),
     Entry::of::<config::unset::Unset>(),
+    Entry::of::<disk::Report>(),
     Entry::of::<docker_options::add::Add>(),
     Entry::of::<docker_options::clear::Clear>(),
     Entry::of::<docker_options::list::List>(),
     Entry::of::<docker_options::remove::Remove>(),
     Entry::of::<docker_options::report::Report>(),
+    Entry::of::<doctor::Doctor>(),
     Entry::of::<domains::change::Add>(),
     Entry::of::<domains::global::AddGlobal>(),
     Entry::of::<domains::change::Clear>(),
@@ -81,8 +92,11 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<ps::run_state::Start>(),
     Entry::of::<ps::run_state::Stop>(),
     Entry::of::<releases::list::List>(),
+    Entry::of::<releases::diff::Diff>(),
     Entry::of::<releases::list::Info>(),
+    Entry::of::<releases::properties::Report>(),
     Entry::of::<releases::rollback::Rollback>(),
+    Entry::of::<releases::properties::Set>(),
     Entry::of::<resource::set::Limit>(),
     Entry::of::<resource::clear::LimitClear>(),
     Entry::of::<resource::report::Report>(),

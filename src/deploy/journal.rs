@@ -32,6 +32,14 @@ pub async fn kept(root: &Path) -> io::Result<Vec<i64>> {
     Ok(builds)
 }
 
+/// Removes what a build printed.
+pub async fn remove(root: &Path, build: i64) {
+    let path = path(root, build);
+    if let Err(error) = fs::remove_file(&path).await {
+        tracing::warn!(%error, path = %path.display(), "the output of a build was not removed");
+    }
+}
+
 /// Copies what is written to its console to the person and into the file.
 #[derive(Debug)]
 pub struct Journal {

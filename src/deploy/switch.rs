@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
-use crate::deploy::{Order, Work};
+use crate::deploy::{Order, Work, retention};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -40,8 +40,14 @@ pub async fn switch(
         return Err(DeployError::Cancelled);
     }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
-    let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
-    if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
+    let committed = match &order.work {
+        Work::Rollback { to, keep_config: false } => {
+            app.store.commit_rollback(record.id, release.id, instances, to.content.config.clone()).await
+        }
+        Work::Scale(_) => app.store.commit_instances(record.id, release.id, instances, formation).await,
+        _ => app.store.commit_instances(record.id, release.id, instances, Formation::new()).await,
+    };
+    if let Err(error) = committed {
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
@@ -55,7 +61,7 @@ pub async fn switch(
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();
     }
-    app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
+    retention::prune(app, record.id).await?;
     app.reconciler.collect_garbage();
     Ok(())
 }

@@ -11,8 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, RestartContainerOptions,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -26,6 +26,9 @@ use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
 pub const DEFAULT_PIDS_LIMIT: u32 = 4096;
+
+/// How long a restart may take: workers may have hours to end.
+const LONGEST_STOP: Duration = Duration::from_secs(24 * 3600);
 
 /// What root in a container may still do. Everything else is dropped, whatever an engine's own default is.
 ///
@@ -148,6 +151,13 @@ impl Engine {
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let client = self.client().await?.clone().with_timeout(timeout + ANSWER_DEADLINE);
         Ok(client.stop_container(id.as_str(), Some(options)).await?)
+    }
+
+    /// Stops a container and starts it again: SIGTERM (or the image's own signal), after the container's own time
+    /// SIGKILL, then the start.
+    pub async fn restart(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let client = self.client().await?.clone().with_timeout(LONGEST_STOP);
+        Ok(client.restart_container(id.as_str(), None::<RestartContainerOptions>).await?)
     }
 
     /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.

@@ -24,6 +24,8 @@ pub enum ContainerChange {
     Died(i64),
     /// It is gone.
     Destroyed,
+    /// The kernel ended one of its processes for want of memory.
+    OutOfMemory,
     /// Its image's check came to another verdict.
     Health(Health),
 }
@@ -50,7 +52,7 @@ impl Engine {
         let since = self.engine_time().await?;
         let filters = json!({
             "type": ["container"],
-            "event": ["start", "die", "destroy", "health_status"],
+            "event": ["start", "die", "destroy", "oom", "health_status"],
             "label": [owner_filter(self.owner())],
         });
         let target = format!("/events?since={since}&filters={}", query_value(&filters.to_string()));
@@ -78,6 +80,7 @@ fn read_event(message: EventMessage, owner: &OwnerId) -> Option<ContainerEvent> 
             ContainerChange::Died(attributes.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1))
         }
         "destroy" => ContainerChange::Destroyed,
+        "oom" => ContainerChange::OutOfMemory,
         "health_status: healthy" => ContainerChange::Health(Health::Healthy),
         "health_status: unhealthy" => ContainerChange::Health(Health::Unhealthy),
         _ => return None,

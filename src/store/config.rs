@@ -35,23 +35,46 @@ impl Store {
         let secret = self.key.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            for key in unset {
-                transaction
-                    .execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
-            }
-            for (key, value) in set {
-                let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
-                transaction.execute(
-                    "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
-                    (row(app), key.as_str(), sealed),
-                )?;
-            }
+            change(&transaction, &secret, app, (set, unset))?;
             transaction.commit()?;
             Ok(())
         })
         .await
     }
+}
+
+/// Makes the config vars of a release the app's own again, within somebody's transaction. What is the same as the
+/// global one stays global.
+pub(super) fn restore(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: AppId,
+    wanted: ConfigVars,
+) -> Result<(), StoreError> {
+    let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
+    let unset = own.into_keys().filter(|key| !wanted.contains_key(key)).collect();
+    let set = wanted.into_iter().filter(|(key, value)| global.get(key) != Some(value)).collect();
+    change(connection, secret, Some(app), (set, unset))
+}
+
+fn change(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: Option<AppId>,
+    (set, unset): (ConfigVars, Vec<ConfigKey>),
+) -> Result<(), StoreError> {
+    for key in unset {
+        connection.execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
+    }
+    for (key, value) in set {
+        let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
+        connection.execute(
+            "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
+             ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
+            (row(app), key.as_str(), sealed),
+        )?;
+    }
+    Ok(())
 }
 
 fn read(connection: &Connection, secret: &SecretKey, app: Option<AppId>) -> Result<ConfigVars, StoreError> {

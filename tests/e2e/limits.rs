@@ -66,7 +66,34 @@ fn limits_are_the_kernels_and_what_exceeds_them_is_named() {
     assert_eq!(quota.split_whitespace().next(), Some("50000"), "{quota}");
     ssh(&format!("run APP {GLUTTON}")).exits_with(137);
 
-    assert_snapshot!(ssh("resource:report APP").shown(&server, &app), @"");
+    assert_snapshot!(ssh("resource:report APP").shown(&server, &app), @r"
+    =====> blog resource information
+           Resource _default_.limit.cpu:  0.5
+           Resource _default_.limit.memory: 64
+           Resource _default_.limit.memory swap:
+           Resource _default_.limit.pids: 200
+           Resource _default_.reserve.cpu:
+           Resource _default_.reserve.memory:
+           Resource run.limit.cpu:
+           Resource run.limit.memory:     32m
+           Resource run.limit.memory swap:
+           Resource run.limit.pids:
+           Resource run.reserve.cpu:
+           Resource run.reserve.memory:
+           Resource web.limit.cpu:
+           Resource web.limit.memory:
+           Resource web.limit.memory swap:
+           Resource web.limit.pids:
+           Resource web.reserve.cpu:      0.25
+           Resource web.reserve.memory:   16m
+           Resource worker.limit.cpu:
+           Resource worker.limit.memory:
+           Resource worker.limit.memory swap:
+           Resource worker.limit.pids:
+           Resource worker.reserve.cpu:
+           Resource worker.reserve.memory:
+    [exit code 0]
+    ");
     assert_eq!(ssh("resource:report APP --resource-run.limit.memory").success().stdout, "32m\n");
     assert_eq!(ssh("resource:report APP --format json").success().json()["web.reserve.cpu"], "0.25");
     assert_snapshot!(ssh("resource:limit --process-type run APP").shown(&server, &app), @r"
@@ -170,7 +197,22 @@ fn docker_options_reach_the_containers_of_their_phase_and_process_type() {
     let ran = ssh(&format!("run APP sh -c '{script}'")).success();
     assert_eq!(ran.stdout, "512\n/scratch\n192.0.2.7\tdb\na b\nscratch\nshut\n", "{ran}");
 
-    assert_snapshot!(ssh("docker-options:list APP").shown(&server, &app), @"");
+    assert_snapshot!(ssh("docker-options:list APP").shown(&server, &app), @r"
+    build _default_ --add-host mirror:192.0.2.9
+    build _default_ --build-arg A=2
+    deploy _default_ --ulimit nofile=512:1024
+    deploy _default_ --env 'TEXT=a b'
+    deploy web --label team=blue
+    deploy worker --shm-size 1m
+    deploy worker --hostname box
+    run _default_ --ulimit nofile=512:1024
+    run _default_ --env 'TEXT=a b'
+    run _default_ --add-host db:192.0.2.7
+    run _default_ --read-only
+    run _default_ --tmpfs /scratch
+    run _default_ --workdir /scratch
+    [exit code 0]
+    ");
     assert_eq!(ssh("docker-options:list --phase deploy --process web APP").stdout, "--label team=blue\n");
     let json = ssh("docker-options:list --phase build --format json APP").success().json();
     assert_eq!(
@@ -180,14 +222,31 @@ fn docker_options_reach_the_containers_of_their_phase_and_process_type() {
     let eve = Person::new("eve");
     server.add_key_with(&eve, &["--role", "viewer"]);
     let report = server.ssh(&eve, &format!("docker-options:report {app}")).success();
-    assert_snapshot!(report.shown(&server, &app), @"");
+    assert_snapshot!(report.shown(&server, &app), @r"
+    =====> blog docker-options information
+           Docker-options build:          --add-host mirror:192.0.2.9 --build-arg A=***
+           Docker-options deploy:         --ulimit nofile=512:1024 --env TEXT=***
+           Docker-options run:            --ulimit nofile=512:1024 --env TEXT=*** --add-host db:192.0.2.7 --read-only --tmpfs /scratch --workdir /scratch
+           Docker-options deploy.web:     --label team=blue
+           Docker-options deploy.worker:  --shm-size 1m --hostname box
+    [exit code 0]
+    ");
 
-    assert_snapshot!(ssh("docker-options:remove APP deploy '--ulimit nofile=1'").shown(&server, &app), @"");
+    assert_snapshot!(ssh("docker-options:remove APP deploy '--ulimit nofile=1'").shown(&server, &app), @r"
+     !     There is no option --ulimit nofile=1 for the phase deploy
+     !     See them: docker-options:list blog
+    [exit code 1]
+    ");
     ssh("docker-options:remove APP deploy,run '--ulimit nofile=512:1024'").success();
     ssh("docker-options:remove APP build '--build-arg A'").success();
     ssh("docker-options:clear --process worker APP").success();
     ssh("docker-options:clear APP run").success();
-    assert_snapshot!(ssh("docker-options:list APP").shown(&server, &app), @"");
+    assert_snapshot!(ssh("docker-options:list APP").shown(&server, &app), @r"
+    build _default_ --add-host mirror:192.0.2.9
+    deploy _default_ --env 'TEXT=a b'
+    deploy web --label team=blue
+    [exit code 0]
+    ");
     ssh("ps:restart APP").success();
     assert_eq!(inspect(&app, "worker.1")["HostConfig"]["ShmSize"], 64 << 20);
 }
@@ -199,7 +258,11 @@ fn options_that_reach_the_host_are_refused_with_the_reason() {
     server.ssh(&alice, &format!("apps:create {app}")).success();
     let ssh = |line: &str| server.ssh(&alice, &line.replace("APP", &app)).exits_with(1).shown(&server, &app);
 
-    assert_snapshot!(ssh("docker-options:add APP deploy --privileged"), @"");
+    assert_snapshot!(ssh("docker-options:add APP deploy --privileged"), @r"
+     !     --privileged is not allowed: it would let whoever may deploy act on the host or on other people's containers
+     !     Run what needs it on the host itself, beside Slipway
+    [exit code 1]
+    ");
     assert_snapshot!(ssh("docker-options:add APP deploy '-p 127.0.0.1:9000:9000'"), @r"
      !     --publish is not allowed: the old and the new instance cannot both have a port of the host, so that every deploy would cut connections, and it goes past the host's firewall
      !     Let the router listen: ports:add APP http:9000:5000

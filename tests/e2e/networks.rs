@@ -79,7 +79,7 @@ fn apps_on_one_network_reach_one_another_by_name_and_the_router_still_reaches_th
     =====> back network information
            Network attach post create:    net
            Network global attach post create:
-           Network computed attach post create:net
+           Network computed attach post create: net
            Network attach post deploy:
            Network global attach post deploy:
            Network computed attach post deploy:

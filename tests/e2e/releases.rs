@@ -65,7 +65,7 @@ fn a_rollback_brings_back_the_image_and_the_config_vars() {
     assert_eq!(versions(3), ["v8 Rollback to v4 *", "v7 Set COLOUR", "v6 Rollback to v1"]);
     assert_snapshot!(ssh("releases:rollback APP v99").shown(&server, &app), @r"
      !     blog has no release v99
-     !     See them: releases blog
+     !     It has v1 to v8; see them: releases blog
     [exit code 1]
     ");
     assert_snapshot!(ssh("releases:rollback APP latest").shown(&server, &app), @r"

@@ -40,8 +40,24 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "upkeep",
+        &["app", "build", "clock", "command_error", "deploy", "docker", "model", "route", "store", "urls"],
+    ),
+    (
         "reconcile",
-        &["app", "command_error", "console", "deploy", "docker", "model", "route", "run", "store", "urls"],
+        &[
+            "app",
+            "command_error",
+            "console",
+            "deploy",
+            "docker",
+            "model",
+            "route",
+            "run",
+            "store",
+            "upkeep",
+            "urls",
+        ],
     ),
     (
         "commands",
@@ -59,6 +75,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "process",
             "run",
             "store",
+            "upkeep",
             "urls",
         ],
     ),

@@ -10,6 +10,8 @@
 //! | `TORTURE_NEVER_LISTEN` | `web` never listens |
 //! | `TORTURE_LOOPBACK` | `web` listens on 127.0.0.1 only |
 //! | `TORTURE_500_MS` | `web` answers 500 to everything for that long after it began to listen |
+//! | `TORTURE_RAW_TCP` | `web` listens, and greets instead of speaking HTTP |
+//! | `TORTURE_LIVE_MS` | `web` and `worker` exit with code 1 after that long |
 //! | `TORTURE_IGNORE_TERM` | `web` and `worker` ignore SIGTERM |
 //! | `TORTURE_EXIT` | `web` and `worker` print two lines and exit at once with that code |
 //! | `TORTURE_FAIL_RELEASE` | `release` fails |
@@ -24,7 +26,7 @@ mod terminate;
 mod websocket;
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{self, ExitCode};
 use std::thread;
@@ -35,8 +37,14 @@ use crate::server::Server;
 fn main() -> ExitCode {
     let mode = env::args().nth(1).unwrap_or_else(|| "web".to_owned());
     match mode.as_str() {
-        "web" => exit_if_told().unwrap_or_else(web),
-        "worker" => exit_if_told().unwrap_or_else(worker),
+        "web" => exit_if_told().unwrap_or_else(|| {
+            exit_when_told();
+            web()
+        }),
+        "worker" => exit_if_told().unwrap_or_else(|| {
+            exit_when_told();
+            worker()
+        }),
         "release" => release(),
         other => {
             eprintln!("torture: `{other}` is none of web, worker and release");
@@ -74,6 +82,9 @@ fn listen_and_serve() -> io::Result<()> {
     let address = if switched_on("TORTURE_LOOPBACK") { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let listener = TcpListener::bind((address, port))?;
     println!("torture: listening on {}", listener.local_addr()?);
+    if switched_on("TORTURE_RAW_TCP") {
+        greet_for_ever(&listener);
+    }
     let server = Server::new(Duration::from_millis(number("TORTURE_500_MS").unwrap_or(0)))?;
     let stopped = server.clone();
     let local_address = listener.local_addr()?;
@@ -81,6 +92,27 @@ fn listen_and_serve() -> io::Result<()> {
     server.run(&listener);
     println!("torture: stopped after the last request");
     Ok(())
+}
+
+/// What a mail server would do; the connection is closed at once.
+fn greet_for_ever(listener: &TcpListener) -> ! {
+    loop {
+        if let Ok((mut stream, _)) = listener.accept() {
+            // The peer may have gone.
+            stream.write_all(b"220 torture ESMTP\r\n").ok();
+        }
+    }
+}
+
+/// Lives only as long as `TORTURE_LIVE_MS` says.
+fn exit_when_told() {
+    if let Some(milliseconds) = number("TORTURE_LIVE_MS") {
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(milliseconds));
+            eprintln!("torture: exiting, as TORTURE_LIVE_MS says");
+            process::exit(1);
+        });
+    }
 }
 
 fn worker() -> ExitCode {

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::process;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub fn answer(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
         }
         "/env" => environment(exchange),
         "/instance" => instance(server, exchange),
+        "/mood" => mood(server, exchange),
+        "/eat" => eat(exchange),
         _ => match path.strip_prefix("/status/").and_then(|text| text.parse().ok()) {
             Some(status @ 200..=999) => exchange.text(status, &format!("status {status}\n")),
             Some(_) => exchange.text(400, "a status has three digits and is no 1xx\n"),
@@ -139,6 +142,24 @@ fn instance(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
         variable("TORTURE_VERSION"),
     );
     exchange.text(200, &text)
+}
+
+/// `/mood`: the status that was last set, 200 at first. `/mood?set=N`: sets it.
+fn mood(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
+    if let Some(status) = exchange.request.number("set").and_then(|status| u16::try_from(status).ok()) {
+        server.mood.store(status, Ordering::SeqCst);
+        return exchange.text(200, "the mood is set\n");
+    }
+    let status = server.mood.load(Ordering::SeqCst);
+    exchange.text(status, &format!("mood {status}\n"))
+}
+
+/// `/eat?mb=N`: holds N MiB of memory for ever.
+fn eat(exchange: &mut Exchange) -> io::Result<()> {
+    let megabytes = usize::try_from(exchange.request.number("mb").unwrap_or(1)).unwrap_or(1);
+    // Not zero: memory of zeros is not taken until it is written to.
+    Vec::leak(vec![1_u8; megabytes << 20]);
+    exchange.text(200, "eaten\n")
 }
 
 fn milliseconds(exchange: &Exchange) -> Duration {

@@ -1,0 +1,68 @@
+//! What the engine's news say of instances that end by themselves: crash loops and want of memory, told once each.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::docker::events::{ContainerChange, ContainerEvent};
+use crate::docker::labels::ContainerKind;
+use crate::docker::oom;
+
+/// With SIGKILL, as a shell counts it. The kernel's way where memory is short, and an engine's.
+const KILLED: i64 = 137;
+
+/// Reads the news.
+#[derive(Debug, Default)]
+pub struct Exits {
+    /// How many processes of the host have been ended for want of memory up to the last piece of news.
+    kills: Option<u64>,
+}
+
+impl Exits {
+    /// Begins with what there was before.
+    pub async fn new() -> Self {
+        Self { kills: oom::kills().await }
+    }
+
+    /// Takes note of one piece of news.
+    pub async fn note(&mut self, app: &Arc<App>, event: &ContainerEvent) {
+        let kills = oom::kills().await;
+        let more_kills = kills > self.kills;
+        self.kills = kills;
+        if event.labels.kind != ContainerKind::Deploy {
+            return;
+        }
+        match event.change {
+            ContainerChange::Started => app.crashes.started(&event.id),
+            ContainerChange::Destroyed => app.crashes.forget(&event.id),
+            ContainerChange::Died(_) if app.retiring.contains(&event.id) => {}
+            ContainerChange::Died(code) => {
+                ended(app, event, code);
+                if code == KILLED && more_kills {
+                    out_of_memory(app, event);
+                }
+            }
+            ContainerChange::OutOfMemory => out_of_memory(app, event),
+            ContainerChange::Health(_) => {}
+        }
+    }
+}
+
+fn ended(app: &App, event: &ContainerEvent, exit_code: i64) {
+    let Some(exits) = app.crashes.ended(&event.id, exit_code) else { return };
+    let instance = event.labels.instance.as_ref().map(tracing::field::display);
+    tracing::error!(
+        app = %event.labels.app, instance, exit_code, exits,
+        "an instance is crash-looping: look at what it printed with `logs`"
+    );
+}
+
+fn out_of_memory(app: &App, event: &ContainerEvent) {
+    if !app.crashes.out_of_memory(&event.id) {
+        return;
+    }
+    let instance = event.labels.instance.as_ref().map(tracing::field::display);
+    tracing::error!(
+        app = %event.labels.app, instance,
+        "an instance ran out of memory and was oom-killed: give it more with `resource:limit --memory`"
+    );
+}
