@@ -13,11 +13,16 @@ use crate::store::apps::AppRecord;
 use crate::store::docker_options::StoredOption;
 use crate::store::resources::Resources;
 
-/// Process types that no Procfile has to name: what builds, one-off and scheduled processes run under.
-const OF_SLIPWAY: [&str; 4] = ["build", "cron", "release", "run"];
+/// Process types that no Procfile has to name: what one-off and scheduled processes run under.
+const OF_SLIPWAY: [&str; 3] = ["cron", "release", "run"];
 
 /// Reads `--process-type`; without one it is the default for all.
 fn scope(process_type: Option<&String>) -> Result<ProcessScope, CommandError> {
+    if process_type.is_some_and(|name| name == "build") {
+        return Err(CommandError::user("Builds have limits of their own, which are the server's").hint(
+            "Set build-memory-bytes, build-cpu-weight and build-pids in slipway.toml, section [deploy]",
+        ));
+    }
     process_type.map_or(Ok(ProcessScope::Default), |name| name.parse().map_err(CommandError::user))
 }
 

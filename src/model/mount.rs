@@ -132,7 +132,7 @@ impl FromStr for MountTarget {
         let taken = |taken: &&str| {
             path.strip_prefix(*taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if path == "/" || TAKEN.iter().any(|place| taken(place)) {
+        if path == "/" || TAKEN.iter().any(taken) {
             return Err(MountError::Taken(path));
         }
         Ok(Self(path))

@@ -1,5 +1,8 @@
 //! What an app's containers may use, and Docker's own options for them, as the kernel and the engine see it.
+#![expect(clippy::too_many_lines, reason = "what a person sees stands beside what they typed")]
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -145,6 +148,7 @@ fn amounts_that_no_container_can_have_are_refused_and_change_nothing() {
         ("resource:limit --network 5 APP", "--network is not supported"),
         ("resource:limit --nvidia-gpu 1 APP", "--nvidia-gpu is not supported"),
         ("resource:limit --process-type 'not one' --cpu 1 APP", "not a valid process name"),
+        ("resource:limit --process-type build --memory 1g APP", "build-memory-bytes"),
         ("resource:reserve --memory 200m APP", "more memory is reserved"),
         ("resource:reserve --memory 200m --process-type web APP", "more memory is reserved"),
         ("resource:reserve --pids 20 APP", "cannot be reserved"),
@@ -310,4 +314,30 @@ fn wait_for_no_container(app: &str) -> bool {
         engine::container_names("com.dokku.app-name", app).is_empty()
     });
     true
+}
+
+/// The lines of the page's examples.
+fn examples() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/limits-and-storage.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    let line = |line: &str| line.split(" # ").next().unwrap().trim().to_owned();
+    blocks.flat_map(|block| block.lines().map(line).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn the_examples_of_the_page_about_limits_and_storage_work() {
+    let (server, alice, app) = deployed();
+    let (other, network) = (names::unique("api"), names::unique("backend"));
+    server.ssh(&alice, &format!("apps:create {other}")).success();
+    let examples = examples();
+    assert!(examples.len() > 15, "{examples:?}");
+    for line in examples {
+        let line =
+            line.replace("blog", &app).replace("backend", &network).replace(" api", &format!(" {other}"));
+        let line = line.replace("/var/lib/slipway", server.root().to_str().unwrap());
+        server.ssh(&alice, &line).success();
+    }
+    let host = &inspect(&app, "web.1")["HostConfig"];
+    assert_eq!((&host["Memory"], host["Mounts"].as_array().unwrap().len()), (&(512 << 20).into(), 2));
 }

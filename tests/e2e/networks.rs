@@ -1,4 +1,5 @@
 //! Networks on which apps reach one another.
+#![expect(clippy::too_many_lines, reason = "what a person sees stands beside what they typed")]
 
 use insta::assert_snapshot;
 use serde_json::Value;
