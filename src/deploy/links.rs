@@ -202,13 +202,13 @@ async fn name_instances(app: &Arc<App>, target: &LinkTarget) -> Result<(), Deplo
 /// Takes what serves off a network to which nobody links any more, and removes it once nobody else is on it either:
 /// those that linked leave it with their next deploy.
 async fn abandon(app: &App, network: &str) -> Result<(), EngineError> {
-    for container in app.engine.containers_on(network).await? {
+    for container in app.engine.running_on(network).await? {
         let names = app.engine.attachments(&container).await?.remove(network).unwrap_or_default().names;
         if names.iter().any(|name| name.ends_with(SUFFIX)) {
             app.engine.detach(&container, network).await?;
         }
     }
-    if app.engine.containers_on(network).await?.is_empty() {
+    if app.engine.running_on(network).await?.is_empty() {
         app.engine.remove_link_network(network).await?;
     }
     Ok(())

@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// The running containers on a network.
-    pub async fn containers_on(&self, network: &str) -> Result<Vec<ContainerId>, EngineError> {
+    pub async fn running_on(&self, network: &str) -> Result<Vec<ContainerId>, EngineError> {
         let found = self.client().await?.inspect_network(network, None::<InspectNetworkOptions>).await?;
         Ok(found.containers.unwrap_or_default().into_keys().map(ContainerId::new).collect())
     }
