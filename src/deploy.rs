@@ -31,6 +31,7 @@ use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
+use crate::run::exclusive;
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
@@ -234,6 +235,7 @@ async fn run_and_switch(
         _ => app.store.formation(record.id).await?,
     };
     let wanted = plan::wanted(release.content.processes.keys(), &formation);
+    exclusive::check(&app.store.mounts(record.id).await?, &wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
     let mut plan =

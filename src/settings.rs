@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
+use crate::model::mount::{HostPath, MountError};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -31,6 +32,9 @@ pub struct Settings {
     pub log: String,
     /// The engine's socket (`SLIPWAY_DOCKER`).
     pub docker: PathBuf,
+    /// The directory below which apps may mount directories of the host (`SLIPWAY_STORAGE_ROOT`); `storage` in the
+    /// root if unset.
+    pub storage_root: Option<HostPath>,
     /// Limits on SSH clients.
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
@@ -107,6 +111,7 @@ impl Default for Settings {
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
+            storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
             router: RouterLimits::default(),
@@ -237,6 +242,14 @@ impl Settings {
             &mut settings.log,
         )?;
         set("SLIPWAY_DOCKER", &variable, "write the path of the engine's socket", &mut settings.docker)?;
+        if let Some(path) = variable("SLIPWAY_STORAGE_ROOT") {
+            settings.storage_root =
+                Some(path.parse().map_err(|error: MountError| SettingsError::Variable {
+                    name: "SLIPWAY_STORAGE_ROOT",
+                    reason: error.to_string(),
+                    value: path,
+                })?);
+        }
         Ok(settings)
     }
 
@@ -248,6 +261,13 @@ impl Settings {
         };
         toml::from_str(&text)
             .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The directory below which apps may mount directories of the host.
+    pub fn storage_root(&self) -> PathBuf {
+        self.storage_root
+            .as_ref()
+            .map_or_else(|| self.root.join("storage"), |path| PathBuf::from(path.as_str()))
     }
 
     /// The Unix socket on which the server takes commands from the host.

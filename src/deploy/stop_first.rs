@@ -20,8 +20,8 @@ use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::model::container_id::ContainerId;
+use crate::model::phase::Phase;
 use crate::model::process_type::ProcessType;
-use crate::run::options::{self, Phase};
 use crate::run::plan::Plan;
 use crate::store::apps::{AppId, AppRecord};
 use crate::store::instances::InstanceRecord;
@@ -45,14 +45,14 @@ impl StopFirst {
     ) -> Result<Self, StoreError> {
         let disabled = checks::selection(store, app, checks::DISABLED).await?;
         let all = store.computed_property(app, STRATEGY).await?.is_some_and(|value| value == "stop-first");
-        let mut types = BTreeSet::new();
-        for process_type in process_types {
-            let options = options::of(store, app, Some(process_type), Phase::Deploy).await?;
-            let exclusive = options.mounts.iter().any(|mount| mount.exclusive);
-            if all || exclusive || disabled.contains(process_type) {
-                types.insert(process_type.clone());
-            }
-        }
+        let mounts = store.mounts(app).await?;
+        let holds = |process_type: &ProcessType| {
+            let mut exclusive = mounts.iter().filter(|mount| mount.exclusive);
+            exclusive.any(|mount| mount.phases.contains(&Phase::Deploy) && mount.scope.includes(process_type))
+        };
+        let first =
+            |process_type: &&ProcessType| all || disabled.contains(process_type) || holds(process_type);
+        let types = process_types.into_iter().filter(first).cloned().collect();
         Ok(Self { types })
     }
 
