@@ -24,6 +24,7 @@ use crate::git::submodules::Submodules;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
@@ -64,6 +65,8 @@ pub struct App {
     pub addresses: CurrentAddresses,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// Which instances take requests.
+    pub readiness: Readiness,
     /// How often instances have ended lately.
     pub crashes: Crashes,
     /// Instances that are asked while they run.

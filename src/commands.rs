@@ -19,6 +19,7 @@ pub mod domains;
 pub mod git;
 pub mod help;
 pub mod keys;
+pub mod links;
 pub mod logs;
 pub mod network;
 pub mod ports;

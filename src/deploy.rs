@@ -8,9 +8,11 @@ pub mod checks;
 pub mod destroy;
 pub mod error;
 pub mod journal;
+pub mod links;
 mod prepare;
 pub mod recover;
 pub mod retention;
+pub mod stop_first;
 pub mod switch;
 pub mod ticket;
 
@@ -24,6 +26,7 @@ use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::journal::Journal;
+use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
@@ -230,7 +233,10 @@ async fn run_and_switch(
     exclusive::check(&app.store.mounts(record.id).await?, &wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let mut plan =
+        plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
+    plan.stop_first(|process_type| stop_first.includes(process_type));
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
@@ -249,9 +255,19 @@ async fn run_and_switch(
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         rules: &rules,
     };
-    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, formation };
-    timed("switch", switch::switch(app, record, order, release, change)).await
+    links::ensure_networks(app, record).await?;
+    let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
+    timed("stop first", swap.begin()).await?;
+    let result = async {
+        let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+        let change = switch::Change { started, plan: &plan, formation };
+        timed("switch", switch::switch(app, record, order, release, change)).await
+    };
+    let result = result.await;
+    if result.is_err() {
+        swap.undo().await;
+    }
+    result
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

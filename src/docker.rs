@@ -19,6 +19,7 @@ use crate::docker::labels::OwnerId;
 use crate::docker::wire::Wire;
 
 pub mod attach;
+pub mod attachment;
 pub mod build;
 pub mod container;
 pub mod error;

@@ -14,6 +14,7 @@ mod http_probe;
 pub mod options;
 pub mod plan;
 mod probe;
+pub mod readiness;
 pub mod retire;
 pub mod start;
 pub mod startup;

@@ -37,9 +37,10 @@ use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
@@ -132,6 +133,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        readiness: Readiness::default(),
         crashes: Crashes::default(),
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
@@ -162,6 +164,10 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }

@@ -39,6 +39,18 @@ pub struct Settings {
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
+    /// Limits on requests.
+    pub router: RouterLimits,
+}
+
+/// Limits on requests.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouterLimits {
+    /// Requests of one app that may wait while it is starting.
+    pub waiting_requests: usize,
+    /// Seconds that one of them waits.
+    pub waiting_seconds: u64,
 }
 
 /// Limits on SSH clients.
@@ -102,7 +114,14 @@ impl Default for Settings {
             storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
+            router: RouterLimits::default(),
         }
+    }
+}
+
+impl Default for RouterLimits {
+    fn default() -> Self {
+        Self { waiting_requests: 256, waiting_seconds: 30 }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod formation;
 pub mod health;
 pub mod instances;
 pub mod keys;
+pub mod links;
 mod migrations;
 pub mod ports;
 pub mod properties;

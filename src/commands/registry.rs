@@ -2,7 +2,7 @@
 
 use crate::commands::{
     Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, docker_options, doctor, domains,
-    git, help, keys, logs, network, ports, ps, releases, resource, run, storage, urls, version,
+    git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -69,6 +69,10 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::properties::Set>(),
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
+    Entry::of::<links::add::Add>(),
+    Entry::of::<links::list::List>(),
+    Entry::of::<links::remove::Remove>(),
+    Entry::of::<links::list::Report>(),
     Entry::of::<logs::Logs>(),
     Entry::of::<network::create::Create>(),
     Entry::of::<network::destroy::Destroy>(),
@@ -89,6 +93,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<ps::report::Report>(),
     Entry::of::<ps::run_state::Restart>(),
     Entry::of::<ps::scale::Scale>(),
+    Entry::of::<ps::set::Set>(),
     Entry::of::<ps::run_state::Start>(),
     Entry::of::<ps::run_state::Stop>(),
     Entry::of::<releases::list::List>(),

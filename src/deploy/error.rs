@@ -54,6 +54,9 @@ pub enum DeployError {
     /// The new instances did not come up.
     #[error(transparent)]
     Start(StartError),
+    /// Requests cannot be made to wait.
+    #[error("the routes cannot be changed just now")]
+    Routes,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -141,6 +144,7 @@ impl From<DeployError> for CommandError {
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
             ) => error.into(),
+            DeployError::Routes => Self::user(error).hint("Try again; the server's log says why"),
             DeployError::Git(error) => error.into(),
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)

@@ -31,10 +31,17 @@ impl Exits {
         if event.labels.kind != ContainerKind::Deploy {
             return;
         }
+        // What the routes go by: a container that ended, or was started again, does not listen for a while.
+        match event.change {
+            ContainerChange::Started => app.readiness.note_start(&event.id),
+            ContainerChange::Died(_) => app.readiness.note_death(&event.id),
+            _ => {}
+        }
         match event.change {
             ContainerChange::Started => app.crashes.started(&event.id),
             ContainerChange::Destroyed => app.crashes.forget(&event.id),
-            ContainerChange::Died(_) if app.retiring.contains(&event.id) => {}
+            ContainerChange::Died(_)
+                if app.retiring.contains(&event.id) || app.readiness.is_leaving(&event.id) => {}
             ContainerChange::Died(code) => {
                 ended(app, event, code);
                 if code == KILLED && more_kills {

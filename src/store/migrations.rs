@@ -13,6 +13,19 @@ const STEPS: &[&str] = &[
     // routes can be made without opening its config vars.
     "ALTER TABLE releases ADD COLUMN formation TEXT NOT NULL DEFAULT '{}';
      ALTER TABLE releases ADD COLUMN web_port INTEGER;",
+    // Links between apps; a target keeps its host and network under whatever name.
+    "CREATE TABLE link_targets (
+         app INTEGER PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
+         host TEXT NOT NULL UNIQUE,
+         network TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE links (
+         app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         target INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         key TEXT NOT NULL,
+         PRIMARY KEY (app, target),
+         UNIQUE (app, key)
+     ) STRICT;",
     // Limits, docker options, storage and mounts.
     include_str!("schema_options.sql"),
 ];

@@ -71,7 +71,8 @@ async fn images(
     search: Search<'_>,
     beyond: &HashMap<AppName, Vec<ReleaseVersion>>,
 ) -> Result<Vec<Leftover>, CommandError> {
-    let images = app.engine.list_images().await?;
+    let mut images = app.engine.list_images().await?;
+    images.sort_by(|one, other| (one.created_at, &one.tags).cmp(&(other.created_at, &other.tags)));
     // Read after the list: an image that became a release's in between is among them.
     let users = app.store.image_users().await?;
     let is_kept = |user: &&ImageUser| {

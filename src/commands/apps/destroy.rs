@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::confirm::confirm;
-use crate::commands::{Command, Context, Scope, Target};
+use crate::commands::{Command, Context, Scope, Target, links};
 use crate::deploy::destroy;
 use crate::model::mount::MountSource;
 use crate::model::role::Role;
@@ -31,6 +31,7 @@ impl Command for Destroy {
 
     async fn run(self, mut context: Context) -> CommandResult {
         let record = context.target()?.clone();
+        links::release(&context, &record, self.force).await?;
         tell_of_storage(&context, &record).await?;
         if !self.force {
             let name = record.name.as_str();
