@@ -19,8 +19,10 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
+use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::Logs;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -41,6 +43,10 @@ pub struct App {
     pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
+    /// The apps' logs.
+    pub logs: Logs,
+    /// Where the logs are sent on to.
+    pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
     /// The apps' git repositories.

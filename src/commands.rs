@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod docker_options;
 pub mod doctor;
 pub mod domains;
+pub mod drains;
 pub mod git;
 pub mod help;
 pub mod keys;

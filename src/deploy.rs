@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::journal::Journal;
+use crate::deploy::journal::{AppLog, Journal};
 use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
@@ -93,7 +93,8 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
 /// The same for an order that has its number already.
 pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<(), DeployError> {
     let (build, cancel) = (ticket.build, ticket.cancel.clone());
-    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
+    let log = AppLog { logs: app.logs.clone(), app: order.app };
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
     let order = Order { console, cancel, ..order };
     let result = queue_and_run(app, &order, &ticket).await;
     let Order { work, console, .. } = order;
@@ -140,7 +141,11 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let release = release::record(&app.store, record.id, current, wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
     match run_and_switch(app, record, order, &release).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
+            app.logs.platform_line(record.id, "deploy", what).await;
+            Ok(())
+        }
         Err(error) => {
             // No effect on a release that served before: only a pending one is forgotten.
             app.store.discard_release(release.id).await?;

@@ -11,6 +11,7 @@ pub mod container_options;
 pub mod cron;
 pub mod cron_schedule;
 pub mod docker_option;
+pub mod drain_url;
 pub mod health_check;
 pub mod hostname;
 pub mod key;

@@ -7,6 +7,7 @@ pub mod awaited;
 pub mod containers;
 pub mod exits;
 pub mod garbage;
+pub mod instance_log;
 pub mod replace;
 pub mod routes;
 mod start_order;
@@ -50,6 +51,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
         watch::run(&app),
+        instance_log::watch(&app),
     );
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,9 +31,11 @@ use crate::app::running_builds::RunningBuilds;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
+use crate::drains::{self, Drains};
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::{self, Logs};
 use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
@@ -121,6 +124,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    let engine = engine(&settings, &logs)?;
+    let drains = Drains::new(logs.clone(), store.clone(), host_name());
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
@@ -138,7 +146,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
-        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
+        engine,
+        drains,
+        logs,
         settings,
         store,
         repositories,
@@ -150,6 +160,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
+        collecting,
     };
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
@@ -158,6 +170,23 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         .await?
         .map_err(|_| "the database's thread panicked")?;
     Ok(())
+}
+
+/// What this host calls itself.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "slipway".to_owned())
+}
+
+/// The engine, which lets go of no container whose last lines are not kept.
+fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
+    let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    let logs = logs.clone();
+    engine.before_removals(move |engine, container| {
+        let logs = logs.clone();
+        async move { logs.take_rest(&engine, &container).await }
+    });
+    Ok(engine)
 }
 
 fn router_settings(settings: &Settings) -> RouterSettings {
@@ -178,6 +207,8 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    draining: JoinHandle<()>,
+    collecting: thread::JoinHandle<()>,
 }
 
 /// Serves until the shutdown is over. The faces end first, then what they started, the router last.
@@ -211,7 +242,12 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    background.draining.await?;
+    app.logs.stop().await;
     drop(app);
+    tokio::task::spawn_blocking(move || background.collecting.join())
+        .await?
+        .map_err(|_| "the thread that keeps logs panicked")?;
     background.logging.await?;
     Ok(())
 }

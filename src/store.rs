@@ -7,6 +7,7 @@ pub mod builds;
 pub mod config;
 pub mod docker_options;
 pub mod domains;
+pub mod drains;
 pub mod formation;
 pub mod health;
 pub mod instances;

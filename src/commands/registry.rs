@@ -2,7 +2,8 @@
 
 use crate::commands::{
     Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, docker_options, doctor, domains,
-    git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage, urls, version,
+    drains, git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage, urls,
+    version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -61,6 +62,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<domains::change::Reset>(),
     Entry::of::<domains::change::Set>(),
     Entry::of::<domains::global::SetGlobal>(),
+    Entry::of::<drains::add::Add>(),
+    Entry::of::<drains::list::List>(),
+    Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
@@ -73,7 +77,10 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<links::list::List>(),
     Entry::of::<links::remove::Remove>(),
     Entry::of::<links::list::Report>(),
-    Entry::of::<logs::Logs>(),
+    Entry::of::<logs::show::Logs>(),
+    Entry::of::<logs::failed::Failed>(),
+    Entry::of::<logs::properties::Report>(),
+    Entry::of::<logs::properties::Set>(),
     Entry::of::<network::create::Create>(),
     Entry::of::<network::destroy::Destroy>(),
     Entry::of::<network::show::Exists>(),

@@ -166,6 +166,7 @@ impl Engine {
 
     /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.prepare_removal(id).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self
             .client()

@@ -26,6 +26,17 @@ const STEPS: &[&str] = &[
          PRIMARY KEY (app, target),
          UNIQUE (app, key)
      ) STRICT;",
+    // Where apps' logs are sent on to.
+    "CREATE TABLE drains (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        url BLOB NOT NULL,
+        authority TEXT,
+        created_at INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        dropped INTEGER NOT NULL
+    ) STRICT",
     // Limits, docker options, storage and mounts.
     include_str!("schema_options.sql"),
 ];

@@ -41,6 +41,7 @@ mod leftovers;
 mod lifecycle;
 mod limits;
 mod links;
+mod log_drains;
 mod logs;
 mod networks;
 mod one_off;

@@ -16,9 +16,12 @@
 //! | `TORTURE_EXIT` | `web` and `worker` print two lines and exit at once with that code |
 //! | `TORTURE_LOCK` | `web` holds a lock on that file, and exits with code 9 if somebody else holds it |
 //! | `TORTURE_FAIL_RELEASE` | `release` fails |
+//! | `TORTURE_LINES_PER_SECOND` | `worker` prints so many numbered lines of 100 bytes each second |
+//! | `TORTURE_LINES` | `worker` prints only so many of them, then says so and is silent |
 //!
 //! A switch is on when its variable is set to anything but the empty text.
 
+mod chatter;
 mod exchange;
 mod request;
 mod routes;
@@ -135,6 +138,10 @@ fn exit_when_told() {
 
 fn worker() -> ExitCode {
     install_termination(|| process::exit(0));
+    if let Some(each_second) = number("TORTURE_LINES_PER_SECOND") {
+        chatter::print(each_second, number("TORTURE_LINES"));
+        sleep_forever();
+    }
     let mut ticks: u64 = 0;
     loop {
         ticks += 1;

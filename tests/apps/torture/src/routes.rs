@@ -31,6 +31,7 @@ pub fn answer(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
         "/download" => download(exchange),
         "/drip" => drip(exchange),
         "/crash" => crash(),
+        "/print" => print(exchange),
         "/headers" => {
             let head = exchange.request.head.clone();
             exchange.bytes(200, "text/plain", &head)
@@ -117,6 +118,19 @@ fn drip(exchange: &mut Exchange) -> io::Result<()> {
 fn crash() -> ! {
     eprintln!("torture: crashing, as asked");
     process::exit(1)
+}
+
+/// `/print?word=W&n=N`: prints N lines `W 1`, `W 2` and so on.
+fn print(exchange: &mut Exchange) -> io::Result<()> {
+    let word = exchange.request.parameter("word").unwrap_or_else(|| b"printed".to_vec());
+    let count = exchange.request.number("n").unwrap_or(1);
+    let mut output = io::stdout().lock();
+    for number in 1..=count {
+        output.write_all(&[&word[..], format!(" {number}\n").as_bytes()].concat())?;
+    }
+    output.flush()?;
+    drop(output);
+    exchange.text(200, "printed\n")
 }
 
 /// `/env?name=X`: the variable's bytes, or 404. `/env`: all of them, `NAME=VALUE`, each ended by NUL.
