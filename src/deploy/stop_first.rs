@@ -20,7 +20,6 @@ use crate::docker::error::EngineError;
 use crate::docker::facts::{ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::model::container_id::ContainerId;
-use crate::model::phase::Phase;
 use crate::model::process_type::ProcessType;
 use crate::run::plan::Plan;
 use crate::store::apps::{AppId, AppRecord};
@@ -46,13 +45,13 @@ impl StopFirst {
         let disabled = checks::selection(store, app, checks::DISABLED).await?;
         let all = store.computed_property(app, STRATEGY).await?.is_some_and(|value| value == "stop-first");
         let mounts = store.mounts(app).await?;
-        let holds = |process_type: &ProcessType| {
-            let mut exclusive = mounts.iter().filter(|mount| mount.exclusive);
-            exclusive.any(|mount| mount.phases.contains(&Phase::Deploy) && mount.scope.includes(process_type))
-        };
-        let first =
-            |process_type: &&ProcessType| all || disabled.contains(process_type) || holds(process_type);
-        let types = process_types.into_iter().filter(first).cloned().collect();
+        let mut types = BTreeSet::new();
+        for process_type in process_types {
+            let exclusive = mounts.iter().any(|mount| mount.is_exclusive_to(process_type));
+            if all || exclusive || disabled.contains(process_type) {
+                types.insert(process_type.clone());
+            }
+        }
         Ok(Self { types })
     }
 

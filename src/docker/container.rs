@@ -131,11 +131,9 @@ impl Engine {
         let made = self.client().await?.create_container(Some(options), body).await?;
         let container = ContainerId::new(made.id);
         // Engines before API 1.44 take one network only when a container is made.
-        for network in &spec.options.networks {
-            if let Err(error) = self.join(&container, network, &spec.options.aliases).await {
-                self.remove(&container).await?;
-                return Err(error);
-            }
+        if let Err(error) = self.join_networks(&container, &spec.options).await {
+            self.remove(&container).await?;
+            return Err(error);
         }
         Ok(container)
     }

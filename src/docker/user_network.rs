@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::NetworkDisconnectRequest;
-use bollard::models::{EndpointSettings, Network, NetworkConnectRequest, NetworkCreateRequest};
+use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::{
     InspectNetworkOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
 };
@@ -13,6 +12,7 @@ use crate::docker::error::EngineError;
 use crate::docker::labels::{OWNER, owner_filter};
 use crate::docker::wire::Call;
 use crate::model::container_id::ContainerId;
+use crate::model::container_options::ContainerOptions;
 
 /// Marks a network that a person asked for.
 const PURPOSE: &str = "slipway.network";
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// The names of the containers on a network, running or not.
-    pub async fn containers_on(&self, network: &UserNetwork) -> Result<Vec<String>, EngineError> {
+    pub async fn container_names_on(&self, network: &UserNetwork) -> Result<Vec<String>, EngineError> {
         let filters = HashMap::from([("network", vec![network.id.clone()])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let found = self.client().await?.list_containers(Some(options)).await?;
@@ -111,11 +111,19 @@ impl Engine {
         Ok(found.into_iter().filter_map(|container| name(container.names?)).collect())
     }
 
-    /// The names of the networks that a container is on.
-    pub async fn networks_of(&self, container: &ContainerId) -> Result<Vec<String>, EngineError> {
-        let found = self.client().await?.inspect_container(container.as_str(), None).await?;
-        let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        Ok(networks.into_keys().collect())
+    /// Puts a container on all the networks of its options that do not wait until it is healthy.
+    pub(super) async fn join_networks(
+        &self,
+        container: &ContainerId,
+        options: &ContainerOptions,
+    ) -> Result<(), EngineError> {
+        for network in &options.link_networks {
+            self.attach_as(container, network, &[]).await?;
+        }
+        for network in &options.networks {
+            self.join(container, network, &options.aliases).await?;
+        }
+        Ok(())
     }
 
     /// Puts a container on one more network under these names.
@@ -123,26 +131,17 @@ impl Engine {
         &self,
         container: &ContainerId,
         network: &str,
-        aliases: &[String],
+        names: &[String],
     ) -> Result<(), EngineError> {
-        let endpoint = EndpointSettings {
-            aliases: (!aliases.is_empty()).then(|| aliases.to_vec()),
-            ..EndpointSettings::default()
-        };
-        let request =
-            NetworkConnectRequest { container: container.to_string(), endpoint_config: Some(endpoint) };
-        match self.client().await?.connect_network(network, request).await.map_err(EngineError::from) {
-            Err(error) if error.is_not_found() => Err(EngineError::NotFound(format!(
-                "the network {network} does not exist (network:create {network}, or network:set APP … without it)"
-            ))),
+        match self.attach_as(container, network, names).await {
+            // It may also be the container that is gone.
+            Err(EngineError::NotFound(message)) if message.contains("network") => {
+                Err(EngineError::NotFound(format!(
+                    "the network {network} does not exist (network:create {network}, or network:set APP … without it)"
+                )))
+            }
             result => result,
         }
-    }
-
-    /// Takes a container off a network.
-    pub async fn leave(&self, container: &ContainerId, network: &str) -> Result<(), EngineError> {
-        let request = NetworkDisconnectRequest { container: container.to_string(), force: Some(false) };
-        Ok(self.client().await?.disconnect_network(network, request).await?)
     }
 
     fn read(&self, network: Network) -> UserNetwork {

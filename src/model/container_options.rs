@@ -11,11 +11,13 @@ pub struct ContainerOptions {
     pub limits: Limits,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
+    /// Networks of the apps that it is linked to, on which it has no names.
+    pub link_networks: Vec<String>,
     /// Networks that it joins beside Slipway's own, before it is started.
     pub networks: Vec<String>,
     /// Networks that it joins once it is healthy.
     pub late_networks: Vec<String>,
-    /// Its names on those networks.
+    /// Its names on the networks that are no links'.
     pub aliases: Vec<String>,
     /// All the rest of what `docker-options` can say.
     pub engine: EngineOptions,

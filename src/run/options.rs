@@ -81,6 +81,7 @@ pub async fn of(
         }
         options.mounts.push(as_mount(mount));
     }
+    options.link_networks = store.link_networks(app).await?;
     join_networks(store, app, process_type, phase, &mut options).await?;
     options.networks.extend(store.link_networks(app).await?);
     Ok(options)

@@ -7,6 +7,7 @@ use crate::model::app_name::AppName;
 use crate::model::mount::{MountSource, MountTarget, StorageName};
 use crate::model::phase::Phase;
 use crate::model::process_scope::ProcessScope;
+use crate::model::process_type::ProcessType;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError, parse, taken};
 
@@ -52,6 +53,13 @@ pub struct MountRecord {
     pub scope: ProcessScope,
     /// In which phases, ascending.
     pub phases: Vec<Phase>,
+}
+
+impl MountRecord {
+    /// Whether instances of a process type hold it, and only one may at a time.
+    pub fn is_exclusive_to(&self, process_type: &ProcessType) -> bool {
+        self.exclusive && self.phases.contains(&Phase::Deploy) && self.scope.includes(process_type)
+    }
 }
 
 impl Place {

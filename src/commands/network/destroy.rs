@@ -40,7 +40,7 @@ impl Command for Destroy {
             return Err(CommandError::user(format!("Network {name} is in use by {}", users.join(", ")))
                 .hint("Take them off first: network:report shows where it is set, network:set APP KEY unsets it"));
         }
-        let containers = context.app.engine.containers_on(&network).await?;
+        let containers = context.app.engine.container_names_on(&network).await?;
         if !containers.is_empty() {
             return Err(CommandError::user(format!("Network {name} still has {}", containers.join(", ")))
                 .hint("Let them leave it: network:rebuild APP"));

@@ -1,10 +1,13 @@
 //! `network:rebuild` and `network:rebuildall`: running instances join and leave networks without a restart.
 
+use std::collections::HashMap;
+
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::turns::Turns;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::docker::attachment::Attachment;
 use crate::model::role::Role;
 use crate::run::options::{self, Phase};
 use crate::store::apps::AppRecord;
@@ -59,7 +62,7 @@ async fn rebuild(context: &Context, record: &AppRecord) -> Result<(), CommandErr
     // A deploy would be replacing the instances meanwhile.
     let lease = context.app.leases.acquire(record.id).await;
     for instance in context.app.store.instances(Some(record.id)).await? {
-        match context.app.engine.networks_of(&instance.container).await {
+        match context.app.engine.attachments(&instance.container).await {
             Ok(present) => attach(context, record, &instance, &present).await?,
             // Somebody removed it, and the reconciler will have a new one in its place.
             Err(error) if error.is_not_found() => {}
@@ -74,20 +77,20 @@ async fn attach(
     context: &Context,
     record: &AppRecord,
     instance: &InstanceRecord,
-    present: &[String],
+    present: &HashMap<String, Attachment>,
 ) -> Result<(), CommandError> {
     let engine = &context.app.engine;
     let process_type = Some(&instance.name.process_type);
     let wanted = options::of(&context.app.store, record.id, process_type, Phase::Deploy).await?;
     let joined: Vec<&String> = wanted.networks.iter().chain(&wanted.late_networks).collect();
-    for network in joined.iter().filter(|network| !present.contains(network)) {
+    for network in joined.iter().filter(|network| !present.contains_key(network.as_str())) {
         engine.join(&instance.container, network, &wanted.aliases).await?;
         context.console().detail(format!("{} joined {network}", instance.name)).await;
     }
     // Others' networks are left alone: somebody may have put the container there for a reason.
     for network in engine.user_networks().await? {
-        if present.contains(&network.name) && !joined.contains(&&network.name) {
-            engine.leave(&instance.container, &network.name).await?;
+        if present.contains_key(&network.name) && !joined.contains(&&network.name) {
+            engine.detach(&instance.container, &network.name).await?;
             context.console().detail(format!("{} left {}", instance.name, network.name)).await;
         }
     }

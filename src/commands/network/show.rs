@@ -129,7 +129,7 @@ impl Command for Info {
         choice::check_name(&self.network)?;
         let engine = &context.app.engine;
         let network = engine.user_network(&self.network).await?.ok_or_else(|| missing(&self.network))?;
-        let containers = engine.containers_on(&network).await?;
+        let containers = engine.container_names_on(&network).await?;
         let row = Row::of(network, Some(containers));
         let console = context.console();
         if self.format == Format::Json {
