@@ -1,11 +1,16 @@
 //! `logs`: what the instances of an app print, line by line.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
 
 use crate::harness::engine;
 use crate::harness::names;
 use crate::harness::person::Person;
+use crate::harness::process::run;
 use crate::harness::server::Server;
 use crate::harness::torture;
 use crate::harness::wait::wait_until;
@@ -173,6 +178,37 @@ fn no_line_is_lost_or_doubled_by_kills_and_removals() {
     assert_eq!(kept(), 1);
     server.ssh(&alice, &format!("apps:destroy --force {new}")).success();
     assert_eq!(kept(), 0);
+}
+
+/// Hides the engine's files from this test's thread, and from the server that it starts.
+fn hide_engine_files() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("a test that hides files runs as root");
+    run(Command::new("mount").args(["--make-rprivate", "/"])).success();
+    let info = engine::get("/info");
+    let directory = Path::new(info["DockerRootDir"].as_str().unwrap()).join("containers");
+    run(Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&directory)).success();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[test]
+fn an_engine_whose_files_cannot_be_seen_is_asked() {
+    hide_engine_files();
+    let (mut server, alice) = Server::with_person("alice");
+    let app = names::unique("logs");
+    torture::repo().push(&server, &alice, &app).success();
+    let said = |server: &Server, word: &str| {
+        let logs = server.ssh(&alice, &format!("logs {app} -q -p web -n 10000 --grep {word}")).success();
+        logs.stdout.lines().filter(|line| line.starts_with(word)).count()
+    };
+    for word in ["before", "after"] {
+        assert_eq!(server.get(&app, &format!("/print?word={word}&n=300")).status, 200);
+        wait_until("all of it is there", SOON, || said(&server, word) == 300);
+        server.restart();
+        server.wait_until_reachable(&app, "/");
+    }
+    server.ssh(&alice, &format!("ps:restart {app}")).success();
+    wait_until("its successor's lines are there", SOON, || said(&server, "torture:") > 1);
+    assert_eq!((said(&server, "before"), said(&server, "after")), (300, 300));
 }
 
 #[test]
