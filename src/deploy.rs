@@ -5,11 +5,16 @@
 //! reconcilers, never half a deploy.
 
 pub mod destroy;
+mod env;
 pub mod error;
+mod formation;
 pub mod journal;
 mod prepare;
 pub mod retention;
+pub mod retirement;
 pub mod switch;
+mod task_output;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -21,6 +26,7 @@ use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::journal::Journal;
+use crate::deploy::tasks::Tasks;
 use crate::model::build::{BuildKind, BuildStatus};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
@@ -28,6 +34,7 @@ use crate::release::{self, Wanted};
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
+use crate::store::config::Completion;
 use crate::store::formation::Formation;
 use crate::urls;
 
@@ -135,9 +142,19 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         Some(id) => app.store.release(id).await?,
         None => None,
     };
-    let content = content(app, record, order, current.as_ref(), build).await?;
+    let mut content = content(app, record, order, current.as_ref(), build).await?;
     if order.cancel.is_cancelled() {
         return Err(DeployError::Cancelled);
+    }
+    let tasks = Tasks { app, record, order, build };
+    let mut completion = Completion::default();
+    if let Work::Build(_) = order.work {
+        completion = env::complete(&record.name, &mut content, &order.console).await?;
+        if prepare::skips_deploy(app, record.id).await? {
+            order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
+            return Ok(());
+        }
+        tasks.predeploy(&mut content).await?;
     }
     let wanted = Wanted {
         content,
@@ -145,10 +162,23 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         description: &order.description,
         same_will_do: matches!(order.work, Work::Restart(_) | Work::Scale(_) | Work::Replace),
     };
-    let release = release::record(&app.store, record.id, current, wanted).await?;
+    let release = release::record(&app.store, record.id, current.clone(), wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
-    match run_and_switch(app, record, order, &release).await {
-        Ok(()) => Ok(()),
+    let tasks_are_due = tasks.are_due(&release);
+    let switched = async {
+        if tasks_are_due {
+            timed("release task", tasks.release(&release)).await?;
+        }
+        let before = Before { release: current.as_ref(), completion };
+        run_and_switch(app, record, order, &release, before).await
+    };
+    match switched.await {
+        Ok(()) => {
+            if tasks_are_due {
+                timed("postdeploy", tasks.postdeploy(&release)).await;
+            }
+            Ok(())
+        }
         Err(error) => {
             // No effect on a release that served before: only a pending one is forgotten.
             app.store.discard_release(release.id).await?;
@@ -211,12 +241,19 @@ async fn content(
     }
 }
 
+/// What a deploy comes from: the release that served, and config vars that app.json gives.
+struct Before<'a> {
+    release: Option<&'a Release>,
+    completion: Completion,
+}
+
 /// Starts what is new, and once it is healthy makes it the app.
 async fn run_and_switch(
     app: &Arc<App>,
     record: &AppRecord,
     order: &Order,
     release: &Release,
+    before: Before<'_>,
 ) -> Result<(), DeployError> {
     let unchanged = record.current_release == Some(release.id);
     let replace = match &order.work {
@@ -224,22 +261,16 @@ async fn run_and_switch(
         Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
         _ => Replace::All,
     };
-    let formation = match &order.work {
-        Work::Scale(changes) => {
-            let mut formation = app.store.formation(record.id).await?;
-            formation.extend(changes.clone());
-            formation
-        }
-        _ => app.store.formation(record.id).await?,
-    };
-    let wanted = plan::wanted(release.content.processes.keys(), &formation);
+    let set = app.store.formation(record.id).await?;
+    let quantities = formation::quantities(&order.work, &release.content, before.release, set);
+    let wanted = &quantities.wanted;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let plan = plan::plan(wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
-    for (process_type, quantity) in &wanted {
+    for (process_type, quantity) in wanted {
         order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
     }
     let start = Start {
@@ -253,7 +284,7 @@ async fn run_and_switch(
         deadline: app.settings.deploy.start(),
     };
     let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, formation };
+    let change = switch::Change { started, plan, quantities, completion: before.completion };
     timed("switch", switch::switch(app, record, order, release, change)).await
 }
 

@@ -20,6 +20,7 @@ use crate::docker::wire::Wire;
 
 pub mod attach;
 pub mod build;
+pub mod commit;
 pub mod container;
 pub mod error;
 pub mod events;

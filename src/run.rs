@@ -6,6 +6,8 @@ pub mod addresses;
 pub mod health;
 pub mod options;
 pub mod plan;
+pub mod policy;
+pub mod predeploy;
 mod probe;
 pub mod retire;
 pub mod start;

@@ -63,6 +63,8 @@ pub struct DeployLimits {
     pub build_seconds: u64,
     /// Seconds that a new instance has to become healthy.
     pub start_seconds: u64,
+    /// Seconds that a task around a release may take.
+    pub task_seconds: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
@@ -107,6 +109,7 @@ impl Default for DeployLimits {
             max_push_bytes: 4 << 30,
             build_seconds: 3600,
             start_seconds: 60,
+            task_seconds: 600,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
@@ -119,6 +122,11 @@ impl DeployLimits {
     /// How long a new instance has to become healthy.
     pub fn start(&self) -> Duration {
         Duration::from_secs(self.start_seconds)
+    }
+
+    /// How long a task around a release may take.
+    pub fn task(&self) -> Duration {
+        Duration::from_secs(self.task_seconds)
     }
 
     /// How long requests to an old instance may still take.

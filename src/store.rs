@@ -14,6 +14,7 @@ pub mod ports;
 pub mod properties;
 pub mod releases;
 pub mod secret;
+pub mod stopping;
 
 use std::fmt;
 use std::io;

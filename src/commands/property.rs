@@ -39,6 +39,13 @@ impl SetArguments {
             None => Target::Nothing,
         }
     }
+
+    /// The property and the value that were written behind the app; empty where there is none.
+    pub fn key_and_value(&self) -> (&str, String) {
+        let words = if self.global { &self.words[..] } else { self.words.get(1..).unwrap_or_default() };
+        let key = words.first().map_or("", String::as_str);
+        (key, words.get(1..).unwrap_or_default().join(" "))
+    }
 }
 
 /// Sets or unsets one of the properties.

@@ -1,8 +1,11 @@
 //! `ps:*`: the instances of an app.
 
+pub mod inspect;
 pub mod report;
+pub mod restore;
 pub mod run_state;
 pub mod scale;
+pub mod set;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;

@@ -28,8 +28,11 @@ async fn find(context: &Context, record: &AppRecord, text: &str) -> Result<Relea
     let known = context.app.store.release_versions(record.id).await?;
     let Some(newest) = known.last() else { return Err(CommandError::not_deployed(&record.name)) };
     let forgotten = if version < *newest { " any more" } else { "" };
-    Err(CommandError::user(format!("{} has no release {version}{forgotten}", record.name))
-        .hint(format!("It has {}; see them: releases {}", ranges(&known), record.name)))
+    Err(CommandError::user(format!("{} has no release {version}{forgotten}", record.name)).hint(format!(
+        "It has {}; see them: releases {}",
+        ranges(&known),
+        record.name
+    )))
 }
 
 /// Numbers in ascending order as a person writes them: `v1, v5 to v9`.
@@ -55,7 +58,8 @@ mod tests {
 
     #[test]
     fn numbers_in_a_row_are_one_range() {
-        let ranges = |numbers: &[u32]| ranges(&numbers.iter().copied().map(ReleaseVersion).collect::<Vec<_>>());
+        let ranges =
+            |numbers: &[u32]| ranges(&numbers.iter().copied().map(ReleaseVersion).collect::<Vec<_>>());
         assert_eq!(ranges(&[1]), "v1");
         assert_eq!(ranges(&[1, 2]), "v1, v2");
         assert_eq!(ranges(&[1, 5, 6, 7, 9]), "v1, v5 to v7, v9");

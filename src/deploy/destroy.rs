@@ -59,7 +59,7 @@ pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Resu
     let instances = app.store.instances(Some(record.id)).await?;
     app.store.stop_app(record.id).await?;
     if app.reconciler.publish_routes().await {
-        switch::retire_later(app, instances.into_iter().map(|instance| instance.container).collect());
+        switch::retire_instances(app, instances);
     } else {
         // They belong to no release any more: the reconciler retires them once no route leads to them.
         app.reconciler.check_containers();

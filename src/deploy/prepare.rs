@@ -42,6 +42,11 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
     })
 }
 
+/// Whether what is built is not to be run (`ps:set APP skip-deploy true`).
+pub async fn skips_deploy(app: &App, id: AppId) -> Result<bool, StoreError> {
+    Ok(app.store.computed_property(id, "skip-deploy").await?.as_deref() == Some("true"))
+}
+
 /// The addresses for new containers. The engine is asked the first time, since it may start after the server; its
 /// network is made if it is not there.
 pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {

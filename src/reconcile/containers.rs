@@ -52,19 +52,22 @@ async fn adopt(
     record: &AppRecord,
     containers: &[ContainerFacts],
     instances: &[InstanceRecord],
-) -> Result<bool, EngineError> {
+) -> Result<bool, CommandError> {
     let mut missing = false;
+    let restored = app.store.computed_property(record.id, "restore").await?.as_deref() != Some("false");
     for instance in instances {
         match containers.iter().find(|container| container.id == instance.container) {
             Some(container) => {
-                start(app, container).await;
+                if restored {
+                    start(app, container).await;
+                }
                 rename(app, container, format!("{}.{}", record.name, instance.name)).await;
             }
             // It may have been made after the list was.
             None => match app.engine.inspect(instance.container.as_str()).await {
                 Ok(_) => {}
                 Err(EngineError::NotFound(_)) => missing = true,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             },
         }
     }
@@ -111,6 +114,7 @@ async fn retire_orphans(
     containers: &[ContainerFacts],
     records: &[AppRecord],
 ) -> Result<(), CommandError> {
+    app.store.forget_stopping_but(containers.iter().map(|container| container.id.clone()).collect()).await?;
     let known = recorded(app).await?;
     let mut orphans = Vec::new();
     let of_deploys = containers.iter().filter(|container| container.labels.kind != ContainerKind::Run);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 use crate::docker::Engine;
-use crate::docker::container::{ContainerSpec, RestartPolicy};
+use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
 use crate::formats::procfile;
@@ -21,6 +21,7 @@ use crate::model::release::{ProcessCommand, Release, Source};
 use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::health::{self, Unhealthy};
 use crate::run::options::{self, Phase};
+use crate::run::policy;
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
 use crate::store::{Store, StoreError};
@@ -160,13 +161,16 @@ impl Start<'_> {
         let environment = environment(self.release, self.app_name, self.port, &name.to_string());
         let container_name = format!("{}.{name}.upcoming-{suffix:08x}", self.app_name);
         let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+        let stop_timeout = policy::stop_timeout(self.store, self.app, &name.process_type).await?;
+        let base = ContainerSpec::new(container_name, self.release.content.image.clone(), labels);
         let spec = ContainerSpec {
             options,
             command: command(self.release, &name.process_type, &environment),
             environment,
             address: Some(address),
-            restart: RestartPolicy::UnlessStopped,
-            ..ContainerSpec::new(container_name, self.release.content.image.clone(), labels)
+            restart: policy::restart(self.store, self.app).await?,
+            stop_timeout: stop_timeout.unwrap_or(base.stop_timeout),
+            ..base
         };
         let created = self.engine.create(&spec).await;
         created.map_err(|source| StartError::Engine { instance: name.clone(), source })

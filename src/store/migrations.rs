@@ -13,6 +13,15 @@ const STEPS: &[&str] = &[
     // routes can be made without opening its config vars.
     "ALTER TABLE releases ADD COLUMN formation TEXT NOT NULL DEFAULT '{}';
      ALTER TABLE releases ADD COLUMN web_port INTEGER;",
+    // Old instances that were told to end and have until then, which may be hours: a restart of the server must not
+    // tell them again, nor give them more or less time.
+    "CREATE TABLE stopping (
+        container TEXT PRIMARY KEY,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        instance TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL
+     ) STRICT;",
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -77,6 +77,11 @@ impl Store {
         .await
     }
 
+    /// The number that the app's next release will have.
+    pub async fn next_version(&self, app: AppId) -> Result<ReleaseVersion, StoreError> {
+        self.call(move |connection| Ok(ReleaseVersion(next_version(connection, app)?))).await
+    }
+
     /// Forgets a release that never served.
     pub async fn discard_release(&self, id: i64) -> Result<(), StoreError> {
         self.call(move |connection| {
@@ -144,9 +149,8 @@ impl Store {
             let sql =
                 format!("SELECT version, image FROM releases WHERE {BEYOND_RETENTION} ORDER BY version");
             let mut statement = connection.prepare(&sql)?;
-            let rows = statement.query_map((app.0, keep), |row| {
-                Ok((ReleaseVersion(row.get(0)?), ImageId(row.get(1)?)))
-            })?;
+            let rows = statement
+                .query_map((app.0, keep), |row| Ok((ReleaseVersion(row.get(0)?), ImageId(row.get(1)?))))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

@@ -35,6 +35,7 @@ mod leftovers;
 mod lifecycle;
 mod logs;
 mod one_off;
+mod processes_tasks;
 mod push;
 mod readme;
 mod releases;

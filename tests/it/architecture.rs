@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "command_error",
             "console",
             "docker",
+            "formats",
             "git",
             "model",
             "release",
