@@ -168,6 +168,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let switched = async {
         if tasks_are_due {
             timed("release task", tasks.release(&release)).await?;
+            tasks.owe_first_deploy().await?;
         }
         let before = Before { release: current.as_ref(), completion };
         run_and_switch(app, record, order, &release, before).await

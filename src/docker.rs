@@ -27,6 +27,7 @@ pub mod events;
 pub mod exec;
 pub mod facts;
 pub mod image;
+pub mod image_file;
 pub mod labels;
 pub mod listening;
 pub mod logs;

@@ -26,7 +26,7 @@ pub struct SetArguments {
     #[arg(long)]
     global: bool,
     /// The app, the property, and its value; without a value it is unset
-    #[arg(value_name = "APP] [KEY [VALUE]", num_args = 1..)]
+    #[arg(value_name = "APP] [KEY [VALUE]", num_args = 1.., allow_negative_numbers = true)]
     words: Vec<String>,
 }
 

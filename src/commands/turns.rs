@@ -21,7 +21,7 @@ pub struct AtOnce {
 }
 
 /// What is done to each app.
-pub trait Work: Sync {
+pub trait Turn: Sync {
     /// Does it to one app; the console is dropped when nothing more will be written.
     fn on(
         &self,
@@ -49,7 +49,7 @@ pub async fn take_turns(
     context: &Context,
     records: &[AppRecord],
     at_once: AtOnce,
-    work: &impl Work,
+    work: &impl Turn,
 ) -> CommandResult {
     let at_once = at_once.count()?;
     let mut turns = Turns::new(context.console(), records.len());
@@ -77,7 +77,7 @@ pub async fn take_turns(
 async fn turn<'a>(
     context: &Context,
     record: &'a AppRecord,
-    work: &impl Work,
+    work: &impl Turn,
 ) -> (&'a AppRecord, Vec<Output>, Result<(), CommandError>) {
     context.console().detail(format!("{}: its turn has begun", record.name)).await;
     let (console, mut written) = Console::new();

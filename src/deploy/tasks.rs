@@ -30,10 +30,11 @@ use crate::run::options::{self, Phase};
 use crate::run::predeploy::{self, Predeploy};
 use crate::run::start;
 use crate::run::task::{self, TaskEnd};
+use crate::store::StoreError;
 use crate::store::apps::AppRecord;
 use crate::urls;
 
-/// The property that says that the script of the first deploy has failed and is still to be run.
+/// The property that says that the script of the first deploy is still to be run.
 const FIRST_DEPLOY_OWED: &str = "first-deploy-owed";
 
 /// Pieces of output that may wait for a slow client.
@@ -132,15 +133,24 @@ impl Tasks<'_> {
         }
     }
 
-    /// The script of the first deploy. One that failed is owed, and comes again with the next deploy.
-    async fn first_deploy(&self, release: &Release, cancel: &CancellationToken) -> Result<(), DeployError> {
-        let Some(script) = &release.content.app_json.scripts.first_deploy else { return Ok(()) };
-        let (store, app) = (&self.app.store, Some(self.record.id));
-        let owed = store.property(app, FIRST_DEPLOY_OWED).await?.is_some();
-        if self.record.current_release.is_some() && !owed {
+    /// Takes down before the first switch that there is a script for it, so that it is run even if this server is
+    /// killed in between.
+    pub async fn owe_first_deploy(&self) -> Result<(), StoreError> {
+        if self.record.current_release.is_some() {
             return Ok(());
         }
-        store.set_property(app, FIRST_DEPLOY_OWED, Some("true".to_owned())).await?;
+        self.app.store.set_property(Some(self.record.id), FIRST_DEPLOY_OWED, Some("true".to_owned())).await
+    }
+
+    /// The script of the first deploy. One that has failed is still owed, and comes again with the next deploy.
+    async fn first_deploy(&self, release: &Release, cancel: &CancellationToken) -> Result<(), DeployError> {
+        let (store, app) = (&self.app.store, Some(self.record.id));
+        if store.property(app, FIRST_DEPLOY_OWED).await?.is_none() {
+            return Ok(());
+        }
+        let Some(script) = &release.content.app_json.scripts.first_deploy else {
+            return Ok(store.set_property(app, FIRST_DEPLOY_OWED, None).await?);
+        };
         let task = Task { name: "first postdeploy", whence: "app.json", command: script };
         self.script(release, task, cancel).await?;
         Ok(store.set_property(app, FIRST_DEPLOY_OWED, None).await?)
@@ -267,6 +277,7 @@ mod tests {
             has_healthcheck: false,
             entrypoint: entrypoint.iter().map(|word| (*word).to_owned()).collect(),
             command: Vec::new(),
+            working_directory: String::new(),
             environment: Vec::new(),
             labels: BTreeMap::new(),
             size: 0,

@@ -66,7 +66,7 @@ async fn adopt(
             // It may have been made after the list was.
             None => match app.engine.inspect(instance.container.as_str()).await {
                 Ok(_) => {}
-                Err(EngineError::NotFound(_)) => missing = true,
+                Err(EngineError::NotFound(_)) => missing |= restored,
                 Err(error) => return Err(error.into()),
             },
         }

@@ -38,7 +38,7 @@ const APP_JSON: &str = r#"{
     },
 }"#;
 
-/// A server on which only a second is waited for a task, and an app with tasks, not pushed yet.
+/// A server, and an app with tasks that is not pushed yet.
 fn prepared() -> (Server, Person, String, Repo) {
     let (server, alice) = Server::with_person("alice");
     let repo = torture::repo();
@@ -190,15 +190,17 @@ fn a_task_that_fails_rejects_the_deploy_and_nothing_is_left_of_it() {
 
 #[test]
 fn a_task_ends_in_time_and_one_that_fails_after_the_switch_is_told() {
-    let server = Server::start_with("[deploy]\ntask-seconds = 2\n");
+    let mut server = Server::start_with("[deploy]\ntask-seconds = 2\n");
     let alice = Person::new("alice");
     server.add_key(&alice);
     let (app, repo) = (names::unique("tasks"), torture::repo());
-    let ssh = |line: &str| server.ssh(&alice, &line.replace("APP", &app));
     repo.write("Procfile", "web: /torture web\nrelease: sleep 1000\n");
     repo.commit("A slow task");
     let slow = refusal(repo.push(&server, &alice, &app));
     assert!(slow.contains(" !     the release task did not end within 2 s: sleep 1000"), "{slow}");
+    std::fs::write(server.root().join("slipway.toml"), "").unwrap();
+    server.restart();
+    let ssh = |line: &str| server.ssh(&alice, &line.replace("APP", &app));
 
     // The release serves, so the push is taken; the first deploy's script is owed until it has succeeded.
     repo.write("Procfile", "web: /torture web\n");

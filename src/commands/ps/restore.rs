@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::turns::{AtOnce, Work as Turn, take_turns};
+use crate::commands::turns::{AtOnce, Turn, take_turns};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
 use crate::deploy::{self, Order, Work};

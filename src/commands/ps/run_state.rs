@@ -5,7 +5,7 @@ use clap::Args;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::ps::check_process_types;
-use crate::commands::turns::{AtOnce, Work as Turn, take_turns};
+use crate::commands::turns::{AtOnce, Turn, take_turns};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
 use crate::deploy::{self, Work, destroy};
