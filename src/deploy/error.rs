@@ -8,6 +8,7 @@ use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
 use crate::run::start::StartError;
 use crate::store::StoreError;
 
@@ -38,6 +39,8 @@ pub enum DeployError {
         free: u64,
         /// MiB needed.
         needed: u64,
+        /// What the builder's cache takes, which is the first that can go.
+        cache: ByteSize,
     },
     /// There is no image.
     #[error(transparent)]
@@ -126,9 +129,9 @@ impl From<DeployError> for CommandError {
             DeployError::TooLong(_) => {
                 Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
             }
-            DeployError::DiskFull { .. } => {
-                Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
-            }
+            DeployError::DiskFull { cache, .. } => Self::user(&error)
+                .hint(format!("See what takes it: disk:report; the engine's build cache alone has {cache}"))
+                .hint("Free some: cleanup, or on the host: docker builder prune; or lower min-free-bytes in slipway.toml"),
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
             ) => error.into(),

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::harness::engine;
 use crate::harness::names;
+use crate::harness::person::Person;
+use crate::harness::private_engine::PrivateEngine;
 use crate::harness::server::Server;
 use crate::harness::torture;
 use crate::harness::wait::wait_until;
@@ -90,7 +92,10 @@ fn the_disk_report_names_everything(server: &Server, report: &Value, app: &str) 
     assert!(number(&report["logs"]) > 0, "{report}");
     let places: Vec<&Value> = report["file_systems"].as_array().unwrap().iter().collect();
     let root = server.root().display().to_string();
-    assert!(places.iter().any(|place| place["path"] == root.as_str() && number(&place["free"]) > 0), "{report}");
+    assert!(
+        places.iter().any(|place| place["path"] == root.as_str() && number(&place["free"]) > 0),
+        "{report}"
+    );
 }
 
 /// Things of another's in the engine: an image that has a label like ours, a container, a volume.
@@ -101,7 +106,8 @@ struct Stranger {
 impl Stranger {
     fn beside(container: &str) -> Self {
         let name = names::unique("stranger");
-        let commit = format!("/commit?container={container}&repo={name}&changes=LABEL%20slipway.owner=nobody");
+        let commit =
+            format!("/commit?container={container}&repo={name}&changes=LABEL%20slipway.owner=nobody");
         assert_eq!(engine::request("POST", &commit).status, 201);
         let body = format!(r#"{{"Image":"{name}","Cmd":["true"],"Labels":{{"slipway.owner":"nobody"}}}}"#);
         for (path, body) in [
@@ -115,9 +121,9 @@ impl Stranger {
     }
 
     fn is_untouched(&self) -> bool {
-        ["containers/NAME/json", "images/NAME/json", "volumes/NAME"]
-            .iter()
-            .all(|path| engine::request("GET", &format!("/{}", path.replace("NAME", &self.name))).status == 200)
+        ["containers/NAME/json", "images/NAME/json", "volumes/NAME"].iter().all(|path| {
+            engine::request("GET", &format!("/{}", path.replace("NAME", &self.name))).status == 200
+        })
     }
 }
 
@@ -127,4 +133,38 @@ impl Drop for Stranger {
             engine::request("DELETE", &format!("/{}", path.replace("NAME", &self.name)));
         }
     }
+}
+
+#[test]
+fn the_build_cache_is_trimmed_to_its_quota_and_no_image_suffers() {
+    let _engine = PrivateEngine::start();
+    let server = Server::start_with("[deploy]\nbuild-cache-bytes = 1000000\n");
+    let alice = Person::new("alice");
+    server.add_key(&alice);
+    let app = names::unique("cache");
+    let repo = torture::repo();
+    let dockerfile = fs::read_to_string(repo.path().join("Dockerfile")).unwrap();
+    // A stage that only the cache keeps.
+    let stage =
+        "FROM debian:bookworm-slim AS big\nRUN head -c 20m /dev/urandom > /big && sha256sum /big > /sum\n";
+    repo.write("Dockerfile", format!("{stage}{dockerfile}COPY --from=big /sum /sum\n"));
+    repo.commit("A stage that leaves much behind");
+    repo.push(&server, &alice, &app).success();
+    let cache = || {
+        let report = server.ssh(&alice, "disk:report --format json").success().json();
+        report["build_cache"].as_u64().unwrap()
+    };
+    let before = cache();
+    assert!(before > 20_000_000, "{before}");
+    let planned = server.ssh(&alice, "cleanup --dry-run --format json").success().json();
+    let found = told(&planned).into_iter().find(|(kind, _)| kind == "build-cache");
+    assert_eq!(found.unwrap().1, "build cache beyond 1 MB", "{planned}");
+    assert_eq!(cache(), before, "a dry run removed something");
+
+    server.ssh(&alice, "cleanup").success();
+    let after = cache();
+    assert!(after <= 1_000_000, "{after} bytes are left of {before}");
+    server.ssh(&alice, &format!("ps:restart {app}")).success();
+    assert_eq!(server.get(&app, "/").status, 200);
+    wait_until_whole(&server);
 }

@@ -64,7 +64,11 @@ fn a_doctor_finds_each_fault_and_is_content_once_it_is_mended() {
         let fits = |finding: &&(String, String, String, String)| {
             finding.1.contains(place) && finding.2.contains(what) && finding.3.contains(fix)
         };
-        found.iter().find(fits).map(|finding| finding.0.clone()).unwrap_or_else(|| panic!("{check}: {found:?}"))
+        found
+            .iter()
+            .find(fits)
+            .map(|finding| finding.0.clone())
+            .unwrap_or_else(|| panic!("{check}: {found:?}"))
     };
     let shown = key.display().to_string();
     assert_eq!(problem("permissions", &shown, "mode 644", &format!("chmod 600 {shown}")), "problem");
@@ -76,6 +80,12 @@ fn a_doctor_finds_each_fault_and_is_content_once_it_is_mended() {
     let text = server.ssh(&alice, "doctor").exits_with(1);
     assert!(text.stdout.contains(&format!("PROBLEM permissions: {shown}: ")), "{text}");
     assert!(text.stderr.contains(" wrong, "), "{text}");
+
+    // A clock that jumped back loses nothing: what waits, waits by another clock, and numbers go on.
+    server.ssh(&alice, &format!("ps:restart {app}")).success();
+    assert_eq!(server.get(&app, "/").status, 200);
+    let builds = server.ssh(&alice, &format!("builds:list {app} --format json")).success().json();
+    assert_eq!(builds[0]["source"], "restart", "the newest is not the first: {builds}");
 
     // What the doctor says to do, done.
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

@@ -25,7 +25,9 @@ fn is_up(server: &Server, app: &str) -> bool {
 #[track_caller]
 fn wait_until_back(fault: &str, server: &Server, apps: &[&str]) {
     let began = Instant::now();
-    wait_until(&format!("apps are back after {fault}"), PROMISED, || apps.iter().all(|app| is_up(server, app)));
+    wait_until(&format!("apps are back after {fault}"), PROMISED, || {
+        apps.iter().all(|app| is_up(server, app))
+    });
     eprintln!("back after {fault}: {:?}", began.elapsed());
 }
 
@@ -88,9 +90,7 @@ fn containers_network_and_images_that_are_taken_away_come_back() {
     }
     delete_network(&server);
     let began = Instant::now();
-    wait_until("there are new containers", PROMISED, || {
-        instances().iter().all(|now| !before.contains(now))
-    });
+    wait_until("there are new containers", PROMISED, || instances().iter().all(|now| !before.contains(now)));
     eprintln!("back after a network that was removed: {:?}", began.elapsed());
     assert!(apps.iter().all(|app| is_up(&server, app)));
     wait_until_whole(&server);
