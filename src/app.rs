@@ -19,11 +19,14 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
+use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::Logs;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
@@ -40,6 +43,10 @@ pub struct App {
     pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
+    /// The apps' logs.
+    pub logs: Logs,
+    /// Where the logs are sent on to.
+    pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
     /// The apps' git repositories.
@@ -64,6 +71,8 @@ pub struct App {
     pub addresses: CurrentAddresses,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// Which instances take requests.
+    pub readiness: Readiness,
     /// How often instances have ended lately.
     pub crashes: Crashes,
     /// Instances that are asked while they run.

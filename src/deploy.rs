@@ -8,9 +8,11 @@ pub mod checks;
 pub mod destroy;
 pub mod error;
 pub mod journal;
+pub mod links;
 mod prepare;
 pub mod recover;
 pub mod retention;
+pub mod stop_first;
 pub mod switch;
 pub mod ticket;
 
@@ -23,11 +25,13 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::journal::Journal;
+use crate::deploy::journal::{AppLog, Journal};
+use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
+use crate::run::exclusive;
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
@@ -89,7 +93,8 @@ pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
 /// The same for an order that has its number already.
 pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<(), DeployError> {
     let (build, cancel) = (ticket.build, ticket.cancel.clone());
-    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
+    let log = AppLog { logs: app.logs.clone(), app: order.app };
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
     let order = Order { console, cancel, ..order };
     let result = queue_and_run(app, &order, &ticket).await;
     let Order { work, console, .. } = order;
@@ -136,7 +141,11 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let release = release::record(&app.store, record.id, current, wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
     match run_and_switch(app, record, order, &release).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
+            app.logs.platform_line(record.id, "deploy", what).await;
+            Ok(())
+        }
         Err(error) => {
             // No effect on a release that served before: only a pending one is forgotten.
             app.store.discard_release(release.id).await?;
@@ -232,9 +241,13 @@ async fn run_and_switch(
         _ => app.store.formation(record.id).await?,
     };
     let wanted = plan::wanted(release.content.processes.keys(), &formation);
+    exclusive::check(&app.store.mounts(record.id).await?, &wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let mut plan =
+        plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
+    plan.stop_first(|process_type| stop_first.includes(process_type));
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
@@ -253,9 +266,19 @@ async fn run_and_switch(
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         rules: &rules,
     };
-    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, formation };
-    timed("switch", switch::switch(app, record, order, release, change)).await
+    links::ensure_networks(app, record).await?;
+    let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
+    timed("stop first", swap.begin()).await?;
+    let result = async {
+        let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+        let change = switch::Change { started, plan: &plan, formation };
+        timed("switch", switch::switch(app, record, order, release, change)).await
+    };
+    let result = result.await;
+    if result.is_err() {
+        swap.undo().await;
+    }
+    result
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

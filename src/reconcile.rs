@@ -3,13 +3,16 @@
 //! Each reconciler takes no input, may run at any time, and does nothing where nothing is to be done. They are
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
+pub mod awaited;
 pub mod containers;
 pub mod exits;
 pub mod garbage;
+pub mod instance_log;
 pub mod replace;
 pub mod routes;
 mod start_order;
 pub mod watch;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::deploy::links;
 use crate::docker::error::EngineError;
 use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
@@ -47,6 +51,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
         watch::run(&app),
+        instance_log::watch(&app),
     );
 }
 
@@ -82,7 +87,11 @@ async fn publish_on_request(
 async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
     let replacements = Arc::new(Replacements::default());
     loop {
-        let pause = if containers::reconcile(app, &replacements).await { EVERY } else { BACK_OFF };
+        let mut pause = if containers::reconcile(app, &replacements).await { EVERY } else { BACK_OFF };
+        if let Err(error) = links::settle(app).await {
+            tracing::warn!(%error, "the links are not as they should be; trying again soon");
+            pause = BACK_OFF;
+        }
         tokio::select! {
             () = async { notice.notified().await; sleep(GATHER).await } => {}
             () = sleep(pause) => {}
@@ -132,6 +141,7 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
     let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
+    app.readiness.doubt_all();
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();

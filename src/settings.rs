@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
+use crate::model::mount::{HostPath, MountError};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -31,10 +32,25 @@ pub struct Settings {
     pub log: String,
     /// The engine's socket (`SLIPWAY_DOCKER`).
     pub docker: PathBuf,
+    /// The directory below which apps may mount directories of the host (`SLIPWAY_STORAGE_ROOT`); `storage` in the
+    /// root if unset.
+    pub storage_root: Option<HostPath>,
     /// Limits on SSH clients.
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
+    /// Limits on requests.
+    pub router: RouterLimits,
+}
+
+/// Limits on requests.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouterLimits {
+    /// Requests of one app that may wait while it is starting.
+    pub waiting_requests: usize,
+    /// Seconds that one of them waits.
+    pub waiting_seconds: u64,
 }
 
 /// Limits on SSH clients.
@@ -95,9 +111,17 @@ impl Default for Settings {
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
+            storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
+            router: RouterLimits::default(),
         }
+    }
+}
+
+impl Default for RouterLimits {
+    fn default() -> Self {
+        Self { waiting_requests: 256, waiting_seconds: 30 }
     }
 }
 
@@ -218,6 +242,14 @@ impl Settings {
             &mut settings.log,
         )?;
         set("SLIPWAY_DOCKER", &variable, "write the path of the engine's socket", &mut settings.docker)?;
+        if let Some(path) = variable("SLIPWAY_STORAGE_ROOT") {
+            settings.storage_root =
+                Some(path.parse().map_err(|error: MountError| SettingsError::Variable {
+                    name: "SLIPWAY_STORAGE_ROOT",
+                    reason: error.to_string(),
+                    value: path,
+                })?);
+        }
         Ok(settings)
     }
 
@@ -229,6 +261,13 @@ impl Settings {
         };
         toml::from_str(&text)
             .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The directory below which apps may mount directories of the host.
+    pub fn storage_root(&self) -> PathBuf {
+        self.storage_root
+            .as_ref()
+            .map_or_else(|| self.root.join("storage"), |path| PathBuf::from(path.as_str()))
     }
 
     /// The Unix socket on which the server takes commands from the host.

@@ -5,17 +5,22 @@
 pub mod apps;
 pub mod builds;
 pub mod config;
+pub mod docker_options;
 pub mod domains;
+pub mod drains;
 pub mod formation;
 pub mod health;
 pub mod instances;
 pub mod keys;
+pub mod links;
 mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod resources;
 pub mod routing;
 pub mod secret;
+pub mod storage;
 
 use std::fmt;
 use std::io;

@@ -86,6 +86,7 @@ fn specification(order: &BuildOrder<'_>, dockerfile: String) -> BuildSpec {
         dockerfile,
         target: order.options.target.clone(),
         build_args: arguments(order),
+        hosts: order.options.hosts.clone(),
         secrets: order.config.iter().map(secret).collect(),
         tag: Some(format!("{}:{}", order.image_repository, order.image_tag)),
         ..BuildSpec::new()

@@ -39,6 +39,12 @@ impl SetArguments {
             None => Target::Nothing,
         }
     }
+
+    /// The property and the words of its value, if a property is named.
+    pub fn property(&self) -> Option<(&str, &[String])> {
+        let words = if self.global { &self.words[..] } else { self.words.get(1..)? };
+        words.split_first().map(|(key, value)| (key.as_str(), value))
+    }
 }
 
 /// Sets or unsets one of the properties.

@@ -16,6 +16,8 @@ use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::model::app_name::AppName;
 use crate::model::byte_size::ByteSize;
+use crate::model::docker_option::DockerOption;
+use crate::model::phase::Phase;
 use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
@@ -30,12 +32,13 @@ pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
 
 /// What the app's properties say about building.
 pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, StoreError> {
-    let arguments = store.property(Some(app), "build-args").await?.unwrap_or_default();
-    let arguments: BTreeMap<String, String> = if arguments.is_empty() {
-        BTreeMap::new()
-    } else {
-        serde_json::from_str(&arguments).map_err(|error| StoreError::Damaged(error.to_string()))?
-    };
+    let options = store.docker_options(app).await?;
+    let of_build =
+        || options.iter().filter(|stored| stored.phase == Phase::Build).map(|stored| &stored.option);
+    let arguments = of_build().filter_map(DockerOption::as_build_argument);
+    let arguments: BTreeMap<String, String> =
+        arguments.map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned())).collect();
+    let hosts = of_build().filter(|option| option.name() == "add-host").filter_map(DockerOption::value);
     Ok(BuildOptions {
         directory: store.computed_property(app, "build-dir").await?,
         dockerfile: store.computed_property(app, "dockerfile-path").await?,
@@ -47,6 +50,7 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
             set => set,
         },
         arguments,
+        hosts: hosts.map(str::to_owned).collect(),
     })
 }
 

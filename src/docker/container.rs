@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 
 use crate::docker::error::EngineError;
 use crate::docker::labels::ContainerLabels;
-use crate::docker::{ANSWER_DEADLINE, Engine};
+use crate::docker::{ANSWER_DEADLINE, Engine, options};
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::container_options::ContainerOptions;
@@ -118,12 +118,24 @@ impl ContainerSpec {
 }
 
 impl Engine {
-    /// Makes a container on the owner's network, which has to exist. It is not started.
+    /// Makes a container on the owner's network and on those of its options, which have to exist, as their volumes
+    /// have to. It is not started.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        for mount in spec.options.mounts.iter().filter(|mount| !mount.is_directory()) {
+            // The engine would make an empty one, and the app would take it for its data.
+            self.volume_directory(&mount.source).await?;
+        }
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let body = create_body(self, spec);
+        let mut body = create_body(self, spec);
+        options::extend(&mut body, &spec.options);
         let made = self.client().await?.create_container(Some(options), body).await?;
-        Ok(ContainerId::new(made.id))
+        let container = ContainerId::new(made.id);
+        // Engines before API 1.44 take one network only when a container is made.
+        if let Err(error) = self.join_networks(&container, &spec.options).await {
+            self.remove(&container).await?;
+            return Err(error);
+        }
+        Ok(container)
     }
 
     /// Starts a container; no error if it runs already.
@@ -154,6 +166,7 @@ impl Engine {
 
     /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.prepare_removal(id).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self
             .client()

@@ -20,12 +20,12 @@ use crate::model::container_id::ContainerId;
 pub enum ContainerChange {
     /// Its process was started.
     Started,
+    /// The kernel killed one of its processes for its use of memory.
+    OutOfMemory,
     /// Its process ended with this code.
     Died(i64),
     /// It is gone.
     Destroyed,
-    /// The kernel ended one of its processes for want of memory.
-    OutOfMemory,
     /// Its image's check came to another verdict.
     Health(Health),
 }
@@ -35,6 +35,8 @@ pub enum ContainerChange {
 pub struct ContainerEvent {
     /// Which container.
     pub id: ContainerId,
+    /// Its name.
+    pub name: String,
     /// What it is for.
     pub labels: ContainerLabels,
     /// What happened.
@@ -76,15 +78,16 @@ fn read_event(message: EventMessage, owner: &OwnerId) -> Option<ContainerEvent> 
     let attributes = actor.attributes?;
     let change = match message.action?.as_str() {
         "start" => ContainerChange::Started,
+        "oom" => ContainerChange::OutOfMemory,
         "die" => {
             ContainerChange::Died(attributes.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1))
         }
         "destroy" => ContainerChange::Destroyed,
-        "oom" => ContainerChange::OutOfMemory,
         "health_status: healthy" => ContainerChange::Health(Health::Healthy),
         "health_status: unhealthy" => ContainerChange::Health(Health::Unhealthy),
         _ => return None,
     };
     let labels = ContainerLabels::from_engine(&attributes, owner)?;
-    Some(ContainerEvent { id: ContainerId::new(actor.id?), labels, change })
+    let name = attributes.get("name").cloned().unwrap_or_default();
+    Some(ContainerEvent { id: ContainerId::new(actor.id?), name, labels, change })
 }

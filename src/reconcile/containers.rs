@@ -12,7 +12,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::switch;
+use crate::deploy::{stop_first, switch};
 use crate::docker::error::EngineError;
 use crate::docker::labels::ContainerKind;
 use crate::docker::survey::{Activity, Surveyed};
@@ -111,20 +111,20 @@ async fn adopt(
     record: &AppRecord,
     instance: &InstanceRecord,
     container: Option<&Surveyed>,
-) -> Result<bool, EngineError> {
+) -> Result<bool, CommandError> {
     let Some(container) = container else {
         // It may have been made after the list was.
         return match app.engine.inspect(instance.container.as_str()).await {
             Ok(_) => Ok(true),
             Err(EngineError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
     };
     let serves = match container.activity {
         // Somebody took its network away.
         Activity::Running => container.address.is_some(),
         Activity::Restarting => true,
-        Activity::Idle => start(app, container).await?,
+        Activity::Idle => start(app, record, instance, container).await?,
         Activity::Removing => false,
     };
     rename(app, container, format!("{}.{}", record.name, instance.name)).await;
@@ -132,12 +132,19 @@ async fn adopt(
 }
 
 /// False for a container that can never be started again: its image's layers, its network or its address are gone.
-async fn start(app: &Arc<App>, container: &Surveyed) -> Result<bool, EngineError> {
+async fn start(
+    app: &Arc<App>,
+    record: &AppRecord,
+    instance: &InstanceRecord,
+    container: &Surveyed,
+) -> Result<bool, CommandError> {
+    // What a killed server was about to run may hold the volume that this one needs.
+    stop_first::make_way_for(app, record, instance).await?;
     tracing::info!(container = %container.name, "starting an instance that does not run");
     match app.engine.start(&container.id).await {
         Ok(()) => Ok(true),
         Err(error @ (EngineError::Unreachable(_) | EngineError::Broken(_) | EngineError::TimedOut)) => {
-            Err(error)
+            Err(error.into())
         }
         Err(error) => {
             tracing::warn!(container = %container.name, %error, "an instance cannot be started, making another");

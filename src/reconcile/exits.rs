@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::docker::events::{ContainerChange, ContainerEvent};
 use crate::docker::labels::ContainerKind;
 use crate::docker::oom;
+use crate::reconcile::instance_log;
 
 /// With SIGKILL, as a shell counts it. The kernel's way where memory is short, and an engine's.
 const KILLED: i64 = 137;
@@ -31,32 +32,41 @@ impl Exits {
         if event.labels.kind != ContainerKind::Deploy {
             return;
         }
+        // What the routes go by: a container that ended, or was started again, does not listen for a while.
+        match event.change {
+            ContainerChange::Started => app.readiness.note_start(&event.id),
+            ContainerChange::Died(_) => app.readiness.note_death(&event.id),
+            _ => {}
+        }
         match event.change {
             ContainerChange::Started => app.crashes.started(&event.id),
             ContainerChange::Destroyed => app.crashes.forget(&event.id),
-            ContainerChange::Died(_) if app.retiring.contains(&event.id) => {}
+            ContainerChange::Died(_)
+                if app.retiring.contains(&event.id) || app.readiness.is_leaving(&event.id) => {}
             ContainerChange::Died(code) => {
-                ended(app, event, code);
+                ended(app, event, code).await;
                 if code == KILLED && more_kills {
-                    out_of_memory(app, event);
+                    out_of_memory(app, event).await;
                 }
             }
-            ContainerChange::OutOfMemory => out_of_memory(app, event),
+            ContainerChange::OutOfMemory => out_of_memory(app, event).await,
             ContainerChange::Health(_) => {}
         }
     }
 }
 
-fn ended(app: &App, event: &ContainerEvent, exit_code: i64) {
+async fn ended(app: &Arc<App>, event: &ContainerEvent, exit_code: i64) {
     let Some(exits) = app.crashes.ended(&event.id, exit_code) else { return };
     let instance = event.labels.instance.as_ref().map(tracing::field::display);
     tracing::error!(
         app = %event.labels.app, instance, exit_code, exits,
         "an instance is crash-looping: look at what it printed with `logs`"
     );
+    tell(app, event, &format!("crash-looping: ended {exits} times lately, with status {exit_code} last"))
+        .await;
 }
 
-fn out_of_memory(app: &App, event: &ContainerEvent) {
+async fn out_of_memory(app: &Arc<App>, event: &ContainerEvent) {
     if !app.crashes.out_of_memory(&event.id) {
         return;
     }
@@ -65,4 +75,12 @@ fn out_of_memory(app: &App, event: &ContainerEvent) {
         app = %event.labels.app, instance,
         "an instance ran out of memory and was oom-killed: give it more with `resource:limit --memory`"
     );
+    tell(app, event, "oom-killed: it ran out of memory").await;
+}
+
+/// In the app's own log, for those who look there.
+async fn tell(app: &Arc<App>, event: &ContainerEvent, what: &str) {
+    if let Err(error) = instance_log::say(app, event, what).await {
+        tracing::warn!(app = %event.labels.app, %error, "news of an instance do not reach its app's log");
+    }
 }

@@ -1,20 +1,20 @@
 //! The route table, made anew from the database and the engine's list of containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::checks::rules;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::reconcile::{awaited, watched};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
-use crate::run::check::Subject;
-use crate::run::check_rules::{running_checks, startup_checks};
-use crate::run::wellbeing::Watched;
+use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
 use crate::urls;
@@ -35,6 +35,9 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
     let facts = app.store.route_facts().await?;
+    let known: HashSet<&ContainerId> =
+        facts.apps.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
+    app.readiness.keep_only(|container| known.contains(container));
     let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
         vec![app.settings.domain.clone()]
     } else {
@@ -45,16 +48,16 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         .iter()
         .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
         .collect();
-    let (mut apps, mut watched) = (Vec::new(), Vec::new());
+    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
     for of_app in facts.apps {
         let hosts = match of_app.record.vhosts_enabled {
             true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
             false => Vec::new(),
         };
-        watched.extend(watched_of(app, &of_app, &running).await?);
+        to_watch.extend(watched::of(app, &of_app, &running).await?);
         apps.push(routes(app, of_app, hosts, &running).await?);
     }
-    app.wellbeing.watch(watched);
+    app.wellbeing.watch(to_watch);
     settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
@@ -91,34 +94,47 @@ async fn routes(
         }
         (None, None, None) => 5000,
     };
-    let web = || instances.iter().filter(|instance| instance.name.process_type.is_web());
+    let ports = urls::ports(own, web_port, app.https_address.is_some());
+    let web = instances.iter().filter(|instance| instance.name.process_type.is_web());
+    let ports = ports.as_slice();
+    let asked = web.map(|instance| async move {
+        let address = running.get(&instance.container).copied();
+        let prospect = awaited::prospect(app, &instance.container, address, ports).await;
+        (instance, address, prospect)
+    });
+    let web = join_all(asked).await;
     let state = if record.stopped {
         AppState::Stopped
     } else if record.current_release.is_none() {
         AppState::NeverDeployed
-    } else if web().any(|instance| app.crashes.is_looping(&instance.container)) {
+    } else if web.iter().any(|(instance, ..)| app.crashes.is_looping(&instance.container)) {
         AppState::Crashed
-    } else {
+    } else if web.iter().any(|(.., prospect)| *prospect == Prospect::Expected) {
+        AppState::Starting
+    } else if web.is_empty() {
         AppState::Running
+    } else {
+        AppState::Crashed
     };
+    // One that is overdue gets requests all the same: a connection that is refused says more than we know.
+    let listening = web.into_iter().filter(|(.., prospect)| *prospect != Prospect::Expected);
+    let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: record.name.clone(),
         hosts,
-        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
-        instances: reachable(app, web(), running),
+        ports: ports.iter().copied().map(port_route).collect(),
+        instances: reachable(app, listening),
         state,
     })
 }
 
-/// The running instances that are ready; where none is, all of them: bad answers are better than none.
+/// The listening instances that are ready; where none is, all of them: bad answers are better than none.
 fn reachable<'a>(
     app: &App,
-    instances: impl Iterator<Item = &'a InstanceRecord>,
-    running: &HashMap<ContainerId, Ipv4Addr>,
+    listening: impl Iterator<Item = (&'a InstanceRecord, Ipv4Addr)>,
 ) -> Vec<InstanceRoute> {
-    let running = instances.filter_map(|instance| Some((instance, *running.get(&instance.container)?)));
     let (ready, unready): (Vec<_>, Vec<_>) =
-        running.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
+        listening.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
     let chosen = if ready.is_empty() { unready } else { ready };
     let route = |(instance, address): (&InstanceRecord, Ipv4Addr)| InstanceRoute {
         id: instance.container.to_string(),
@@ -126,50 +142,6 @@ fn reachable<'a>(
         address: IpAddr::V4(address),
     };
     chosen.into_iter().map(route).collect()
-}
-
-/// The instances with checks that go on. One that is just being restarted goes on being watched.
-async fn watched_of(
-    app: &App,
-    facts: &AppRouteFacts,
-    running: &HashMap<ContainerId, Ipv4Addr>,
-) -> Result<Vec<Watched>, CommandError> {
-    let record = &facts.record;
-    // Most apps have none, and then their release need not be opened.
-    let release = match record.current_release.filter(|_| facts.has_running_checks) {
-        Some(id) => app.store.release(id).await?,
-        None => None,
-    };
-    let Some(release) = release.map(|release| release.content) else { return Ok(Vec::new()) };
-    let release = &release;
-    let checked =
-        |instance: &&InstanceRecord| !running_checks(release, &instance.name.process_type).is_empty();
-    let checked: Vec<_> = facts.instances.iter().filter(checked).collect();
-    let rules = rules(app, record).await?;
-    let port = urls::web_port(&facts.ports, release);
-    let watched = checked.into_iter().filter_map(|instance| {
-        let process_type = &instance.name.process_type;
-        let address = running.get(&instance.container).copied();
-        let address = address.or_else(|| app.wellbeing.address(&instance.container))?;
-        Some(Watched {
-            app: record.id,
-            app_name: record.name.clone(),
-            name: instance.name.clone(),
-            subject: Subject {
-                engine: app.engine.clone(),
-                container: instance.container.clone(),
-                address,
-                port,
-                host: rules.host.clone(),
-                https: rules.https,
-                config: release.config.clone(),
-            },
-            checks: running_checks(release, process_type),
-            startup: startup_checks(release, process_type),
-            deadline: rules.deadline,
-        })
-    });
-    Ok(watched.filter(|watched| rules.hold_for(&watched.name.process_type)).collect())
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {

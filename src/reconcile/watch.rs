@@ -70,18 +70,19 @@ struct Restarts {
 
 impl Restarts {
     /// Whether the next one may come now.
-    fn may_restart(&mut self) -> bool {
+    fn may_restart(&mut self, now: Instant) -> bool {
         let Some(last) = self.last else { return true };
-        if last.elapsed() >= FORGOTTEN {
+        let elapsed = now.duration_since(last);
+        if elapsed >= FORGOTTEN {
             self.count = 0;
         }
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.count.saturating_sub(1)));
-        self.count == 0 || last.elapsed() >= pause.min(LONGEST_PAUSE)
+        self.count == 0 || elapsed >= pause.min(LONGEST_PAUSE)
     }
 
-    fn note(&mut self) {
+    fn note(&mut self, now: Instant) {
         self.count += 1;
-        self.last = Some(Instant::now());
+        self.last = Some(now);
     }
 }
 
@@ -98,7 +99,7 @@ async fn repeat(app: &Arc<App>, instance: &Watched, number: usize, check: &Healt
                 succeeded(app, instance, number, check).await;
                 continue;
             }
-            Ok(Err(failure)) => failure.to_string(),
+            Ok(Err(failure)) => without_body(&failure),
             // That the engine is away says nothing of the instance.
             Err(error) => {
                 tracing::debug!(app = %instance.app_name, instance = %instance.name, %error, "cannot be checked");
@@ -116,8 +117,8 @@ async fn repeat(app: &Arc<App>, instance: &Watched, number: usize, check: &Healt
                 }
             }
             CheckKind::Startup | CheckKind::Readiness => not_ready(app, instance, number, &failure).await,
-            CheckKind::Liveness if restarts.may_restart() => {
-                restarts.note();
+            CheckKind::Liveness if restarts.may_restart(Instant::now()) => {
+                restarts.note(Instant::now());
                 restart(app, instance, &failure).await;
                 failures = 0;
             }
@@ -132,6 +133,7 @@ async fn succeeded(app: &Arc<App>, instance: &Watched, number: usize, check: &He
     }
     if app.wellbeing.clear(&instance.subject.container, Reason::Check(number)) {
         tracing::info!(app = %instance.app_name, instance = %instance.name, "an instance is ready again and gets requests");
+        say(app, instance, "ready again: it gets requests").await;
         app.reconciler.publish_routes().await;
     }
 }
@@ -139,8 +141,14 @@ async fn succeeded(app: &Arc<App>, instance: &Watched, number: usize, check: &He
 async fn not_ready(app: &Arc<App>, instance: &Watched, number: usize, failure: &str) {
     if app.wellbeing.set_unready(&instance.subject.container, Reason::Check(number)) {
         tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "an instance is not ready and gets no requests");
+        say(app, instance, &format!("not ready, it gets no requests: {failure}")).await;
         app.reconciler.publish_routes().await;
     }
+}
+
+/// Says it in the app's log.
+async fn say(app: &App, instance: &Watched, what: &str) {
+    app.logs.platform_line(instance.app, &instance.name.to_string(), what).await;
 }
 
 /// Restarts the container, and has it left alone by requests until it has passed its startup checks.
@@ -157,6 +165,7 @@ async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) {
         return;
     }
     tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "restarting an instance whose liveness check failed");
+    say(app, instance, &format!("its liveness check failed, restarting it: {failure}")).await;
     app.wellbeing.set_unready(container, Reason::Restart);
     app.reconciler.publish_routes().await;
     match app.engine.restart(container).await {
@@ -186,7 +195,8 @@ async fn wait_until_up(instance: &Watched) {
             tracing::info!(app = %instance.app_name, instance = %instance.name, "a restarted instance is up again");
         }
         Ok(Err(error)) => {
-            tracing::warn!(app = %instance.app_name, instance = %instance.name, %error, "a restarted instance does not come up");
+            let error = without_body(&error);
+            tracing::warn!(app = %instance.app_name, instance = %instance.name, error, "a restarted instance does not come up");
         }
         Err(_) => {
             tracing::warn!(app = %instance.app_name, instance = %instance.name, "a restarted instance takes long to come up");
@@ -194,27 +204,29 @@ async fn wait_until_up(instance: &Watched) {
     }
 }
 
+/// The first line of a failure. What an app answered stands below it, and belongs into no log.
+fn without_body(failure: &impl ToString) -> String {
+    let text = failure.to_string();
+    text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn restarts_become_rarer_and_are_forgotten() {
-        let mut restarts = Restarts::default();
-        assert!(restarts.may_restart());
-        for pause in [10, 20, 40, 80, 160, 300, 300] {
-            restarts.note();
-            advance(Duration::from_secs(pause - 1)).await;
-            assert!(!restarts.may_restart(), "{pause}");
-            advance(Duration::from_secs(1)).await;
-            assert!(restarts.may_restart(), "{pause}");
+    #[test]
+    fn restarts_become_rarer_and_are_forgotten() {
+        let (mut restarts, mut now) = (Restarts::default(), Instant::now());
+        assert!(restarts.may_restart(now));
+        for pause in [10, 20, 40, 80, 160, 300, 300].map(Duration::from_secs) {
+            restarts.note(now);
+            now += pause;
+            assert!(!restarts.may_restart(now.checked_sub(Duration::from_secs(1)).unwrap()), "{pause:?}");
+            assert!(restarts.may_restart(now), "{pause:?}");
         }
-        advance(FORGOTTEN).await;
-        assert!(restarts.may_restart());
-        restarts.note();
-        advance(FIRST_PAUSE).await;
-        assert!(restarts.may_restart());
+        now += FORGOTTEN;
+        assert!(restarts.may_restart(now));
+        restarts.note(now);
+        assert!(restarts.may_restart(now + FIRST_PAUSE));
     }
 }

@@ -66,15 +66,7 @@ pub struct History {
 impl Crashes {
     /// Takes note of an exit; says how many there were if this one makes a loop of them.
     pub fn ended(&self, container: &ContainerId, code: i64) -> Option<usize> {
-        let now = Instant::now();
-        let mut containers = self.lock();
-        let record = containers.entry(container.clone()).or_default();
-        let before = record.is_looping(now);
-        record.forget_old(now);
-        record.exits.push_back(now);
-        record.code = code;
-        record.started = None;
-        (!before && record.is_looping(now)).then_some(record.exits.len())
+        self.lock().entry(container.clone()).or_default().end(Instant::now(), code)
     }
 
     /// Takes note of a start.
@@ -86,12 +78,7 @@ impl Crashes {
 
     /// Takes note of a lack of memory; false if that is known already.
     pub fn out_of_memory(&self, container: &ContainerId) -> bool {
-        let now = Instant::now();
-        let mut containers = self.lock();
-        let record = containers.entry(container.clone()).or_default();
-        let known = record.out_of_memory.is_some_and(|at| now.duration_since(at) < SAME);
-        record.out_of_memory = Some(now);
-        !known
+        self.lock().entry(container.clone()).or_default().lack_memory(Instant::now())
     }
 
     /// Forgets a container that is gone.
@@ -138,6 +125,21 @@ impl Crashes {
 }
 
 impl Record {
+    fn end(&mut self, now: Instant, code: i64) -> Option<usize> {
+        let before = self.is_looping(now);
+        self.forget_old(now);
+        self.exits.push_back(now);
+        self.code = code;
+        self.started = None;
+        (!before && self.is_looping(now)).then_some(self.exits.len())
+    }
+
+    fn lack_memory(&mut self, now: Instant) -> bool {
+        let known = self.out_of_memory.is_some_and(|at| now.duration_since(at) < SAME);
+        self.out_of_memory = Some(now);
+        !known
+    }
+
     fn is_looping(&self, now: Instant) -> bool {
         let recent = self.exits.iter().filter(|exit| now.duration_since(**exit) < WINDOW).count();
         recent >= LOOP && !self.stayed_up(now)
@@ -162,56 +164,74 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    async fn crash(crashes: &Crashes, container: &ContainerId, after: u64) -> Option<usize> {
-        crashes.started(container);
-        advance(Duration::from_secs(after)).await;
-        crashes.ended(container, 1)
+    /// A record, and a time that goes on only when told.
+    struct Story {
+        record: Record,
+        now: Instant,
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_loop_is_told_once_and_ends_when_it_stays_up() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
-        for _ in 0..4 {
-            assert_eq!(crash(&crashes, &container, 1).await, None);
+    impl Story {
+        fn new() -> Self {
+            Self { record: Record::default(), now: Instant::now() }
         }
-        assert!(!crashes.is_looping(&container));
-        assert_eq!(crash(&crashes, &container, 1).await, Some(5));
+
+        fn wait(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+
+        fn crash_after(&mut self, seconds: u64) -> Option<usize> {
+            self.record.started = Some(self.now);
+            self.wait(seconds);
+            self.record.end(self.now, 1)
+        }
+
+        fn is_looping(&self) -> bool {
+            self.record.is_looping(self.now)
+        }
+    }
+
+    #[test]
+    fn a_loop_is_told_once_and_ends_when_it_stays_up() {
+        let mut story = Story::new();
+        for _ in 0..4 {
+            assert_eq!(story.crash_after(1), None);
+        }
+        assert!(!story.is_looping());
+        assert_eq!(story.crash_after(1), Some(5));
         // As slowly as the engine starts it in the end.
         for _ in 0..20 {
-            advance(Duration::from_secs(60)).await;
-            assert_eq!(crash(&crashes, &container, 1).await, None);
-            assert!(crashes.is_looping(&container));
+            story.wait(60);
+            assert_eq!(story.crash_after(1), None);
+            assert!(story.is_looping());
         }
-        crashes.started(&container);
-        advance(STAYED_UP).await;
-        assert!(!crashes.is_looping(&container));
-        assert_eq!(crashes.ended(&container, 1), None, "what was before is forgotten");
+        story.record.started = Some(story.now);
+        story.wait(60);
+        assert!(!story.is_looping());
+        assert_eq!(story.record.end(story.now, 1), None, "what was before is forgotten");
+        assert_eq!(story.record.exits.len(), 1);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn accidents_far_apart_are_no_loop() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
+    #[test]
+    fn accidents_far_apart_are_no_loop() {
+        let mut story = Story::new();
         for _ in 0..20 {
-            assert_eq!(crash(&crashes, &container, 90).await, None);
+            assert_eq!(story.crash_after(90), None);
         }
-        assert!(!crashes.is_looping(&container));
+        assert!(!story.is_looping());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_lack_of_memory_is_told_once_and_goes_with_the_exit_beside_it() {
-        let (crashes, container) = (Crashes::default(), ContainerId::new("c".to_owned()));
-        assert!(crashes.out_of_memory(&container));
-        assert_eq!(crashes.ended(&container, 137), None);
-        assert!(!crashes.out_of_memory(&container));
-        let record = |crashes: &Crashes| crashes.lock().get(&container).unwrap().ended_by_lack_of_memory();
-        assert!(record(&crashes));
-        crash(&crashes, &container, 5).await;
-        assert!(!record(&crashes));
-        assert!(crashes.out_of_memory(&container));
-        assert!(record(&crashes));
+    #[test]
+    fn a_lack_of_memory_is_told_once_and_goes_with_the_exit_beside_it() {
+        let mut story = Story::new();
+        assert!(story.record.lack_memory(story.now));
+        assert_eq!(story.record.end(story.now, 137), None);
+        assert!(!story.record.lack_memory(story.now));
+        assert!(story.record.ended_by_lack_of_memory());
+        story.crash_after(5);
+        assert!(!story.record.ended_by_lack_of_memory());
+        assert!(story.record.lack_memory(story.now));
+        assert!(story.record.ended_by_lack_of_memory());
     }
 }

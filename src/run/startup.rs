@@ -97,12 +97,18 @@ impl Trial<'_> {
     pub async fn stay_up(&self, began: Instant) -> Result<(), StartupError> {
         let idle = self.checks.is_empty() && !self.name.process_type.is_web();
         let uptime = if idle { UPTIME.saturating_sub(began.elapsed()) } else { Duration::ZERO };
-        tokio::select! {
-            () = sleep(self.window.max(uptime)) => {}
-            ended = self.end() => return Err(ended?),
+        let mut left = self.window.max(uptime);
+        loop {
+            let pause = left.min(UPTIME);
+            sleep(pause).await;
+            left -= pause;
+            let facts = self.subject.engine.inspect(self.subject.container.as_str()).await?;
+            match health::ended(&facts) {
+                Some(reason) => return Err(StartupError::Unhealthy(reason)),
+                None if left.is_zero() => return Ok(()),
+                None => {}
+            }
         }
-        let facts = self.subject.engine.inspect(self.subject.container.as_str()).await?;
-        health::ended(&facts).map_or(Ok(()), |reason| Err(StartupError::Unhealthy(reason)))
     }
 
     /// Returns when the instance has ended, and says how.

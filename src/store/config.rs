@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, links, parse};
 
 impl Store {
     /// The config vars of one app (without the global ones), or the global ones.
@@ -52,12 +52,18 @@ pub(super) fn restore(
     wanted: ConfigVars,
 ) -> Result<(), StoreError> {
     let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
-    let unset = own.into_keys().filter(|key| !wanted.contains_key(key)).collect();
-    let set = wanted.into_iter().filter(|(key, value)| global.get(key) != Some(value)).collect();
+    // A link is as it is now, whatever it was then.
+    let linked = links::keys(connection, app)?;
+    let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
+    let set = wanted
+        .into_iter()
+        .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
+        .collect();
     change(connection, secret, Some(app), (set, unset))
 }
 
-fn change(
+/// Sets and unsets vars within somebody's transaction.
+pub(super) fn change(
     connection: &Connection,
     secret: &SecretKey,
     app: Option<AppId>,

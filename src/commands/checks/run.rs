@@ -170,13 +170,9 @@ async fn choose(
         let before = chosen.len();
         chosen.extend(found.cloned());
         if chosen.len() == before && name.is_some() {
-            let count =
-                instances.iter().filter(|instance| instance.name.process_type.as_str() == process_type);
-            return Err(CommandError::user(format!(
-                "Invalid container index specified ({}.{word})",
-                record.name
-            ))
-            .hint(format!("{process_type} has {} instances", count.count())));
+            let names: Vec<String> = instances.iter().map(|instance| instance.name.to_string()).collect();
+            let message = format!("Invalid container index specified ({}.{word})", record.name);
+            return Err(CommandError::user(message).hint(format!("It has: {}", names.join(", "))));
         }
     }
     chosen.sort_by(|one, other| one.name.cmp(&other.name));

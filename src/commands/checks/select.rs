@@ -18,7 +18,7 @@ pub struct Enable {
     process_types: Option<String>,
 }
 
-/// Stops old instances before new ones start, which are not checked: requests fail in between
+/// Stops old instances before new ones start, which are not checked: requests have to wait
 #[derive(Debug, Args)]
 pub struct Disable {
     /// The app
@@ -127,7 +127,7 @@ async fn choose(context: &Context, process_types: Option<String>, choice: Choice
     }
     if choice == Choice::Disable {
         let warning =
-            "From the next deploy on, old instances stop before new ones start: requests fail in between";
+            "From the next deploy on, old instances stop before new ones start: requests have to wait";
         context.console().warn(warning).await;
     }
     Ok(0)

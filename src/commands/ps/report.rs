@@ -49,7 +49,7 @@ impl AppReport for Report {
         let mut rows = vec![
             ("deployed".to_owned(), record.current_release.is_some().to_string()),
             ("processes".to_owned(), instances.len().to_string()),
-            ("ps-can-scale".to_owned(), can_scale(context, record).await?.to_string()),
+            ("can-scale".to_owned(), can_scale(context, record).await?.to_string()),
             ("running".to_owned(), running.to_owned()),
             ("stopped".to_owned(), record.stopped.to_string()),
         ];

@@ -14,10 +14,14 @@
 //! | `TORTURE_LIVE_MS` | `web` and `worker` exit with code 1 after that long |
 //! | `TORTURE_IGNORE_TERM` | `web` and `worker` ignore SIGTERM |
 //! | `TORTURE_EXIT` | `web` and `worker` print two lines and exit at once with that code |
+//! | `TORTURE_LOCK` | `web` holds a lock on that file, and exits with code 9 if somebody else holds it |
 //! | `TORTURE_FAIL_RELEASE` | `release` fails |
+//! | `TORTURE_LINES_PER_SECOND` | `worker` prints so many numbered lines of 100 bytes each second |
+//! | `TORTURE_LINES` | `worker` prints only so many of them, then says so and is silent |
 //!
 //! A switch is on when its variable is set to anything but the empty text.
 
+mod chatter;
 mod exchange;
 mod request;
 mod routes;
@@ -26,6 +30,8 @@ mod terminate;
 mod websocket;
 
 use std::env;
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{self, ExitCode};
@@ -63,6 +69,13 @@ fn exit_if_told() -> Option<ExitCode> {
 
 fn web() -> ExitCode {
     install_termination(|| process::exit(0));
+    let _lock = match env::var_os("TORTURE_LOCK").filter(|path| !path.is_empty()).map(lock).transpose() {
+        Ok(lock) => lock,
+        Err(error) => {
+            eprintln!("torture: somebody else holds the lock: {error}");
+            return ExitCode::from(9);
+        }
+    };
     thread::sleep(Duration::from_millis(number("TORTURE_BOOT_MS").unwrap_or(0)));
     if switched_on("TORTURE_NEVER_LISTEN") {
         println!("torture: not listening, as TORTURE_NEVER_LISTEN says");
@@ -75,6 +88,14 @@ fn web() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes a lock that ends with the process, and notes there that it was had once more.
+fn lock(path: OsString) -> io::Result<File> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    file.try_lock()?;
+    writeln!(file, "held by {}", env::var("DYNO").unwrap_or_default())?;
+    Ok(file)
 }
 
 fn listen_and_serve() -> io::Result<()> {
@@ -117,6 +138,10 @@ fn exit_when_told() {
 
 fn worker() -> ExitCode {
     install_termination(|| process::exit(0));
+    if let Some(each_second) = number("TORTURE_LINES_PER_SECOND") {
+        chatter::print(each_second, number("TORTURE_LINES"));
+        sleep_forever();
+    }
     let mut ticks: u64 = 0;
     loop {
         ticks += 1;
