@@ -13,6 +13,8 @@ pub mod health;
 mod http_probe;
 pub mod options;
 pub mod plan;
+pub mod policy;
+pub mod predeploy;
 mod probe;
 pub mod readiness;
 pub mod retire;
