@@ -107,7 +107,7 @@ pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<()
     let Order { work, console, .. } = order;
     drop(console);
     journal.close(result.as_ref().err()).await;
-    ticket.finish(app, &work, &result).await?;
+    ticket.finish(app, &work, &result).await;
     result
 }
 
@@ -216,10 +216,16 @@ async fn content(
             let building = timed("build", build::build(&build_order, source));
             let building = tokio::time::timeout(limit, building);
             // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
+            let building = async {
+                tokio::select! {
+                    built = building => built.map_err(|_| DeployError::TooLong(limit)),
+                    full = prepare::disk_fills_up(app) => Err(full),
+                }
+            };
             let built = order.cancel.run_until_cancelled(building).await;
             // The engine may have noticed first, and calls it a failure.
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
-            let built = built.map_err(|_| DeployError::TooLong(limit))??;
+            let built = built??;
             app.build_queue.leave(build);
             Ok(ReleaseContent {
                 image: built.image,

@@ -9,6 +9,7 @@ use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
 use crate::run::directories::DirectoryError;
 use crate::run::exclusive::TooManyHolders;
 use crate::run::options::OptionsError;
@@ -54,6 +55,8 @@ pub enum DeployError {
         free: u64,
         /// MiB needed.
         needed: u64,
+        /// What the builder's cache takes, which is the first that can go.
+        cache: ByteSize,
     },
     /// There is no image.
     #[error(transparent)]
@@ -173,6 +176,9 @@ impl From<DeployError> for CommandError {
             DeployError::TooLong(_) => {
                 Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
             }
+            DeployError::DiskFull { cache, .. } => Self::user(&error)
+                .hint(format!("See what takes it: disk:report; the engine's build cache alone has {cache}"))
+                .hint("Free some: cleanup, or on the host: docker builder prune; or lower min-free-bytes in slipway.toml"),
             DeployError::MissingVars { ref app_name, ref missing } => {
                 let mend = env::mend(app_name, missing);
                 Self::user(error).hint(mend)
@@ -181,9 +187,6 @@ impl From<DeployError> for CommandError {
             DeployError::TaskEngine { task, source } => {
                 Self::internal(format!("The {task} task could not be run"), source)
                     .hint("A script needs /bin/sh in the image, a Procfile's task the program that it names")
-            }
-            DeployError::DiskFull { .. } => {
-                Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
             }
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),

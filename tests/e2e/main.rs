@@ -51,6 +51,7 @@ mod processes_stopping;
 mod processes_tasks;
 mod push;
 mod readme;
+mod recovery_clock;
 mod recovery_faults;
 mod releases;
 mod several_apps;
