@@ -1,7 +1,7 @@
 //! Links between apps: a network for each app that others link to, and a name on it under which its instances are
 //! found. An instance has the name from when it is healthy until it is replaced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +164,7 @@ pub async fn settle(app: &Arc<App>) -> Result<(), DeployError> {
         if !nameless(app, &target).await?.is_empty() {
             name_instances(app, &target).await?;
         }
+        join_again(app, &links, &target).await?;
         wanted.insert(target.network);
     }
     for network in present.iter().filter(|network| !wanted.contains(*network)) {
@@ -195,6 +196,26 @@ async fn name_instances(app: &Arc<App>, target: &LinkTarget) -> Result<(), Deplo
     for container in nameless(app, target).await? {
         let names = std::slice::from_ref(&target.host);
         app.engine.attach_as(&container, &target.network, names).await?;
+    }
+    Ok(())
+}
+
+/// Puts running instances of those that link to an app on its network, which they have left if it was removed by hand.
+async fn join_again(app: &App, links: &[Link], target: &LinkTarget) -> Result<(), DeployError> {
+    let joined: HashSet<ContainerId> = app.engine.running_on(&target.network).await?.into_iter().collect();
+    let running = app.engine.running().await?;
+    let is_missing = |instance: &InstanceRecord| {
+        running.contains_key(&instance.container) && !joined.contains(&instance.container)
+    };
+    for link in links.iter().filter(|link| link.target == target.app) {
+        if !app.store.instances(Some(link.app)).await?.iter().any(is_missing) {
+            continue;
+        }
+        let Some(_lease) = app.leases.try_acquire(link.app) else { continue };
+        // Read again under the lease: what a deploy has replaced joins nothing any more.
+        for instance in app.store.instances(Some(link.app)).await?.iter().filter(|one| is_missing(one)) {
+            app.engine.attach_as(&instance.container, &target.network, &[]).await?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::harness::engine;
@@ -38,11 +40,6 @@ fn releases(server: &Server, person: &Person, app: &str) -> Vec<(String, String)
     releases.map(|release| (text(release, "description"), text(release, "created_by"))).collect()
 }
 
-fn delete_network(server: &Server) {
-    let gone = engine::request("DELETE", &format!("/networks/slipway-{}", server.owner()));
-    assert!(gone.status < 400, "{}", gone.text());
-}
-
 #[test]
 fn containers_network_and_images_that_are_taken_away_come_back() {
     // What has lost its network does not hear that it should stop.
@@ -69,7 +66,7 @@ fn containers_network_and_images_that_are_taken_away_come_back() {
     // The same without the network: these containers can never be started again.
     server.kill();
     containers.iter().for_each(|container| engine::act_on(container, "stop?t=0"));
-    delete_network(&server);
+    delete_network(&format!("slipway-{}", server.owner()));
     server.start_again();
     wait_until_back("a reboot without the network", &server, &apps);
     wait_until_whole(&server);
@@ -83,22 +80,56 @@ fn containers_network_and_images_that_are_taken_away_come_back() {
         rows.map(Result::unwrap).collect::<Vec<String>>()
     };
     let before = instances();
-    for container in &containers {
-        let body = format!(r#"{{"Container":"{container}","Force":true}}"#);
-        let path = format!("/networks/slipway-{}/disconnect", server.owner());
-        engine::request_with("POST", &path, ("application/json", body.as_bytes()));
-    }
-    delete_network(&server);
+    remove_under_containers(&server, &format!("slipway-{}", server.owner()), &containers);
     let began = Instant::now();
     wait_until("there are new containers", PROMISED, || instances().iter().all(|now| !before.contains(now)));
     eprintln!("back after a network that was removed: {:?}", began.elapsed());
     assert!(apps.iter().all(|app| is_up(&server, app)));
     wait_until_whole(&server);
 
+    a_links_network_that_is_removed_comes_back(&server, &alice, (&shop, &blog));
     an_image_that_loses_its_name_gets_one_again(&server, &alice, &blog);
     an_image_that_is_gone_is_made_again(&mut server, &alice, &blog);
     assert!(is_up(&server, &shop));
     wait_until_whole(&server);
+}
+
+/// Takes these containers off a network, and removes it. The server finds it done: it would be in the middle otherwise.
+fn remove_under_containers(server: &Server, network: &str, containers: &[String]) {
+    let process = Pid::from_raw(server.process_id().try_into().unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
+    for container in containers {
+        let body = format!(r#"{{"Container":"{container}","Force":true}}"#);
+        let path = format!("/networks/{network}/disconnect");
+        engine::request_with("POST", &path, ("application/json", body.as_bytes()));
+    }
+    delete_network(network);
+    kill(process, Signal::SIGCONT).unwrap();
+}
+
+fn delete_network(network: &str) {
+    let gone = engine::request("DELETE", &format!("/networks/{network}"));
+    assert!(gone.status < 400, "{}", gone.text());
+}
+
+/// Neither the one that links nor the one that is linked to is restarted for that.
+fn a_links_network_that_is_removed_comes_back(server: &Server, person: &Person, (from, to): (&str, &str)) {
+    server.ssh(person, &format!("links:add {from} {to} --as API")).success();
+    let via = || server.get(from, "/via?env=API_URL&path=/instance").status;
+    wait_until("the link leads there", PROMISED, || via() == 200);
+    let containers = [from, to].map(|app| format!("{app}.web.1"));
+    let ids =
+        || containers.each_ref().map(|name| engine::get(&format!("/containers/{name}/json"))["Id"].clone());
+    let before = ids();
+    let link = format!("slipway-{}-link-", server.owner());
+    let joined = engine::get(&format!("/containers/{}/json", containers[0]));
+    let networks = joined["NetworkSettings"]["Networks"].as_object().unwrap();
+    let network = networks.keys().find(|name| name.starts_with(&link)).unwrap();
+    remove_under_containers(server, network, &containers);
+    let began = Instant::now();
+    wait_until("the link leads there again", PROMISED, || via() == 200);
+    eprintln!("back after a link's network that was removed: {:?}", began.elapsed());
+    assert_eq!(ids(), before);
 }
 
 /// `docker rmi -f` takes the name of an image that runs; the next `docker image prune` would take the image.

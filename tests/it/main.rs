@@ -17,6 +17,8 @@ mod docker_support;
 #[cfg(test)]
 mod face_commands;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod git;
 #[cfg(test)]
 mod route;
