@@ -1,5 +1,6 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
+pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
 pub mod pushes;
@@ -12,6 +13,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -61,6 +63,8 @@ pub struct App {
     pub retiring: Retiring,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
+    /// Runs of scheduled tasks that are under way.
+    pub cron_runs: CronRuns,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

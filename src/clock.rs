@@ -2,9 +2,14 @@
 
 use jiff::Timestamp;
 
+/// What time it is.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// Seconds since the Unix epoch.
 pub fn unix_seconds() -> i64 {
-    Timestamp::now().as_second()
+    now().as_second()
 }
 
 /// A recorded time as RFC 3339 in UTC, to the second. Times outside jiff's range print as their number.

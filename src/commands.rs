@@ -7,6 +7,7 @@ pub mod apps;
 pub mod builder;
 pub mod builds;
 pub mod config;
+pub mod cron;
 pub mod dispatch;
 pub mod domains;
 pub mod git;

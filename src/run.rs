@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod health;
+pub mod one_off;
 pub mod options;
 pub mod plan;
 mod probe;

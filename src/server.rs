@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -129,6 +130,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         pushes: Pushes::default(),
         retiring: Retiring::default(),
         one_offs: OneOffs::default(),
+        cron_runs: CronRuns::default(),
         tasks: TaskTracker::new(),
         engine: Engine::connect(&settings.docker, owner(&settings.root)?),
         settings,

@@ -5,11 +5,13 @@
 pub mod apps;
 pub mod builds;
 pub mod config;
+pub mod cron;
 pub mod domains;
 pub mod formation;
 pub mod instances;
 pub mod keys;
 mod migrations;
+pub mod one_offs;
 pub mod ports;
 pub mod properties;
 pub mod releases;

@@ -1,8 +1,8 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, apps, builder, builds, config, domains, git, help, keys, logs, ports, ps, releases, run, urls,
-    version,
+    Entry, apps, builder, builds, config, cron, domains, git, help, keys, logs, ports, ps, releases, run,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -33,6 +33,15 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<config::set::Set>(),
     Entry::of::<config::show::Show>().alias(&["config"]),
     Entry::of::<config::unset::Unset>(),
+    Entry::of::<cron::history::History>(),
+    Entry::of::<cron::list::List>(),
+    Entry::of::<cron::logs::Logs>(),
+    Entry::of::<cron::properties::Report>(),
+    Entry::of::<cron::suspend::Resume>(),
+    Entry::of::<cron::run::Run>(),
+    Entry::of::<cron::properties::Set>(),
+    Entry::of::<cron::stop::Stop>(),
+    Entry::of::<cron::suspend::Suspend>(),
     Entry::of::<builder::build_args::Add>(),
     Entry::of::<builder::build_args::List>(),
     Entry::of::<builder::build_args::Remove>(),
@@ -74,8 +83,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<releases::rollback::Rollback>(),
     Entry::of::<run::interactive::Run>(),
     Entry::of::<run::detached::Detached>(),
-    Entry::of::<run::manage::List>(),
-    Entry::of::<run::manage::Logs>(),
+    Entry::of::<run::list::List>(),
+    Entry::of::<run::logs::Logs>(),
+    Entry::of::<run::manage::Retire>(),
     Entry::of::<run::manage::Stop>(),
     Entry::of::<keys::add::Add>(),
     Entry::of::<keys::list::List>(),

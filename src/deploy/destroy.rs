@@ -25,6 +25,8 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     // while a repository that nobody knows would block the name for ever.
     app.repositories.remove(&record.name).await?;
     app.store.delete_app(record.id).await?;
+    app.reconciler.check_cron();
+    app.reconciler.check_one_offs();
     app.reconciler.publish_routes().await;
     console.detail("Removing containers").await;
     // An app that was renamed may still run in containers with this name in their labels.
@@ -58,6 +60,7 @@ pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Resu
     app.engine.version().await?;
     let instances = app.store.instances(Some(record.id)).await?;
     app.store.stop_app(record.id).await?;
+    app.reconciler.check_cron();
     if app.reconciler.publish_routes().await {
         switch::retire_later(app, instances.into_iter().map(|instance| instance.container).collect());
     } else {
@@ -85,6 +88,7 @@ pub async fn rename(
         app.repositories.rename(name, &record.name).await?;
         return Err(error.into());
     }
+    app.reconciler.check_cron();
     app.reconciler.publish_routes().await;
     drop(lease);
     if record.current_release.is_some() && !record.stopped {

@@ -113,7 +113,10 @@ async fn retire_orphans(
 ) -> Result<(), CommandError> {
     let known = recorded(app).await?;
     let mut orphans = Vec::new();
-    let of_deploys = containers.iter().filter(|container| container.labels.kind != ContainerKind::Run);
+    // One-off processes and scheduled tasks have records of their own, and are looked after there.
+    let of_deploys = containers
+        .iter()
+        .filter(|container| !matches!(container.labels.kind, ContainerKind::Run | ContainerKind::Cron));
     for container in of_deploys.filter(|container| !known.contains(&container.id)) {
         let owner = records.iter().find(|record| record.name == container.labels.app);
         let lease = match owner {

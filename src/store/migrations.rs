@@ -9,6 +9,8 @@ const STEPS: &[&str] = &[
     include_str!("schema_1.sql"),
     // What a release's app.json asks for.
     "ALTER TABLE releases ADD COLUMN app_json TEXT NOT NULL DEFAULT '{}'",
+    // One-off processes and scheduled tasks.
+    include_str!("schema_tasks.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.
