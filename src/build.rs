@@ -2,24 +2,32 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+pub mod cgroup;
+mod checks;
 pub mod dockerfile;
+pub mod fence;
 pub mod image;
+pub mod process_files;
 
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::build::cgroup::Limits;
 use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
+use crate::formats::app_json::AppJsonError;
+use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ImageId, ProcessCommand, Source};
@@ -55,8 +63,16 @@ pub struct BuildOptions {
     pub dockerfile: Option<String>,
     /// The stage to build (`builder-dockerfile:set target`).
     pub target: Option<String>,
+    /// Where the Procfile is below it (`ps:set procfile-path`).
+    pub procfile: Option<String>,
+    /// Where app.json is below it (`app-json:set appjson-path`).
+    pub app_json: Option<String>,
+    /// What `web` runs if there is no Procfile (`ps:set start-cmd`).
+    pub start_command: Option<String>,
     /// `--build-arg NAME=VALUE` of `docker-options:add APP build`; without a value it is the config var's.
     pub arguments: BTreeMap<String, String>,
+    /// `--add-host NAME:ADDRESS` of the same.
+    pub hosts: Vec<String>,
 }
 
 /// What a builder is given.
@@ -78,6 +94,8 @@ pub struct BuildOrder<'a> {
     pub config: &'a ConfigVars,
     /// Where progress goes.
     pub console: &'a Console,
+    /// What its steps may take.
+    pub limits: Limits,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -113,9 +131,38 @@ pub enum BuildStageError {
     /// The engine refused.
     #[error("the engine refused")]
     Engine(#[from] EngineError),
+    /// The CHECKS file is not one.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
+    /// A process of a step was killed for want of memory, and the step failed.
+    #[error(
+        "the build ran out of memory (limit {limit})\nLet it need less, or give it more: build-memory-bytes in slipway.toml, section [deploy]"
+    )]
+    OutOfMemory {
+        /// What it was allowed.
+        limit: ByteSize,
+        /// How the step failed.
+        source: BuildError,
+    },
     /// The Procfile is not one.
     #[error(transparent)]
     Procfile(#[from] ProcfileError),
+    /// The app.json is not one.
+    #[error(transparent)]
+    AppJson(#[from] AppJsonError),
+    /// A file is not where the person said.
+    #[error(
+        "there is no {path} in the source\nSay where it is, or without a value look at its usual place: {}",
+        hint(property, app_name)
+    )]
+    NoProcessFile {
+        /// The app.
+        app_name: AppName,
+        /// The path that was set.
+        path: String,
+        /// The command and the property that set it.
+        property: &'static str,
+    },
     /// There is nothing that a builder knows.
     #[error(
         "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
@@ -136,6 +183,12 @@ pub enum BuildStageError {
         /// What the engine said.
         message: String,
     },
+}
+
+/// `ps:set blog procfile-path PATH` of `ps:set procfile-path`.
+fn hint(property: &str, app_name: &AppName) -> String {
+    let (command, key) = property.split_once(' ').unwrap_or((property, ""));
+    format!("{command} {app_name} {key} [PATH]")
 }
 
 /// Passes a part's own lines of progress on to the console, until the part drops its end.

@@ -3,24 +3,36 @@
 //! A command is a file below this one: its doc comment is the help text, its fields are the arguments, and it
 //! declares its scope and role. The one slice in [`registry`] lists them all; tests walk it.
 
+pub mod app_json;
 pub mod apps;
 pub mod builder;
 pub mod builds;
+pub mod checks;
+pub mod cleanup;
 pub mod config;
+pub mod confirm;
 pub mod cron;
+pub mod disk;
 pub mod dispatch;
+pub mod docker_options;
+pub mod doctor;
 pub mod domains;
+pub mod drains;
 pub mod git;
 pub mod help;
 pub mod keys;
+pub mod links;
 pub mod logs;
+pub mod network;
 pub mod ports;
 pub mod property;
 pub mod ps;
 pub mod registry;
 pub mod releases;
 pub mod report;
+pub mod resource;
 pub mod run;
+pub mod storage;
 pub mod table;
 pub mod turns;
 pub mod urls;

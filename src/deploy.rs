@@ -4,11 +4,17 @@
 //! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
 //! reconcilers, never half a deploy.
 
+pub mod checks;
 pub mod destroy;
 pub mod error;
 pub mod journal;
+pub mod links;
 mod prepare;
+pub mod recover;
+pub mod retention;
+pub mod stop_first;
 pub mod switch;
+pub mod ticket;
 
 use std::sync::Arc;
 
@@ -19,11 +25,13 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::journal::Journal;
-use crate::model::build::{BuildKind, BuildStatus};
+use crate::deploy::journal::{AppLog, Journal};
+use crate::deploy::stop_first::{StopFirst, Swap};
+use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
+use crate::run::exclusive;
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
@@ -46,8 +54,10 @@ pub enum Work {
     Restart(Option<ProcessType>),
     /// Reaches these quantities; instances that can stay do.
     Scale(Formation),
-    /// Starts what is missing of the current release, as it is. Not held up by a lock: nothing changes.
+    /// Starts what is missing of the current release, as it is.
     Replace,
+    /// Makes the current release's image again, which is gone, and runs it with the config vars of that release.
+    Recover(BuildSource),
 }
 
 /// One deploy, as somebody asked for it.
@@ -67,61 +77,45 @@ pub struct Order {
     pub cancel: CancellationToken,
 }
 
-/// Carries out an order: waits for the app's lease, keeps a record, and runs the stages.
+impl Work {
+    /// Whether it keeps running what was wanted before. No lock holds it up, for nothing changes.
+    pub fn is_automatic(&self) -> bool {
+        matches!(self, Self::Replace | Self::Recover(_))
+    }
+}
+
+/// Carries out an order: waits for its turn, keeps a record, and runs the stages.
 pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
-    let (kind, source) = describe(&order.work);
-    let build = app.store.begin_build(order.app, kind, &source, &order.by).await?;
-    let cancel = order.cancel.child_token();
-    app.running_builds.enter(build, order.app, cancel.clone());
-    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
-    let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
+    let ticket = Ticket::take(app, &order).await?;
+    run_with(app, order, ticket).await
+}
+
+/// The same for an order that has its number already.
+pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<(), DeployError> {
+    let (build, cancel) = (ticket.build, ticket.cancel.clone());
+    let log = AppLog { logs: app.logs.clone(), app: order.app };
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
+    let order = Order { console, cancel, ..order };
+    let result = queue_and_run(app, &order, &ticket).await;
+    let Order { work, console, .. } = order;
+    drop(console);
     journal.close(result.as_ref().err()).await;
-    app.running_builds.leave(build);
-    let status = match &result {
-        Ok(()) => BuildStatus::Succeeded,
-        Err(DeployError::Cancelled) => BuildStatus::Canceled,
-        Err(_) => BuildStatus::Failed,
-    };
-    app.store.finish_build(build, status).await?;
+    ticket.finish(app, &work, &result).await?;
     result
 }
 
-fn describe(work: &Work) -> (BuildKind, String) {
-    match work {
-        Work::Build(BuildSource::Commit(snapshot)) => {
-            (BuildKind::Build, snapshot.commit().as_str().to_owned())
-        }
-        Work::Build(BuildSource::Image { reference }) => (BuildKind::Build, reference.clone()),
-        Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
-        Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
-        Work::Scale(_) => (BuildKind::Deploy, "scale".to_owned()),
-        Work::Replace => (BuildKind::Deploy, "replace missing instances".to_owned()),
-    }
-}
-
-async fn queue_and_run(app: &Arc<App>, order: &Order, build: i64) -> Result<(), DeployError> {
-    let waiting = app.leases.acquire(order.app);
-    let lease = if let Some(lease) = app.leases.try_acquire(order.app) {
-        lease
-    } else {
-        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < build);
-        let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
-        order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
-        tokio::select! {
-            lease = waiting => lease,
-            () = order.cancel.cancelled() => return Err(DeployError::Cancelled),
-        }
-    };
+async fn queue_and_run(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result<(), DeployError> {
+    let Turns { lease, place } = ticket::turns(app, order, ticket).await?;
     let record = app.store.app_by_id(order.app).await?.ok_or(DeployError::Gone)?;
-    let replaces = matches!(order.work, Work::Replace);
-    if replaces && record.stopped {
+    let is_automatic = order.work.is_automatic();
+    if is_automatic && record.stopped {
         return Ok(());
     }
-    if record.locked && !replaces {
+    if record.locked && !is_automatic {
         return Err(DeployError::Locked(record.name));
     }
-    let result = stages(app, &record, order, build).await;
-    drop(lease);
+    let result = stages(app, &record, order, ticket.build).await;
+    drop((lease, place));
     if result.is_err() {
         app.reconciler.collect_garbage();
     }
@@ -147,7 +141,11 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let release = release::record(&app.store, record.id, current, wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
     match run_and_switch(app, record, order, &release).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
+            app.logs.platform_line(record.id, "deploy", what).await;
+            Ok(())
+        }
         Err(error) => {
             // No effect on a release that served before: only a pending one is forgotten.
             app.store.discard_release(release.id).await?;
@@ -164,10 +162,13 @@ async fn content(
     current: Option<&Release>,
     build: i64,
 ) -> Result<ReleaseContent, DeployError> {
-    let config = app.store.merged_config(record.id).await?;
+    let config = match (&order.work, current) {
+        (Work::Recover(_), Some(current)) => current.content.config.clone(),
+        _ => app.store.merged_config(record.id).await?,
+    };
     let from = |release: &Release| ReleaseContent { config: config.clone(), ..release.content.clone() };
     match &order.work {
-        Work::Build(source) => {
+        Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let options = prepare::build_options(&app.store, record.id).await?;
             let build_order = BuildOrder {
@@ -178,6 +179,7 @@ async fn content(
                 image_tag: format!("build-{build}"),
                 options,
                 config: &config,
+                limits: prepare::build_limits(app),
                 console: &order.console,
                 cancel: &order.cancel,
             };
@@ -189,6 +191,7 @@ async fn content(
             // The engine may have noticed first, and calls it a failure.
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
+            app.build_queue.leave(build);
             Ok(ReleaseContent {
                 image: built.image,
                 source: source.source(),
@@ -232,28 +235,44 @@ async fn run_and_switch(
         _ => app.store.formation(record.id).await?,
     };
     let wanted = plan::wanted(release.content.processes.keys(), &formation);
+    exclusive::check(&app.store.mounts(record.id).await?, &wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let mut plan =
+        plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
+    plan.stop_first(|process_type| stop_first.includes(process_type));
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
     for (process_type, quantity) in &wanted {
         order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
     }
+    let rules = checks::rules(app, record).await?;
+    let addresses = prepare::addresses(app).await?;
     let start = Start {
         engine: &app.engine,
         store: &app.store,
-        addresses: prepare::addresses(app).await?,
+        addresses: &addresses,
         app: record.id,
         app_name: &record.name,
         release,
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
-        deadline: app.settings.deploy.start(),
+        rules: &rules,
     };
-    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, formation };
-    timed("switch", switch::switch(app, record, order, release, change)).await
+    links::ensure_networks(app, record).await?;
+    let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
+    timed("stop first", swap.begin()).await?;
+    let result = async {
+        let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+        let change = switch::Change { started, plan: &plan, formation };
+        timed("switch", switch::switch(app, record, order, release, change)).await
+    };
+    let result = result.await;
+    if result.is_err() {
+        swap.undo().await;
+    }
+    result
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::app::build_queue::BuildQueue;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
@@ -31,15 +32,21 @@ use crate::app::running_builds::RunningBuilds;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
+use crate::drains::{self, Drains};
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::{self, Logs};
 use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
+use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
@@ -118,21 +125,28 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
+    let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
-        addresses: OnceCell::new(),
+        addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        build_queue: BuildQueue::new(settings.deploy.max_builds),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        readiness: Readiness::default(),
+        crashes: Crashes::default(),
+        wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         cron_runs: CronRuns::default(),
         tasks: TaskTracker::new(),
-        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
+        engine: engine(&settings, &logs)?,
+        drains: Drains::new(logs.clone(), store.clone(), host_name()),
+        logs,
         settings,
         store,
         repositories,
@@ -144,20 +158,55 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
+        collecting,
     };
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
     // The last clone of the store went with the app: its thread ends once the last statement is done.
-    tokio::task::spawn_blocking(move || store_thread.join())
-        .await?
-        .map_err(|_| "the database's thread panicked")?;
-    Ok(())
+    join(store_thread, "the database's thread panicked").await
+}
+
+async fn join(thread: thread::JoinHandle<()>, panicked: &'static str) -> Result<(), Box<dyn Error>> {
+    Ok(tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| panicked)?)
+}
+
+/// Starts the thread that keeps logs, with the limits that are set.
+async fn start_logs(
+    settings: &Settings,
+    store: &Store,
+) -> Result<(Logs, thread::JoinHandle<()>), Box<dyn Error>> {
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    Ok((logs, collecting))
+}
+
+/// What this host calls itself.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "slipway".to_owned())
+}
+
+/// The engine, which lets go of no container whose last lines are not kept.
+fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
+    let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    let logs = logs.clone();
+    engine.before_removals(move |engine, container| {
+        let logs = logs.clone();
+        async move { logs.take_rest(&engine, &container).await }
+    });
+    Ok(engine)
 }
 
 fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }
@@ -168,6 +217,8 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    draining: JoinHandle<()>,
+    collecting: thread::JoinHandle<()>,
 }
 
 /// Serves until the shutdown is over. The faces end first, then what they started, the router last.
@@ -201,7 +252,10 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    background.draining.await?;
+    app.logs.stop().await;
     drop(app);
+    join(background.collecting, "the thread that keeps logs panicked").await?;
     background.logging.await?;
     Ok(())
 }

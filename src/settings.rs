@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
+use crate::model::mount::{HostPath, MountError};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -31,12 +32,27 @@ pub struct Settings {
     pub log: String,
     /// The engine's socket (`SLIPWAY_DOCKER`).
     pub docker: PathBuf,
+    /// The directory below which apps may mount directories of the host (`SLIPWAY_STORAGE_ROOT`); `storage` in the
+    /// root if unset.
+    pub storage_root: Option<HostPath>,
     /// Limits on SSH clients.
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
     /// Limits on one-off processes.
     pub run: RunLimits,
+    /// Limits on requests.
+    pub router: RouterLimits,
+}
+
+/// Limits on requests.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouterLimits {
+    /// Requests of one app that may wait while it is starting.
+    pub waiting_requests: usize,
+    /// Seconds that one of them waits.
+    pub waiting_seconds: u64,
 }
 
 /// Limits on SSH clients.
@@ -65,14 +81,26 @@ pub struct DeployLimits {
     pub build_seconds: u64,
     /// Seconds that a new instance has to become healthy.
     pub start_seconds: u64,
+    /// Milliseconds that a new instance has to stay up after its checks.
+    pub stability_window_ms: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
     pub stop_seconds: u64,
     /// Bytes that must be free on the disk before a build starts.
     pub min_free_bytes: u64,
-    /// Releases whose images are kept for rollback.
+    /// Releases whose images are kept for rollback, until `releases:set` says otherwise.
     pub keep_releases: u32,
+    /// Builds that run at the same time; others wait for their turn. At least one.
+    pub max_builds: u32,
+    /// Bytes of memory that all steps of a build may take together; 0 for half of the host's.
+    pub build_memory_bytes: u64,
+    /// The weight of a build's share of the CPUs where they are short; all else has 100.
+    pub build_cpu_weight: u32,
+    /// Processes that all steps of a build may have together.
+    pub build_pids: u32,
+    /// Bytes to which the engine's build cache is trimmed; 0 leaves it alone.
+    pub build_cache_bytes: u64,
 }
 
 /// Limits on one-off processes.
@@ -95,8 +123,10 @@ impl Default for Settings {
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
+            storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
+            router: RouterLimits::default(),
             run: RunLimits::default(),
         }
     }
@@ -105,6 +135,12 @@ impl Default for Settings {
 impl Default for RunLimits {
     fn default() -> Self {
         Self { keep_ended_seconds: 86_400, keep_ended: 20 }
+    }
+}
+
+impl Default for RouterLimits {
+    fn default() -> Self {
+        Self { waiting_requests: 256, waiting_seconds: 30 }
     }
 }
 
@@ -126,10 +162,16 @@ impl Default for DeployLimits {
             max_push_bytes: 4 << 30,
             build_seconds: 3600,
             start_seconds: 60,
+            stability_window_ms: 300,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
             keep_releases: 20,
+            max_builds: 1,
+            build_memory_bytes: 0,
+            build_cpu_weight: 20,
+            build_pids: 4096,
+            build_cache_bytes: 10_000_000_000,
         }
     }
 }
@@ -138,6 +180,11 @@ impl DeployLimits {
     /// How long a new instance has to become healthy.
     pub fn start(&self) -> Duration {
         Duration::from_secs(self.start_seconds)
+    }
+
+    /// How long a new instance has to stay up after its checks.
+    pub fn stability_window(&self) -> Duration {
+        Duration::from_millis(self.stability_window_ms)
     }
 
     /// How long requests to an old instance may still take.
@@ -214,6 +261,14 @@ impl Settings {
             &mut settings.log,
         )?;
         set("SLIPWAY_DOCKER", &variable, "write the path of the engine's socket", &mut settings.docker)?;
+        if let Some(path) = variable("SLIPWAY_STORAGE_ROOT") {
+            settings.storage_root =
+                Some(path.parse().map_err(|error: MountError| SettingsError::Variable {
+                    name: "SLIPWAY_STORAGE_ROOT",
+                    reason: error.to_string(),
+                    value: path,
+                })?);
+        }
         Ok(settings)
     }
 
@@ -225,6 +280,13 @@ impl Settings {
         };
         toml::from_str(&text)
             .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The directory below which apps may mount directories of the host.
+    pub fn storage_root(&self) -> PathBuf {
+        self.storage_root
+            .as_ref()
+            .map_or_else(|| self.root.join("storage"), |path| PathBuf::from(path.as_str()))
     }
 
     /// The Unix socket on which the server takes commands from the host.

@@ -6,24 +6,25 @@ use futures_util::TryStreamExt as _;
 use secrecy::SecretSlice;
 use tokio::sync::mpsc;
 
+use crate::build::fence::Fence;
+use crate::build::process_files::{self, Contents, ProcessFiles};
 use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::docker::build::error::BuildError;
 use crate::docker::build::line::BuildLine;
 use crate::docker::build::{BuildSecret, BuildSpec};
 use crate::formats::dockerignore::DockerIgnore;
-use crate::formats::procfile::Procfile;
 use crate::git::context::{Context, ContextRequest};
 use crate::git::tree::Snapshot;
-use crate::model::app_json::AppJson;
+use crate::model::byte_size::ByteSize;
 use crate::model::config_var::{ConfigKey, ConfigValue};
-use crate::model::process_type::ProcessType;
-use crate::model::release::{ImageId, ProcessCommand};
+use crate::model::release::ImageId;
 
 /// The largest file that is read for its settings, in bytes.
 const LIMIT: usize = 1 << 20;
 /// Lines of output that may wait for a slow client.
 const BACKLOG: usize = 64;
 
-/// Builds the image and reads the Procfile beside it.
+/// Builds the image and reads the Procfile and app.json beside it.
 pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built, BuildStageError> {
     let directory = order.options.directory.clone().unwrap_or_default();
     let dockerfile = order.options.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned());
@@ -36,8 +37,12 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
             place: if directory.is_empty() { "the repository".to_owned() } else { directory },
         });
     }
-    // A broken Procfile is found before the minutes of a build, not after.
-    let processes = processes(read("Procfile").await?)?;
+    let contents = Contents {
+        procfile: read(process_files::procfile_path(&order.options)).await?,
+        app_json: read(process_files::app_json_path(&order.options)).await?,
+        checks: read("CHECKS").await?,
+    };
+    let ProcessFiles { processes, app_json } = process_files::read(order, contents).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.
     let own_rules = format!("{dockerfile}.dockerignore");
     let rules = match read(&own_rules).await? {
@@ -46,13 +51,23 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     };
     let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
     order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
-    let spec = specification(order, dockerfile);
+    let fence = Fence::raise(order.engine.owner().as_str(), order.limits);
+    let mut spec = specification(order, dockerfile);
+    fence.mark(&mut spec.build_args);
     let context =
         snapshot.context(ContextRequest { subdirectory: directory, ignore, extra_files: Vec::new() });
-    let image = run(order, &spec, context).await?;
+    let built = run(order, &spec, context).await;
+    let toll = fence.lower().await;
+    let image = built.map_err(|error| match error {
+        // A step may have done without what was killed; only one that failed is told why.
+        BuildStageError::Build(source @ BuildError::Step(_)) if toll.out_of_memory => {
+            BuildStageError::OutOfMemory { limit: ByteSize(order.limits.memory), source }
+        }
+        other => other,
+    })?;
     let facts = order.engine.image_facts(&image.0).await?;
     let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
-    Ok(Built { image, exposed_ports, processes, app_json: AppJson::default() })
+    Ok(Built { image, exposed_ports, processes, app_json })
 }
 
 async fn with_submodules(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Snapshot, BuildStageError> {
@@ -71,6 +86,7 @@ fn specification(order: &BuildOrder<'_>, dockerfile: String) -> BuildSpec {
         dockerfile,
         target: order.options.target.clone(),
         build_args: arguments(order),
+        hosts: order.options.hosts.clone(),
         secrets: order.config.iter().map(secret).collect(),
         tag: Some(format!("{}:{}", order.image_repository, order.image_tag)),
         ..BuildSpec::new()
@@ -112,20 +128,6 @@ fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
         (name.clone(), value)
     };
     order.options.arguments.iter().map(value).collect()
-}
-
-/// The process types: those of the Procfile, and a `web` that is the image's own command if it names none.
-fn processes(procfile: Option<Vec<u8>>) -> Result<BTreeMap<ProcessType, ProcessCommand>, BuildStageError> {
-    let mut processes = BTreeMap::new();
-    if let Some(bytes) = procfile {
-        for (process_type, command) in Procfile::parse(&bytes)?.commands {
-            processes.insert(process_type, ProcessCommand::Arguments(command.words));
-        }
-    }
-    if processes.is_empty() {
-        processes.insert(ProcessType::web(), ProcessCommand::Image);
-    }
-    Ok(processes)
 }
 
 fn join(directory: &str, name: &str) -> String {

@@ -1,14 +1,10 @@
 //! A source that is an image already: found on the host, else pulled.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::mpsc;
 
+use crate::build::process_files::{self, Contents, ProcessFiles};
 use crate::build::{BuildOrder, BuildStageError, Built, relay};
 use crate::docker::error::EngineError;
-use crate::model::app_json::AppJson;
-use crate::model::process_type::ProcessType;
-use crate::model::release::ProcessCommand;
 
 /// Lines of progress that may wait for a slow client.
 const BACKLOG: usize = 16;
@@ -29,12 +25,8 @@ pub async fn find(order: &BuildOrder<'_>, reference: &str) -> Result<Built, Buil
     let facts = facts.ok_or_else(|| no_image(reference, "the engine does not know it".to_owned()))?;
     // The tag keeps the image from a person's `docker image prune` for as long as a release needs it.
     order.engine.tag(&facts.id, &order.image_repository, &order.image_tag).await?;
-    Ok(Built {
-        image: facts.id,
-        exposed_ports: facts.exposed_tcp_ports,
-        processes: BTreeMap::from([(ProcessType::web(), ProcessCommand::Image)]),
-        app_json: AppJson::default(),
-    })
+    let ProcessFiles { processes, app_json } = process_files::read(order, Contents::default()).await?;
+    Ok(Built { image: facts.id, exposed_ports: facts.exposed_tcp_ports, processes, app_json })
 }
 
 async fn pull(order: &BuildOrder<'_>, reference: &str) -> Result<(), BuildStageError> {

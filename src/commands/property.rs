@@ -39,6 +39,12 @@ impl SetArguments {
             None => Target::Nothing,
         }
     }
+
+    /// The property and the words of its value, if a property is named.
+    pub fn property(&self) -> Option<(&str, &[String])> {
+        let words = if self.global { &self.words[..] } else { self.words.get(1..)? };
+        words.split_first().map(|(key, value)| (key.as_str(), value))
+    }
 }
 
 /// Sets or unsets one of the properties.
@@ -88,4 +94,14 @@ pub fn check_boolean(value: &str) -> Result<(), CommandError> {
         "true" | "false" => Ok(()),
         _ => Err(CommandError::user(format!("{value} is neither true nor false"))),
     }
+}
+
+/// A path inside the repository.
+pub fn check_path(value: &str) -> Result<(), CommandError> {
+    let inside = !value.starts_with('/') && !value.split('/').any(|part| part == ".." || part == ".git");
+    if inside {
+        return Ok(());
+    }
+    Err(CommandError::user(format!("{value} is not a path inside the repository"))
+        .hint("Write it from the repository's top, for example services/web"))
 }

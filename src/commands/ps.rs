@@ -3,6 +3,7 @@
 pub mod report;
 pub mod run_state;
 pub mod scale;
+pub mod set;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;

@@ -9,6 +9,7 @@ use crate::model::container_id::ContainerId;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Release;
 use crate::run::one_off::OneOff;
+use crate::run::options::OptionsError;
 use crate::store::StoreError;
 use crate::store::cron::CronRun;
 use crate::urls;
@@ -22,6 +23,9 @@ pub enum BeginError {
     /// The database cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the app's settings say cannot be had.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The engine refused.
     #[error("its container cannot be started")]
     Engine(#[from] EngineError),

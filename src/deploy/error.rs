@@ -8,6 +8,9 @@ use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
+use crate::run::directories::DirectoryError;
+use crate::run::exclusive::TooManyHolders;
+use crate::run::options::OptionsError;
 use crate::run::start::StartError;
 use crate::store::StoreError;
 
@@ -42,9 +45,18 @@ pub enum DeployError {
     /// There is no image.
     #[error(transparent)]
     Build(BuildStageError),
+    /// More instances are wanted than may hold the app's storage.
+    #[error(transparent)]
+    TooManyHolders(#[from] TooManyHolders),
+    /// The app's settings ask for what a container cannot have.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The new instances did not come up.
     #[error(transparent)]
     Start(StartError),
+    /// Requests cannot be made to wait.
+    #[error("the routes cannot be changed just now")]
+    Routes,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -54,6 +66,46 @@ pub enum DeployError {
     /// The repository failed.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+/// Whose fault a failure is, which says how soon it is worth another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The app's: it does not come up. Only a change of it helps.
+    App,
+    /// The host's: the engine, the disk, the network. It may be over any moment.
+    Host,
+    /// The image is gone from the engine: it has to be made again.
+    NoImage,
+}
+
+impl DeployError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Start(StartError::Engine { source, .. }) => engine_fault(source),
+            Self::Start(StartError::Address(_) | StartError::Store(_) | StartError::List(_))
+            | Self::Build(BuildStageError::Engine(_) | BuildStageError::Build(BuildError::Engine(_)))
+            | Self::DiskFull { .. }
+            | Self::Engine(_)
+            | Self::Store(_) => Fault::Host,
+            _ => Fault::App,
+        }
+    }
+}
+
+/// What the engine says when it cannot make or start an instance.
+fn engine_fault(error: &EngineError) -> Fault {
+    match error {
+        EngineError::NotFound(message) if message.contains("No such image") => Fault::NoImage,
+        // A command that is not in the image, a file that cannot be executed: what runc says of a process.
+        EngineError::Refused { status: 400, message }
+            if message.contains("OCI runtime") || message.contains("exec") =>
+        {
+            Fault::App
+        }
+        _ => Fault::Host,
+    }
 }
 
 impl From<BuildStageError> for DeployError {
@@ -92,13 +144,51 @@ impl From<DeployError> for CommandError {
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
             ) => error.into(),
+            DeployError::Routes => Self::user(error).hint("Try again; the server's log says why"),
             DeployError::Git(error) => error.into(),
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)
             }
+            DeployError::TooManyHolders(error) => error.into(),
+            DeployError::Options(error) | DeployError::Start(StartError::Options(error)) => error.into(),
             DeployError::Start(StartError::List(error)) | DeployError::Engine(error) => error.into(),
             DeployError::Store(error) => error.into(),
             other => Self::user(other),
         }
+    }
+}
+
+impl From<OptionsError> for CommandError {
+    fn from(error: OptionsError) -> Self {
+        match error {
+            OptionsError::Store(error) => error.into(),
+            OptionsError::Directory(error) => error.into(),
+            other => Self::user(other).hint("See what is set: docker-options:report, resource:report"),
+        }
+    }
+}
+
+impl From<DirectoryError> for CommandError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Outside { .. } => Self::user(error).hint(
+                "Move it there, or let storage: storage:create NAME; the host's admin may set storage-root in slipway.toml",
+            ),
+            DirectoryError::Missing(_) => Self::user(error).hint("Make it: storage:ensure-directory NAME"),
+            DirectoryError::Link(_) | DirectoryError::NotADirectory(_) => {
+                Self::user(error).hint("Put a directory in its place, or mount another: storage:mount")
+            }
+            DirectoryError::System { path, source } => {
+                Self::internal(format!("{} cannot be used", path.display()), source)
+            }
+        }
+    }
+}
+
+impl From<TooManyHolders> for CommandError {
+    fn from(error: TooManyHolders) -> Self {
+        Self::user(error).hint(
+            "Let one instance have it: ps:scale APP web=1, or storage:mount --process-type web, or mount it without --exclusive",
+        )
     }
 }

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 
 use crate::app::App;
 use crate::build::BuildOptions;
+use crate::build::cgroup::Limits;
 use crate::deploy::error::DeployError;
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::model::app_name::AppName;
+use crate::model::docker_option::DockerOption;
+use crate::model::phase::Phase;
 use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
+
+/// What a build may take of a host that does not say how much memory it has.
+const FALLBACK_MEMORY: u64 = 2 << 30;
 
 /// Under which name the images of an app are kept, with `build-NUMBER` as the tag.
 pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
@@ -22,28 +29,50 @@ pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
 
 /// What the app's properties say about building.
 pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, StoreError> {
-    let arguments = store.property(Some(app), "build-args").await?.unwrap_or_default();
-    let arguments: BTreeMap<String, String> = if arguments.is_empty() {
-        BTreeMap::new()
-    } else {
-        serde_json::from_str(&arguments).map_err(|error| StoreError::Damaged(error.to_string()))?
-    };
+    let options = store.docker_options(app).await?;
+    let of_build =
+        || options.iter().filter(|stored| stored.phase == Phase::Build).map(|stored| &stored.option);
+    let arguments = of_build().filter_map(DockerOption::as_build_argument);
+    let arguments: BTreeMap<String, String> =
+        arguments.map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned())).collect();
+    let hosts = of_build().filter(|option| option.name() == "add-host").filter_map(DockerOption::value);
     Ok(BuildOptions {
         directory: store.computed_property(app, "build-dir").await?,
         dockerfile: store.computed_property(app, "dockerfile-path").await?,
         target: store.computed_property(app, "dockerfile-target").await?,
+        procfile: store.computed_property(app, "procfile-path").await?,
+        app_json: store.computed_property(app, "appjson-path").await?,
+        start_command: match store.computed_property(app, "start-cmd").await? {
+            None => store.computed_property(app, "dockerfile-start-cmd").await?,
+            set => set,
+        },
         arguments,
+        hosts: hosts.map(str::to_owned).collect(),
     })
 }
 
-/// The addresses for new containers. The engine is asked the first time, since it may start after the server; its
-/// network is made if it is not there.
-pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {
-    let learn = || async {
-        let network = app.engine.ensure_network().await?;
-        Ok(Addresses::new(network.static_addresses().collect()))
+/// What a build may take: of the settings, and half of the host's memory if these say nothing.
+pub fn build_limits(app: &App) -> Limits {
+    let settings = &app.settings.deploy;
+    let memory = match settings.build_memory_bytes {
+        0 => host_memory().map_or(FALLBACK_MEMORY, |bytes| bytes / 2),
+        bytes => bytes,
     };
-    app.addresses.get_or_try_init(learn).await
+    Limits { memory, cpu_weight: settings.build_cpu_weight, pids: settings.build_pids }
+}
+
+/// All memory of the host, in bytes.
+fn host_memory() -> Option<u64> {
+    let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// The addresses for new containers. The engine is asked each time: its network is made if it is not there, and one
+/// that somebody took away may come back with other addresses.
+pub async fn addresses(app: &App) -> Result<Arc<Addresses>, EngineError> {
+    let network = app.engine.ensure_network().await?;
+    Ok(app.addresses.of(network.subnet.to_string(), || network.static_addresses().collect()))
 }
 
 /// Refuses to begin a build that would fill the disk.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
-use crate::deploy::{Order, Work};
+use crate::deploy::{Order, Work, links, retention};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -17,11 +17,11 @@ use crate::store::instances::InstanceRecord;
 use crate::urls;
 
 /// What the switch is from and to.
-pub struct Change {
+pub struct Change<'a> {
     /// New instances, healthy.
     pub started: Vec<InstanceRecord>,
     /// What stays and what goes.
-    pub plan: Plan,
+    pub plan: &'a Plan,
     /// The quantities that were asked for.
     pub formation: Formation,
 }
@@ -32,16 +32,27 @@ pub async fn switch(
     record: &AppRecord,
     order: &Order,
     release: &Release,
-    change: Change,
+    change: Change<'_>,
 ) -> Result<(), DeployError> {
     let Change { started, plan, formation } = change;
     if order.cancel.is_cancelled() {
         remove(&app.engine, &started).await;
         return Err(DeployError::Cancelled);
     }
+    // Before the old ones go: those that link to the app shall find one at any moment.
+    if let Err(error) = links::welcome(app, record, &started).await {
+        remove(&app.engine, &started).await;
+        return Err(error);
+    }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
-    let changes = if let Work::Scale(_) = order.work { formation } else { Formation::new() };
-    if let Err(error) = app.store.commit_instances(record.id, release.id, instances, changes).await {
+    let committed = match &order.work {
+        Work::Rollback { to, keep_config: false } => {
+            app.store.commit_rollback(record.id, release.id, instances, to.content.config.clone()).await
+        }
+        Work::Scale(_) => app.store.commit_instances(record.id, release.id, instances, formation).await,
+        _ => app.store.commit_instances(record.id, release.id, instances, Formation::new()).await,
+    };
+    if let Err(error) = committed {
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
@@ -51,12 +62,13 @@ pub async fn switch(
     announce(app, record, order).await;
     rename(&app.engine, &record.name, &started, &plan.retire).await;
     if in_force {
-        retire_later(app, plan.retire.into_iter().map(|instance| instance.container).collect());
+        retire_later(app, plan.retire.iter().map(|instance| instance.container.clone()).collect());
     } else {
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();
     }
-    app.store.prune_releases(record.id, app.settings.deploy.keep_releases).await?;
+    links::refresh(app, record).await;
+    retention::prune(app, record.id).await?;
     app.reconciler.collect_garbage();
     Ok(())
 }
@@ -69,6 +81,7 @@ pub fn retire_later(app: &Arc<App>, containers: Vec<ContainerId>) {
     for container in containers.into_iter().filter(|container| app.retiring.enter(container)) {
         let app = app.clone();
         app.clone().tasks.spawn(async move {
+            links::take_leave(&app, &container).await;
             retire(&app.engine, &app.router, &container, grace).await;
             app.retiring.leave(&container);
             // Its image may have been the last thing that was kept for it.

@@ -11,14 +11,14 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, RestartContainerOptions,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
 use crate::docker::error::EngineError;
 use crate::docker::labels::{CRON_TASK, ContainerLabels, DOKKU_CRON_ID};
-use crate::docker::{ANSWER_DEADLINE, Engine};
+use crate::docker::{ANSWER_DEADLINE, Engine, options};
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::container_options::ContainerOptions;
@@ -27,6 +27,9 @@ use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
 pub const DEFAULT_PIDS_LIMIT: u32 = 4096;
+
+/// How long a restart may take: workers may have hours to end.
+const LONGEST_STOP: Duration = Duration::from_secs(24 * 3600);
 
 /// What root in a container may still do. Everything else is dropped, whatever an engine's own default is.
 ///
@@ -119,12 +122,24 @@ impl ContainerSpec {
 }
 
 impl Engine {
-    /// Makes a container on the owner's network, which has to exist. It is not started.
+    /// Makes a container on the owner's network and on those of its options, which have to exist, as their volumes
+    /// have to. It is not started.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        for mount in spec.options.mounts.iter().filter(|mount| !mount.is_directory()) {
+            // The engine would make an empty one, and the app would take it for its data.
+            self.volume_directory(&mount.source).await?;
+        }
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let body = create_body(self, spec);
+        let mut body = create_body(self, spec);
+        options::extend(&mut body, &spec.options);
         let made = self.client().await?.create_container(Some(options), body).await?;
-        Ok(ContainerId::new(made.id))
+        let container = ContainerId::new(made.id);
+        // Engines before API 1.44 take one network only when a container is made.
+        if let Err(error) = self.join_networks(&container, &spec.options).await {
+            self.remove(&container).await?;
+            return Err(error);
+        }
+        Ok(container)
     }
 
     /// Starts a container; no error if it runs already.
@@ -140,6 +155,13 @@ impl Engine {
         Ok(client.stop_container(id.as_str(), Some(options)).await?)
     }
 
+    /// Stops a container and starts it again: SIGTERM (or the image's own signal), after the container's own time
+    /// SIGKILL, then the start.
+    pub async fn restart(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let client = self.client().await?.clone().with_timeout(LONGEST_STOP);
+        Ok(client.restart_container(id.as_str(), None::<RestartContainerOptions>).await?)
+    }
+
     /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.
     pub async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
@@ -148,6 +170,7 @@ impl Engine {
 
     /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.prepare_removal(id).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self
             .client()

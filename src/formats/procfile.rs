@@ -50,6 +50,8 @@ enum Reason {
     Duplicate { name: ProcessType, first: usize },
     #[error("there is no process type in it: write `type: command`, or delete the file")]
     Empty,
+    #[error("there is no process type in it but release, which runs once: write `web: command` or another")]
+    OnlyRelease,
 }
 
 impl Procfile {
@@ -70,8 +72,16 @@ impl Procfile {
         if commands.is_empty() {
             return Err(ProcfileError { line: last, reason: Reason::Empty });
         }
+        if commands.keys().all(ProcessType::is_release) {
+            return Err(ProcfileError { line: last, reason: Reason::OnlyRelease });
+        }
         Ok(Self { commands })
     }
+}
+
+/// Splits a command into words as a shell would, without one; `None` if a quote is left open.
+pub fn split(command: &str) -> Option<Vec<String>> {
+    shlex::split(command)
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, ProcfileError> {
@@ -94,7 +104,7 @@ fn parse_line(line: &str) -> Result<Option<(ProcessType, Vec<String>)>, Reason> 
     let (name, command) = line.split_once(':').ok_or(Reason::NoColon)?;
     let name: ProcessType = name.trim().parse().map_err(Reason::Name)?;
     // A word that starts with `#` begins a comment, in shlex as in a shell; `a#b` and `'#'` do not.
-    let words = shlex::split(command).ok_or(Reason::OpenQuote)?;
+    let words = split(command).ok_or(Reason::OpenQuote)?;
     if words.is_empty() {
         return Err(Reason::NoCommand(name));
     }
@@ -209,6 +219,7 @@ mod tests {
             ("a b: c\n", "line 1: a b is not a valid process name"),
             ("\n# empty\n", "line 2: there is no process type"),
             ("", "line 1: there is no process type"),
+            ("release: a\n", "line 1: there is no process type in it but release"),
         ] {
             let message = error(text.as_bytes());
             assert!(

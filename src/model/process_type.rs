@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The most instances of one process type: a slip of the finger should not fill the host.
+pub const MOST_INSTANCES: u32 = 100;
+
 /// A process type's name: a DNS label (RFC 1123, section 2.1), as Dokku's Procfile rules have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -104,11 +104,15 @@ pub struct Release {
     pub description: String,
     /// What it consists of.
     pub content: ReleaseContent,
+    /// In which quantities its process types ran last; empty until it has served.
+    pub formation: BTreeMap<ProcessType, u32>,
 }
 
 impl ReleaseContent {
-    /// The port given to web processes as `PORT`: the lowest exposed one, else 5000.
+    /// The port given to web processes as `PORT`: the config var of that name, else the lowest exposed one, else 5000.
     pub fn web_port(&self) -> u16 {
-        self.exposed_ports.first().copied().unwrap_or(5000)
+        let config = self.config.iter().find(|(key, _)| key.as_str() == "PORT");
+        let of_config = config.and_then(|(_, value)| value.expose().parse().ok());
+        of_config.or(self.exposed_ports.first().copied()).unwrap_or(5000)
     }
 }

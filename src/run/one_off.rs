@@ -6,10 +6,10 @@ use crate::model::app_name::AppName;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ProcessCommand, Release};
-use crate::run::options::{self, Phase};
+use crate::run::options::{self, OptionsError, Phase};
 use crate::run::start;
 use crate::store::apps::AppId;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// A one-off process of an app's release.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl OneOff<'_> {
     }
 
     /// The container: no terminal, no input, its output kept by the engine.
-    pub async fn specification(self, store: &Store) -> Result<ContainerSpec, StoreError> {
+    pub async fn specification(self, store: &Store) -> Result<ContainerSpec, OptionsError> {
         let mut environment = start::environment(self.release, self.app_name, self.port, &self.dyno);
         environment.extend(self.variables.clone());
         let named = self.process_type();

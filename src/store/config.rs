@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, links, parse};
 
 impl Store {
     /// The config vars of one app (without the global ones), or the global ones.
@@ -35,23 +35,52 @@ impl Store {
         let secret = self.key.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            for key in unset {
-                transaction
-                    .execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
-            }
-            for (key, value) in set {
-                let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
-                transaction.execute(
-                    "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
-                    (row(app), key.as_str(), sealed),
-                )?;
-            }
+            change(&transaction, &secret, app, (set, unset))?;
             transaction.commit()?;
             Ok(())
         })
         .await
     }
+}
+
+/// Makes the config vars of a release the app's own again, within somebody's transaction. What is the same as the
+/// global one stays global.
+pub(super) fn restore(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: AppId,
+    wanted: ConfigVars,
+) -> Result<(), StoreError> {
+    let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
+    // A link is as it is now, whatever it was then.
+    let linked = links::keys(connection, app)?;
+    let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
+    let set = wanted
+        .into_iter()
+        .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
+        .collect();
+    change(connection, secret, Some(app), (set, unset))
+}
+
+/// Sets and unsets vars within somebody's transaction.
+pub(super) fn change(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: Option<AppId>,
+    (set, unset): (ConfigVars, Vec<ConfigKey>),
+) -> Result<(), StoreError> {
+    for key in unset {
+        connection.execute("DELETE FROM config WHERE app IS ?1 AND key = ?2", (row(app), key.as_str()))?;
+    }
+    for (key, value) in set {
+        let sealed = secret.seal(&place(app, key.as_str()), value.expose().as_bytes())?;
+        connection.execute(
+            "INSERT INTO config (app, key, value) VALUES (?1, ?2, ?3)
+             ON CONFLICT (COALESCE(app, 0), key) DO UPDATE SET value = excluded.value",
+            (row(app), key.as_str(), sealed),
+        )?;
+    }
+    Ok(())
 }
 
 fn read(connection: &Connection, secret: &SecretKey, app: Option<AppId>) -> Result<ConfigVars, StoreError> {

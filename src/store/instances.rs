@@ -2,11 +2,12 @@
 
 use rusqlite::Connection;
 
+use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::InstanceName;
 use crate::store::apps::AppId;
 use crate::store::formation::{self, Formation};
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, config, parse, to_json};
 
 /// A container that belongs to an app's formation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +39,28 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            replace(&transaction, app, &instances)?;
+            switch(&transaction, app, release, &instances)?;
             formation::set(&transaction, app, &changes)?;
-            transaction.execute("UPDATE releases SET status = 'succeeded' WHERE id = ?1", [release])?;
-            transaction.execute(
-                "UPDATE apps SET current_release = ?2, stopped = 0 WHERE id = ?1",
-                (app.0, release),
-            )?;
+            transaction.commit()?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The switch of a rollback: the same, and the config vars of that release become the app's own again. One
+    /// transaction, so that no restart ever brings today's back.
+    pub async fn commit_rollback(
+        &self,
+        app: AppId,
+        release: i64,
+        instances: Vec<InstanceRecord>,
+        config: ConfigVars,
+    ) -> Result<(), StoreError> {
+        let key = self.key.clone();
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            switch(&transaction, app, release, &instances)?;
+            config::restore(&transaction, &key, app, config)?;
             transaction.commit()?;
             Ok(())
         })
@@ -64,7 +80,7 @@ impl Store {
     }
 }
 
-fn read(connection: &Connection, app: Option<AppId>) -> Result<Vec<InstanceRecord>, StoreError> {
+pub(super) fn read(connection: &Connection, app: Option<AppId>) -> Result<Vec<InstanceRecord>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT app, process_type, number, container, release FROM instances
          WHERE ?1 IS NULL OR app = ?1 ORDER BY app, process_type, number",
@@ -81,6 +97,26 @@ fn read(connection: &Connection, app: Option<AppId>) -> Result<Vec<InstanceRecor
         });
     }
     Ok(instances)
+}
+
+fn switch(
+    connection: &Connection,
+    app: AppId,
+    release: i64,
+    instances: &[InstanceRecord],
+) -> Result<(), StoreError> {
+    replace(connection, app, instances)?;
+    let mut quantities: Formation = Formation::new();
+    for instance in instances {
+        *quantities.entry(instance.name.process_type.clone()).or_default() += 1;
+    }
+    connection.execute(
+        "UPDATE releases SET status = 'succeeded', formation = ?2 WHERE id = ?1",
+        (release, to_json(&quantities)?),
+    )?;
+    connection
+        .execute("UPDATE apps SET current_release = ?2, stopped = 0 WHERE id = ?1", (app.0, release))?;
+    Ok(())
 }
 
 fn replace(connection: &Connection, app: AppId, instances: &[InstanceRecord]) -> Result<(), StoreError> {

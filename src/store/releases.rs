@@ -5,13 +5,33 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock;
+use crate::model::app_name::AppName;
 use crate::model::config_var::{ConfigValue, ConfigVars};
 use crate::model::release::{ImageId, Release, ReleaseContent, ReleaseVersion};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
 use crate::store::{Store, StoreError, parse, parse_json, to_json};
 
-const COLUMNS: &str = "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports, app_json";
+const COLUMNS: &str = "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports, app_json, formation";
+
+/// Which releases of app `?1` are forgotten when `?2` are kept. Not what runs, nor what is about to.
+const BEYOND_RETENTION: &str = "app = ?1 AND status = 'succeeded'
+     AND id NOT IN (SELECT release FROM instances WHERE app = ?1)
+     AND id IS NOT (SELECT current_release FROM apps WHERE id = ?1)
+     AND id NOT IN (SELECT id FROM releases WHERE app = ?1 ORDER BY version DESC LIMIT ?2)";
+
+/// A release that needs an image: the newest of its app that does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUser {
+    /// The image.
+    pub image: ImageId,
+    /// The app.
+    pub app: AppName,
+    /// The release.
+    pub version: ReleaseVersion,
+    /// Whether one of the app's releases that need it is the current one.
+    pub current: bool,
+}
 
 impl Store {
     /// Records a release that is about to be run, with the app's next number. It counts only once
@@ -32,8 +52,8 @@ impl Store {
             let created_at = clock::unix_seconds();
             transaction.execute(
                 "INSERT INTO releases (app, version, status, created_at, created_by, description, image,
-                     source, config, processes, exposed_ports, app_json)
-                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                     source, config, processes, exposed_ports, app_json, web_port)
+                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 (
                     app.0,
                     version,
@@ -46,11 +66,13 @@ impl Store {
                     to_json(&content.processes)?,
                     to_json(&content.exposed_ports)?,
                     to_json(&content.app_json)?,
+                    content.web_port(),
                 ),
             )?;
             let id = transaction.last_insert_rowid();
             transaction.commit()?;
-            Ok(Release { id, version: ReleaseVersion(version), created_at, created_by, description, content })
+            let (version, formation) = (ReleaseVersion(version), BTreeMap::new());
+            Ok(Release { id, version, created_at, created_by, description, content, formation })
         })
         .await
     }
@@ -105,14 +127,61 @@ impl Store {
     /// Forgets all but the newest `keep` releases of an app; the one that runs is always kept.
     pub async fn prune_releases(&self, app: AppId, keep: u32) -> Result<(), StoreError> {
         self.call(move |connection| {
-            connection.execute(
-                "DELETE FROM releases WHERE app = ?1 AND status = 'succeeded'
-                 AND id NOT IN (SELECT release FROM instances WHERE app = ?1)
-                 AND id IS NOT (SELECT current_release FROM apps WHERE id = ?1)
-                 AND id NOT IN (SELECT id FROM releases WHERE app = ?1 ORDER BY version DESC LIMIT ?2)",
-                (app.0, keep),
-            )?;
+            let sql = format!("DELETE FROM releases WHERE {BEYOND_RETENTION}");
+            connection.execute(&sql, (app.0, keep))?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The releases that [`Store::prune_releases`] would forget, with their images.
+    pub async fn releases_beyond(
+        &self,
+        app: AppId,
+        keep: u32,
+    ) -> Result<Vec<(ReleaseVersion, ImageId)>, StoreError> {
+        self.call(move |connection| {
+            let sql =
+                format!("SELECT version, image FROM releases WHERE {BEYOND_RETENTION} ORDER BY version");
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement
+                .query_map((app.0, keep), |row| Ok((ReleaseVersion(row.get(0)?), ImageId(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The numbers of an app's releases that served, oldest first.
+    pub async fn release_versions(&self, app: AppId) -> Result<Vec<ReleaseVersion>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare(
+                "SELECT version FROM releases WHERE app = ?1 AND status = 'succeeded' ORDER BY version",
+            )?;
+            let versions = statement.query_map([app.0], |row| row.get(0).map(ReleaseVersion))?;
+            Ok(versions.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The images that releases need, each with the app and the newest number that does.
+    pub async fn image_users(&self) -> Result<Vec<ImageUser>, StoreError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT image, apps.name, MAX(version),
+                     MAX(releases.id = COALESCE(apps.current_release, 0)) FROM releases
+                 JOIN apps ON apps.id = releases.app GROUP BY image, apps.id ORDER BY apps.name, MAX(version)",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut users = Vec::new();
+            while let Some(row) = rows.next()? {
+                users.push(ImageUser {
+                    image: ImageId(row.get(0)?),
+                    app: parse(&row.get::<_, String>(1)?)?,
+                    version: ReleaseVersion(row.get(2)?),
+                    current: row.get(3)?,
+                });
+            }
+            Ok(users)
         })
         .await
     }
@@ -153,6 +222,7 @@ fn release(row: &Row<'_>, key: &SecretKey) -> Result<Release, StoreError> {
     let (app, version): (i64, u32) = (row.get(1)?, row.get(2)?);
     let (source, processes, exposed_ports, app_json): (String, String, String, String) =
         (row.get(7)?, row.get(9)?, row.get(10)?, row.get(11)?);
+    let formation: String = row.get(12)?;
     let sealed: Vec<u8> = row.get(8)?;
     let content = ReleaseContent {
         image: ImageId(row.get(6)?),
@@ -169,6 +239,7 @@ fn release(row: &Row<'_>, key: &SecretKey) -> Result<Release, StoreError> {
         created_by: row.get(4)?,
         description: row.get(5)?,
         content,
+        formation: parse_json(&formation)?,
     })
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::property::{self, Property};
+use crate::commands::property::{self, Property, check_path};
 use crate::commands::report::{AppReport, Rows};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
@@ -97,16 +97,6 @@ impl AppReport for ReportDockerfile {
     async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
         Ok(property::rows(&context.app.store, record.id, DOCKERFILE).await?)
     }
-}
-
-/// A path inside the repository.
-fn check_path(value: &str) -> Result<(), CommandError> {
-    let inside = !value.starts_with('/') && !value.split('/').any(|part| part == ".." || part == ".git");
-    if inside {
-        return Ok(());
-    }
-    Err(CommandError::user(format!("{value} is not a path inside the repository"))
-        .hint("Write it from the repository's top, for example services/web"))
 }
 
 fn check_stage(value: &str) -> Result<(), CommandError> {

@@ -1,5 +1,7 @@
 //! `releases` and `releases:info`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -39,15 +41,18 @@ struct Row {
     description: String,
     image: String,
     commit: Option<String>,
+    source_image: Option<String>,
     config: Vec<String>,
     processes: Vec<String>,
+    scale: BTreeMap<String, u32>,
+    exposed_ports: Vec<u16>,
 }
 
 impl Row {
     fn new(release: &Release, record: &AppRecord) -> Self {
-        let commit = match &release.content.source {
-            Source::Git { commit } => Some(commit.clone()),
-            Source::Image { .. } => None,
+        let (commit, source_image) = match &release.content.source {
+            Source::Git { commit } => (Some(commit.clone()), None),
+            Source::Image { reference } => (None, Some(reference.clone())),
         };
         Self {
             version: release.version.to_string(),
@@ -57,8 +62,11 @@ impl Row {
             description: release.description.clone(),
             image: release.content.image.to_string(),
             commit,
+            source_image,
             config: release.content.config.keys().map(ToString::to_string).collect(),
             processes: release.content.processes.keys().map(ToString::to_string).collect(),
+            scale: release.formation.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+            exposed_ports: release.content.exposed_ports.clone(),
         }
     }
 }
@@ -135,12 +143,24 @@ impl Command for Info {
             vec!["When:".to_owned(), row.created_at],
             vec!["Image:".to_owned(), row.image],
             vec!["Commit:".to_owned(), row.commit.unwrap_or_default()],
+            vec!["Source image:".to_owned(), row.source_image.unwrap_or_default()],
             vec!["Config vars:".to_owned(), row.config.join(" ")],
+            vec!["Exposed ports:".to_owned(), texts(&row.exposed_ports).join(" ")],
+            vec!["Scale:".to_owned(), scale(&row.scale)],
         ];
         lines.extend(release.content.processes.iter().map(|(name, command)| process(name, command)));
         console.detail(columns(&lines)).await;
         Ok(0)
     }
+}
+
+fn texts(ports: &[u16]) -> Vec<String> {
+    ports.iter().map(ToString::to_string).collect()
+}
+
+fn scale(quantities: &BTreeMap<String, u32>) -> String {
+    let words: Vec<String> = quantities.iter().map(|(name, count)| format!("{name}={count}")).collect();
+    words.join(" ")
 }
 
 fn process(name: &ProcessType, command: &ProcessCommand) -> Vec<String> {

@@ -46,31 +46,20 @@ impl Command for Rollback {
         }
         let description = format!("Rollback to {}", to.version);
         context.console().step(format!("Rolling {} back to {}", record.name, to.version)).await;
-        let work = Work::Rollback { to: Box::new(to.clone()), keep_config: self.keep_config };
+        let work = Work::Rollback { to: Box::new(to), keep_config: self.keep_config };
         deploy::run(&context.app, context.order(&record, work, &description)).await?;
-        if !self.keep_config {
-            restore_config(&context, &record, to).await?;
-        }
         Ok(0)
     }
 }
 
-/// Makes the release's config vars the app's own again, or the next restart would bring today's back.
-async fn restore_config(context: &Context, record: &AppRecord, to: Release) -> Result<(), CommandError> {
-    let store = &context.app.store;
-    let (own, global) = (store.config(Some(record.id)).await?, store.config(None).await?);
-    let wanted = to.content.config;
-    let unset = own.into_keys().filter(|key| !wanted.contains_key(key)).collect();
-    let set = wanted.into_iter().filter(|(key, value)| global.get(key) != Some(value)).collect();
-    Ok(store.change_config(Some(record.id), set, unset).await?)
-}
-
 async fn previous(context: &Context, record: &AppRecord) -> Result<Release, CommandError> {
     let current = current(context, record).await?;
-    let releases = context.app.store.releases(record.id, u32::MAX).await?;
-    let older = releases.into_iter().skip_while(|release| release.id != current.id).nth(1);
-    older.ok_or_else(|| {
+    let versions = context.app.store.release_versions(record.id).await?;
+    let older = versions.into_iter().rev().find(|version| *version < current.version);
+    let none = || {
         CommandError::user(format!("{} has no release before the current one", record.name))
             .hint(format!("See them: releases {}", record.name))
-    })
+    };
+    let older = older.ok_or_else(none)?;
+    context.app.store.release_by_version(record.id, older).await?.ok_or_else(none)
 }
