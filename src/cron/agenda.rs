@@ -94,7 +94,7 @@ impl Agenda {
         for task in tasks {
             let key = (task.app, task.id.clone());
             let accounted = match self.items.get(&key) {
-                Some(old) if !(old.task.paused && !task.paused) && old.task.zone == task.zone => {
+                Some(old) if (task.paused || !old.task.paused) && old.task.zone == task.zone => {
                     Some(old.accounted)
                 }
                 None if !self.loaded => remembered(states, &key),

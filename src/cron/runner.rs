@@ -255,10 +255,31 @@ async fn record(app: &App, run: &CronRun, end: CronEnd) -> Result<(), BeginError
     } else {
         tracing::warn!(app = run.app.0, %task, run = run.id, %status, code, seconds, note, "a task has ended");
     }
-    let container = app.store.cron_run(run.app, run.id).await?.and_then(|run| run.container);
+    let recorded = app.store.cron_run(run.app, run.id).await?;
+    let is_known = recorded.is_some();
+    let container = recorded.and_then(|run| run.container).or_else(|| run.container.clone());
+    if let Some(container) = &container {
+        // Its last lines stand in the app's log before what is said of its end.
+        app.logs.take_rest(&app.engine, container).await;
+    }
+    if is_known && end.status != CronStatus::Succeeded {
+        app.logs.platform_line(run.app, &container::dyno(run.id), unsuccessful(run, &end)).await;
+    }
     app.store.finish_cron_run(run.id, end).await?;
-    if let Some(container) = container.or_else(|| run.container.clone()) {
+    if let Some(container) = container {
         app.engine.remove(&container).await?;
     }
     Ok(())
+}
+
+/// What the app's log says of a run that did not succeed.
+fn unsuccessful(run: &CronRun, end: &CronEnd) -> String {
+    let mut line = format!("task {}: {}", run.task, end.status);
+    if let Some(code) = end.exit_code {
+        line.push_str(&format!(", exit status {code}"));
+    }
+    if let Some(note) = &end.note {
+        line.push_str(&format!(", {note}"));
+    }
+    line
 }

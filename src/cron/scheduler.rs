@@ -81,6 +81,11 @@ async fn act(app: &Arc<App>, due: Due) -> Result<(), StoreError> {
     let Due { task, run, missed } = due;
     if let Some((times, last)) = missed {
         tracing::warn!(app = %task.app_name, task = %task.id, times, %last, "a scheduled task was missed");
+        let line = format!(
+            "task {} was missed (times: {times}, the last at {last}): the server did not run",
+            task.id
+        );
+        app.logs.platform_line(task.app, "cron", line).await;
         let note = Some("the server did not run then".to_owned());
         let record = CronRun { times, note, ..record(&task, CronStatus::Missed, last) };
         app.store.add_cron_run(record, Some(last.as_second())).await?;
@@ -104,6 +109,8 @@ async fn run_due(app: &Arc<App>, task: &Task, at: Timestamp) -> Result<(), Store
         let ahead = others.iter().min().copied().unwrap_or(0);
         tracing::warn!(app = %task.app_name, task = %task.id, ahead, "a scheduled task is left out");
         let note = Some(format!("run {ahead} was still going on"));
+        let line = format!("task {} is left out: run {ahead} is still going on", task.id);
+        app.logs.platform_line(task.app, "cron", line).await;
         let record = CronRun { note, ..record(task, CronStatus::Skipped, at) };
         app.store.add_cron_run(record, Some(at.as_second())).await?;
         return Ok(());

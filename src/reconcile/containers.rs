@@ -65,7 +65,6 @@ async fn try_reconcile(app: &Arc<App>, replacements: &Arc<Replacements>) -> Resu
         let results: Vec<Result<(), CommandError>> = tending.collect().await;
         results.into_iter().collect::<Result<(), _>>()?;
     }
-    remove_abandoned(app, &containers).await;
     retire_orphans(app, &containers, &records).await
 }
 
@@ -161,23 +160,6 @@ async fn rename(app: &Arc<App>, container: &Surveyed, name: String) {
     if let Err(error) = app.engine.rename(&container.id, &name).await {
         // Its predecessor has the name until it is removed, and that is news that brings us here again.
         tracing::debug!(container = %container.name, %error, "an instance keeps its temporary name");
-    }
-}
-
-/// Removes one-off containers whose client went away with a server that was killed: nobody can reach them any more.
-/// Detached ones have no client and stay.
-async fn remove_abandoned(app: &Arc<App>, containers: &Containers) {
-    let of_clients = containers.values().filter(|container| container.labels.kind == ContainerKind::Run);
-    for container in of_clients.filter(|container| !app.one_offs.contains(&container.name)) {
-        // The list does not say whether it takes input.
-        let has_input = app.engine.inspect(container.id.as_str()).await.is_ok_and(|facts| facts.stdin);
-        if !has_input {
-            continue;
-        }
-        tracing::info!(container = %container.name, "removing a one-off container whose client is gone");
-        if let Err(error) = app.engine.remove(&container.id).await {
-            tracing::warn!(container = %container.name, %error, "a one-off container was not removed");
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One-off containers: those whose time is over are ended, those that ended are kept for a while, so that their
-//! output and exit status can still be read, and those that nobody recorded go.
+//! output and exit status can still be read, and those go that nobody recorded, or whose client went away with a
+//! server that was killed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::store::one_offs::OneOffRecord;
 
 /// How often they are looked at although nothing was noticed.
 const EVERY: Duration = Duration::from_secs(60);
+/// How long the database or the engine is left alone after it refused.
+const BACK_OFF: Duration = Duration::from_secs(5);
 /// Between SIGTERM and SIGKILL.
 const STOP: Duration = Duration::from_secs(10);
 
@@ -29,7 +32,7 @@ pub async fn run(app: &Arc<App>, notice: &Notify) {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::warn!(%error, "one-off containers cannot be looked after; trying again soon");
-                EVERY
+                BACK_OFF
             }
         };
         tokio::select! {
@@ -61,14 +64,23 @@ async fn look(app: &Arc<App>) -> Result<Duration, CommandError> {
             app.store.forget_one_off(&record.container).await?;
             continue;
         };
-        if let RunState::Exited(_) = facts.state {
-            let finished_at = facts.finished_at.unwrap_or(facts.created_at);
-            ended.entry(record.app).or_default().push((record, finished_at));
-        } else if record.detached {
-            let left = record.deadline().saturating_sub(clock::unix_seconds());
-            match u64::try_from(left) {
-                Ok(left) if left > 0 => pause = pause.min(Duration::from_secs(left)),
-                _ => end(app, record).await?,
+        if app.one_offs.contains(&record.name) {
+            continue;
+        }
+        match facts.state {
+            // Nobody can reach it any more, or starts it.
+            _ if !record.detached => abandon(app, &record).await?,
+            RunState::Created => abandon(app, &record).await?,
+            RunState::Exited(_) => {
+                let finished_at = facts.finished_at.unwrap_or(facts.created_at);
+                ended.entry(record.app).or_default().push((record, finished_at));
+            }
+            _ => {
+                let left = record.deadline().saturating_sub(clock::unix_seconds());
+                match u64::try_from(left) {
+                    Ok(left) if left > 0 => pause = pause.min(Duration::from_secs(left)),
+                    _ => end(app, record).await?,
+                }
             }
         }
     }
@@ -94,6 +106,13 @@ async fn find(
     }
 }
 
+/// Removes what a server that was killed has left.
+async fn abandon(app: &App, record: &OneOffRecord) -> Result<(), CommandError> {
+    tracing::info!(container = %record.name, "removing a one-off container that a killed server left");
+    app.engine.remove(&record.container).await?;
+    Ok(app.store.forget_one_off(&record.container).await?)
+}
+
 /// Ends a container whose time is over, in the background.
 async fn end(app: &Arc<App>, record: OneOffRecord) -> Result<(), CommandError> {
     if !app.retiring.enter(&record.container) {
@@ -117,7 +136,7 @@ async fn collect(app: &App, mut ended: Vec<(OneOffRecord, i64)>) -> Result<(), C
     ended.sort_by_key(|(_, finished_at)| std::cmp::Reverse(*finished_at));
     let oldest = clock::unix_seconds().saturating_sub_unsigned(keep.keep_ended_seconds);
     for (index, (record, finished_at)) in ended.into_iter().enumerate() {
-        if (index >= keep.keep_ended || finished_at < oldest) && !app.one_offs.contains(&record.name) {
+        if index >= keep.keep_ended || finished_at < oldest {
             app.engine.remove(&record.container).await?;
             app.store.forget_one_off(&record.container).await?;
         }

@@ -8,8 +8,8 @@ use crate::model::process_type::ProcessType;
 use crate::model::release::{ProcessCommand, Release};
 use crate::run::options::{self, OptionsError, Phase};
 use crate::run::start;
-use crate::store::apps::AppId;
 use crate::store::Store;
+use crate::store::apps::AppId;
 
 /// A one-off process of an app's release.
 #[derive(Clone, Debug)]

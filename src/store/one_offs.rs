@@ -1,6 +1,6 @@
 //! One-off containers: which belong to which app, and until when they may run.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::model::container_id::ContainerId;
 use crate::store::apps::AppId;
@@ -63,6 +63,32 @@ impl Store {
     /// The containers of one app, or of all, oldest first.
     pub async fn one_offs(&self, app: Option<AppId>) -> Result<Vec<OneOffRecord>, StoreError> {
         self.call(move |connection| read(connection, app)).await
+    }
+
+    /// The app that a one-off container or a run of a scheduled task belongs to, under whatever name it has now.
+    pub async fn task_owner(&self, container: &ContainerId) -> Result<Option<AppId>, StoreError> {
+        let container = container.to_string();
+        self.call(move |connection| {
+            let sql = "SELECT app FROM one_offs WHERE container = ?1
+                       UNION SELECT app FROM cron_runs WHERE container = ?1";
+            let found = connection.query_row(sql, [container], |row| row.get(0)).optional()?;
+            Ok(found.map(AppId))
+        })
+        .await
+    }
+
+    /// The containers of one-off processes and of scheduled tasks' runs, of one app or of all.
+    pub async fn task_containers(&self, app: Option<AppId>) -> Result<Vec<ContainerId>, StoreError> {
+        self.call(move |connection| {
+            let sql = "SELECT container FROM one_offs WHERE ?1 IS NULL OR app = ?1
+                       UNION SELECT container FROM cron_runs
+                       WHERE container IS NOT NULL AND (?1 IS NULL OR app = ?1)";
+            let mut statement = connection.prepare_cached(sql)?;
+            let found =
+                statement.query_map([app.map(|app| app.0)], |row| Ok(ContainerId::new(row.get(0)?)))?;
+            Ok(found.collect::<Result<Vec<_>, _>>()?)
+        })
+        .await
     }
 
     /// Records that a container was ended because its time was over.

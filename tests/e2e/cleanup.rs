@@ -40,7 +40,7 @@ fn a_cleanup_shows_what_would_go_then_removes_that_and_nothing_else() {
 
     let detached = ssh("run:detached APP true").success().stdout.trim().to_owned();
     let of_others = engine::container_names("slipway.app", &app);
-    assert!(of_others.iter().any(|name| *name == detached), "{of_others:?}");
+    assert!(of_others.contains(&detached), "{of_others:?}");
     wait_until("the one-off process has ended", Duration::from_secs(20), || {
         engine::get(&format!("/containers/{detached}/json"))["State"]["Status"] == "exited"
     });

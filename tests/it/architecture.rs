@@ -42,7 +42,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "urls",
         ],
     ),
-    ("cron", &["app", "clock", "docker", "logs", "model", "run", "store", "urls"]),
+    ("cron", &["app", "clock", "docker", "model", "run", "store", "urls"]),
     (
         "upkeep",
         &["app", "build", "clock", "command_error", "deploy", "docker", "model", "route", "store", "urls"],

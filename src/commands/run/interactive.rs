@@ -25,6 +25,9 @@ pub struct Run {
     /// No terminal, even if the client has one
     #[arg(long)]
     no_tty: bool,
+    /// With a terminal, even if the client has none
+    #[arg(long, conflicts_with = "no_tty")]
+    force_tty: bool,
     /// Seconds after which it is ended
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL_SECONDS)]
     ttl_seconds: u64,
@@ -63,7 +66,7 @@ impl Command for Run {
             // What the app itself sets wins.
             spec.environment.entry(key).or_insert(value);
         }
-        spec.terminal = context.io.terminal.is_some();
+        spec.terminal = self.force_tty || context.io.terminal.is_some();
         spec.stdin = true;
         spec.log = OutputLog::Off;
         let app = context.app.clone();
