@@ -6,14 +6,19 @@
 
 pub mod checks;
 pub mod destroy;
+mod env;
 pub mod error;
+mod formation;
 pub mod journal;
 pub mod links;
 mod prepare;
 pub mod recover;
 pub mod retention;
+pub mod retirement;
 pub mod stop_first;
 pub mod switch;
+mod task_output;
+mod tasks;
 pub mod ticket;
 
 use std::sync::Arc;
@@ -27,6 +32,7 @@ use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::journal::{AppLog, Journal};
 use crate::deploy::stop_first::{StopFirst, Swap};
+use crate::deploy::tasks::Tasks;
 use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
@@ -35,6 +41,7 @@ use crate::run::exclusive;
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
+use crate::store::config::Completion;
 use crate::store::formation::Formation;
 use crate::urls;
 
@@ -128,9 +135,19 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         Some(id) => app.store.release(id).await?,
         None => None,
     };
-    let content = content(app, record, order, current.as_ref(), build).await?;
+    let mut content = content(app, record, order, current.as_ref(), build).await?;
     if order.cancel.is_cancelled() {
         return Err(DeployError::Cancelled);
+    }
+    let tasks = Tasks { app, record, order, build };
+    let mut completion = Completion::default();
+    if let Work::Build(_) | Work::Recover(_) = order.work {
+        completion = env::complete(&record.name, &mut content, &order.console).await?;
+        if prepare::skips_deploy(app, record.id).await? {
+            order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
+            return Ok(());
+        }
+        tasks.predeploy(&mut content).await?;
     }
     let wanted = Wanted {
         content,
@@ -138,12 +155,24 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         description: &order.description,
         same_will_do: matches!(order.work, Work::Restart(_) | Work::Scale(_) | Work::Replace),
     };
-    let release = release::record(&app.store, record.id, current, wanted).await?;
+    let release = release::record(&app.store, record.id, current.clone(), wanted).await?;
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
-    match run_and_switch(app, record, order, &release).await {
+    let tasks_are_due = tasks.are_due(&release);
+    let switched = async {
+        if tasks_are_due {
+            timed("release task", tasks.release(&release)).await?;
+            tasks.owe_first_deploy().await?;
+        }
+        let before = Before { release: current.as_ref(), completion };
+        run_and_switch(app, record, order, &release, before).await
+    };
+    match switched.await {
         Ok(()) => {
             let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
             app.logs.platform_line(record.id, "deploy", what).await;
+            if tasks_are_due {
+                timed("postdeploy", tasks.postdeploy(&release)).await;
+            }
             Ok(())
         }
         Err(error) => {
@@ -213,12 +242,19 @@ async fn content(
     }
 }
 
+/// What a deploy comes from: the release that served, and config vars that app.json gives.
+struct Before<'a> {
+    release: Option<&'a Release>,
+    completion: Completion,
+}
+
 /// Starts what is new, and once it is healthy makes it the app.
 async fn run_and_switch(
     app: &Arc<App>,
     record: &AppRecord,
     order: &Order,
     release: &Release,
+    before: Before<'_>,
 ) -> Result<(), DeployError> {
     let unchanged = record.current_release == Some(release.id);
     let replace = match &order.work {
@@ -226,26 +262,19 @@ async fn run_and_switch(
         Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
         _ => Replace::All,
     };
-    let formation = match &order.work {
-        Work::Scale(changes) => {
-            let mut formation = app.store.formation(record.id).await?;
-            formation.extend(changes.clone());
-            formation
-        }
-        _ => app.store.formation(record.id).await?,
-    };
-    let wanted = plan::wanted(release.content.processes.keys(), &formation);
-    exclusive::check(&app.store.mounts(record.id).await?, &wanted)?;
+    let set = app.store.formation(record.id).await?;
+    let quantities = formation::quantities(&order.work, &release.content, before.release, set);
+    let wanted = &quantities.wanted;
+    exclusive::check(&app.store.mounts(record.id).await?, wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
-    let mut plan =
-        plan::plan(&wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
+    let mut plan = plan::plan(wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
     let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
     plan.stop_first(|process_type| stop_first.includes(process_type));
     if matches!(order.work, Work::Replace) && plan.start.is_empty() {
         return Ok(());
     }
-    for (process_type, quantity) in &wanted {
+    for (process_type, quantity) in wanted {
         order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
     }
     let rules = checks::rules(app, record).await?;
@@ -265,7 +294,7 @@ async fn run_and_switch(
     timed("stop first", swap.begin()).await?;
     let result = async {
         let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-        let change = switch::Change { started, plan: &plan, formation };
+        let change = switch::Change { started, plan: &plan, quantities, completion: before.completion };
         timed("switch", switch::switch(app, record, order, release, change)).await
     };
     let result = result.await;

@@ -14,6 +14,8 @@ mod http_probe;
 pub mod one_off;
 pub mod options;
 pub mod plan;
+pub mod policy;
+pub mod predeploy;
 mod probe;
 pub mod readiness;
 pub mod retire;

@@ -83,6 +83,8 @@ pub struct DeployLimits {
     pub start_seconds: u64,
     /// Milliseconds that a new instance has to stay up after its checks.
     pub stability_window_ms: u64,
+    /// Seconds that a task around a release may take.
+    pub task_seconds: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
@@ -163,6 +165,7 @@ impl Default for DeployLimits {
             build_seconds: 3600,
             start_seconds: 60,
             stability_window_ms: 300,
+            task_seconds: 600,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
@@ -185,6 +188,11 @@ impl DeployLimits {
     /// How long a new instance has to stay up after its checks.
     pub fn stability_window(&self) -> Duration {
         Duration::from_millis(self.stability_window_ms)
+    }
+
+    /// How long a task around a release may take.
+    pub fn task(&self) -> Duration {
+        Duration::from_secs(self.task_seconds)
     }
 
     /// How long requests to an old instance may still take.

@@ -22,6 +22,7 @@ pub mod releases;
 pub mod resources;
 pub mod routing;
 pub mod secret;
+pub mod stopping;
 pub mod storage;
 
 use std::fmt;

@@ -40,7 +40,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let contents = Contents {
         procfile: read(process_files::procfile_path(&order.options)).await?,
         app_json: read(process_files::app_json_path(&order.options)).await?,
-        checks: read("CHECKS").await?,
+        checks: read(process_files::CHECKS).await?,
     };
     let ProcessFiles { processes, app_json } = process_files::read(order, contents).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.

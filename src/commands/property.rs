@@ -26,7 +26,7 @@ pub struct SetArguments {
     #[arg(long)]
     global: bool,
     /// The app, the property, and its value; without a value it is unset
-    #[arg(value_name = "APP] [KEY [VALUE]", num_args = 1..)]
+    #[arg(value_name = "APP] [KEY [VALUE]", num_args = 1.., allow_negative_numbers = true)]
     words: Vec<String>,
 }
 
@@ -44,6 +44,12 @@ impl SetArguments {
     pub fn property(&self) -> Option<(&str, &[String])> {
         let words = if self.global { &self.words[..] } else { self.words.get(1..)? };
         words.split_first().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The property and the value that were written behind the app; empty where there is none.
+    pub fn key_and_value(&self) -> (&str, String) {
+        let (key, words) = self.property().unwrap_or_default();
+        (key, words.join(" "))
     }
 }
 

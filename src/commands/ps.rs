@@ -1,6 +1,8 @@
 //! `ps:*`: the instances of an app.
 
+pub mod inspect;
 pub mod report;
+pub mod restore;
 pub mod run_state;
 pub mod scale;
 pub mod set;

@@ -75,7 +75,7 @@ pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Resu
     app.logs.platform_line(record.id, "ps", "the app is stopped").await;
     app.reconciler.check_cron();
     if app.reconciler.publish_routes().await {
-        switch::retire_later(app, instances.into_iter().map(|instance| instance.container).collect());
+        switch::retire_instances(app, instances);
     } else {
         // They belong to no release any more: the reconciler retires them once no route leads to them.
         app.reconciler.check_containers();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::build::BuildStageError;
 use crate::command_error::CommandError;
+use crate::deploy::env::{self, MissingVar};
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
@@ -13,6 +14,18 @@ use crate::run::exclusive::TooManyHolders;
 use crate::run::options::OptionsError;
 use crate::run::start::StartError;
 use crate::store::StoreError;
+
+/// A task around a release that ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {task} task {failure}: {command}")]
+pub struct TaskFailure {
+    /// Which one.
+    pub task: &'static str,
+    /// What was run, as the person wrote it.
+    pub command: String,
+    /// What became of it.
+    pub failure: String,
+}
 
 /// A deploy's failure. In every case what ran before still runs.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +64,28 @@ pub enum DeployError {
     /// The app's settings ask for what a container cannot have.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// app.json wants config vars that nobody set.
+    #[error("app.json requires config vars that are not set: {}", env::list(missing))]
+    MissingVars {
+        /// The app.
+        app_name: AppName,
+        /// All of them.
+        missing: Vec<MissingVar>,
+    },
+    /// A script cannot be split into words.
+    #[error("a quote or a backslash is left open in the script of app.json: {0}")]
+    OpenQuote(String),
+    /// A task before the switch failed. Its output has been shown.
+    #[error(transparent)]
+    Task(TaskFailure),
+    /// A task could not be run.
+    #[error("the {task} task could not be run")]
+    TaskEngine {
+        /// Which one.
+        task: &'static str,
+        /// Why.
+        source: EngineError,
+    },
     /// The new instances did not come up.
     #[error(transparent)]
     Start(StartError),
@@ -137,6 +172,15 @@ impl From<DeployError> for CommandError {
             DeployError::NotDeployed(name) => Self::not_deployed(&name),
             DeployError::TooLong(_) => {
                 Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
+            }
+            DeployError::MissingVars { ref app_name, ref missing } => {
+                let mend = env::mend(app_name, missing);
+                Self::user(error).hint(mend)
+            }
+            DeployError::Task(failure) => Self::user(failure),
+            DeployError::TaskEngine { task, source } => {
+                Self::internal(format!("The {task} task could not be run"), source)
+                    .hint("A script needs /bin/sh in the image, a Procfile's task the program that it names")
             }
             DeployError::DiskFull { .. } => {
                 Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")

@@ -51,6 +51,11 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
     })
 }
 
+/// Whether what is built is not to be run (`ps:set APP skip-deploy true`).
+pub async fn skips_deploy(app: &App, id: AppId) -> Result<bool, StoreError> {
+    Ok(app.store.computed_property(id, "skip-deploy").await?.as_deref() == Some("true"))
+}
+
 /// What a build may take: of the settings, and half of the host's memory if these say nothing.
 pub fn build_limits(app: &App) -> Limits {
     let settings = &app.settings.deploy;

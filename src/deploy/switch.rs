@@ -1,19 +1,22 @@
 //! The switch from the old instances to the new ones, and what follows it. From here on nothing is cancelled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
+use crate::deploy::formation::Quantities;
+use crate::deploy::retirement::{self, Leaving};
 use crate::deploy::{Order, Work, links, retention};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
+use crate::model::process_type::ProcessType;
 use crate::model::release::Release;
 use crate::run::plan::Plan;
-use crate::run::retire::{Grace, retire};
 use crate::store::apps::AppRecord;
-use crate::store::formation::Formation;
-use crate::store::instances::InstanceRecord;
+use crate::store::config::Completion;
+use crate::store::instances::{ConfigChange, InstanceRecord};
 use crate::urls;
 
 /// What the switch is from and to.
@@ -22,8 +25,10 @@ pub struct Change<'a> {
     pub started: Vec<InstanceRecord>,
     /// What stays and what goes.
     pub plan: &'a Plan,
-    /// The quantities that were asked for.
-    pub formation: Formation,
+    /// How many instances of each process type there are to be, and what of that is new.
+    pub quantities: Quantities,
+    /// Config vars that app.json gives.
+    pub completion: Completion,
 }
 
 /// Makes the started and kept instances the app: recorded, routed, announced, named; then retires the others.
@@ -34,7 +39,7 @@ pub async fn switch(
     release: &Release,
     change: Change<'_>,
 ) -> Result<(), DeployError> {
-    let Change { started, plan, formation } = change;
+    let Change { started, plan, quantities, completion } = change;
     if order.cancel.is_cancelled() {
         remove(&app.engine, &started).await;
         return Err(DeployError::Cancelled);
@@ -45,24 +50,23 @@ pub async fn switch(
         return Err(error);
     }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
-    let committed = match &order.work {
-        Work::Rollback { to, keep_config: false } => {
-            app.store.commit_rollback(record.id, release.id, instances, to.content.config.clone()).await
-        }
-        Work::Scale(_) => app.store.commit_instances(record.id, release.id, instances, formation).await,
-        _ => app.store.commit_instances(record.id, release.id, instances, Formation::new()).await,
+    let config = match &order.work {
+        Work::Rollback { to, keep_config: false } => ConfigChange::Restore(to.content.config.clone()),
+        _ => ConfigChange::Complete(completion),
     };
-    if let Err(error) = committed {
+    let changes = (quantities.changes, config);
+    if let Err(error) = app.store.commit_switch(record.id, release.id, instances, changes).await {
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
     app.reconciler.check_cron();
     let in_force = app.reconciler.publish_routes().await;
     // Told first: the engine takes its time over names, and the app is reachable without them.
-    announce(app, record, order).await;
+    announce(app, record, order, &quantities.wanted).await;
     rename(&app.engine, &record.name, &started, &plan.retire).await;
     if in_force {
-        retire_later(app, plan.retire.iter().map(|instance| instance.container.clone()).collect());
+        retirement::announce(app, &plan.retire, &order.console).await?;
+        retire_instances(app, plan.retire.clone());
     } else {
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();
@@ -76,13 +80,21 @@ pub async fn switch(
 /// Drains, stops and removes containers in the background, then looks for what is no longer needed. The routes
 /// must not lead to them any more. Those that are being retired already are left to whoever does it.
 pub fn retire_later(app: &Arc<App>, containers: Vec<ContainerId>) {
-    let limits = &app.settings.deploy;
-    let grace = Grace { drain: limits.drain(), stop: limits.stop() };
-    for container in containers.into_iter().filter(|container| app.retiring.enter(container)) {
+    retire_all(app, containers.into_iter().map(|container| Leaving { container, was: None }));
+}
+
+/// The same, for instances whose app and name are known.
+pub fn retire_instances(app: &Arc<App>, instances: Vec<InstanceRecord>) {
+    retire_all(app, instances.into_iter().map(Leaving::from));
+}
+
+fn retire_all(app: &Arc<App>, leaving: impl Iterator<Item = Leaving>) {
+    for leaving in leaving.filter(|leaving| app.retiring.enter(&leaving.container)) {
         let app = app.clone();
         app.clone().tasks.spawn(async move {
+            let container = leaving.container.clone();
             links::take_leave(&app, &container).await;
-            retire(&app.engine, &app.router, &container, grace).await;
+            retirement::retire(&app, leaving).await;
             app.retiring.leave(&container);
             // Its image may have been the last thing that was kept for it.
             app.reconciler.collect_garbage();
@@ -115,9 +127,16 @@ async fn rename(engine: &Engine, app_name: &AppName, started: &[InstanceRecord],
     }
 }
 
-async fn announce(app: &Arc<App>, record: &AppRecord, order: &Order) {
+async fn announce(app: &Arc<App>, record: &AppRecord, order: &Order, wanted: &BTreeMap<ProcessType, u32>) {
     let console = &order.console;
     console.headline("Application deployed:").await;
+    match wanted.get(&ProcessType::web()) {
+        None => return console.detail("(it has no web process, and so no URL)").await,
+        Some(0) => {
+            return console.detail(format!("(no web process runs: ps:scale {} web=1)", record.name)).await;
+        }
+        Some(_) => {}
+    }
     match urls::of(app, record).await {
         Ok(urls) if urls.is_empty() => console.detail("(it has no host name: domains:add)").await,
         Ok(urls) => {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bollard::errors::Error as ClientError;
@@ -52,6 +53,28 @@ pub enum RestartPolicy {
     UnlessStopped,
     /// After a failure, at most so many times; 0 is no limit.
     OnFailure(u32),
+}
+
+/// A text that is no restart policy.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0} is not a restart policy: use no, always, unless-stopped, on-failure or on-failure:TIMES")]
+pub struct RestartPolicyError(String);
+
+impl FromStr for RestartPolicy {
+    type Err = RestartPolicyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "no" => Ok(Self::No),
+            "always" => Ok(Self::Always),
+            "unless-stopped" => Ok(Self::UnlessStopped),
+            "on-failure" => Ok(Self::OnFailure(0)),
+            _ => {
+                let times = text.strip_prefix("on-failure:").and_then(|times| times.parse().ok());
+                times.map(Self::OnFailure).ok_or_else(|| RestartPolicyError(text.to_owned()))
+            }
+        }
+    }
 }
 
 /// What becomes of a container's output.

@@ -84,6 +84,10 @@ pub struct ContainerFacts {
     pub terminal: bool,
     /// Whether it takes input: it was made for somebody who is connected to it.
     pub stdin: bool,
+    /// The signal that asks it to end, if its image says so: `SIGQUIT`.
+    pub stop_signal: Option<String>,
+    /// How long it has between that signal and its end, as it was made.
+    pub stop_timeout: Option<Duration>,
     /// Why it could not be started, in the engine's words.
     pub error: Option<String>,
 }
@@ -145,6 +149,13 @@ impl Engine {
         self.read_facts(container).ok_or_else(unknown)
     }
 
+    /// All that the engine says about a container, as JSON in its own form. The environment is in it.
+    pub async fn inspect_whole(&self, id: &ContainerId) -> Result<serde_json::Value, EngineError> {
+        let client = self.client().await?;
+        let answer = client.inspect_container(id.as_str(), None::<InspectContainerOptions>).await?;
+        serde_json::to_value(answer).map_err(|error| EngineError::Broken(error.into()))
+    }
+
     /// Lists containers, running or not, in the order of their names.
     pub async fn list(&self, filter: &ContainerFilter) -> Result<Vec<ContainerFacts>, EngineError> {
         let mut wanted = vec![owner_filter(self.owner())];
@@ -195,6 +206,11 @@ impl Engine {
             oom_killed: state.oom_killed.unwrap_or(false),
             terminal: config.tty.unwrap_or(false),
             stdin: config.open_stdin.unwrap_or(false),
+            stop_signal: config.stop_signal.filter(|signal| !signal.is_empty()),
+            stop_timeout: config
+                .stop_timeout
+                .and_then(|time| u64::try_from(time).ok())
+                .map(Duration::from_secs),
             error: state.error.filter(|error| !error.is_empty()),
         })
     }

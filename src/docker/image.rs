@@ -32,6 +32,8 @@ pub struct ImageFacts {
     pub entrypoint: Vec<String>,
     /// Its command; empty if it has none.
     pub command: Vec<String>,
+    /// The directory in which its processes begin; empty for the root.
+    pub working_directory: String,
     /// Its environment, `KEY=value`.
     pub environment: Vec<String>,
     /// Its labels.
@@ -94,6 +96,7 @@ impl Engine {
             has_healthcheck: has_healthcheck(&config),
             entrypoint: config.entrypoint.unwrap_or_default(),
             command: config.cmd.unwrap_or_default(),
+            working_directory: config.working_dir.unwrap_or_default(),
             environment: config.env.unwrap_or_default(),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
             size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),

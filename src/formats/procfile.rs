@@ -84,6 +84,12 @@ pub fn split(command: &str) -> Option<Vec<String>> {
     shlex::split(command)
 }
 
+/// The words as one line that [`split`] takes apart again.
+pub fn join(words: &[String]) -> String {
+    // Only a NUL cannot be quoted, and no file that was read as text has one in a command that could be started.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
 fn text_of(bytes: &[u8]) -> Result<&str, ProcfileError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();

@@ -88,6 +88,9 @@ async fn tend(
     containers: &Containers,
     replacements: &Arc<Replacements>,
 ) -> Result<(), CommandError> {
+    if app.store.computed_property(record.id, "restore").await?.as_deref() == Some("false") {
+        return Ok(());
+    }
     let Some(lease) = app.leases.try_acquire(record.id) else { return Ok(()) };
     // Read under the lease, or a deploy that has just switched would be judged by yesterday's records.
     let instances = app.store.instances(Some(record.id)).await?;
@@ -169,6 +172,7 @@ async fn retire_orphans(
     containers: &Containers,
     records: &[AppRecord],
 ) -> Result<(), CommandError> {
+    app.store.forget_stopping_but(containers.keys().cloned().collect()).await?;
     let known = recorded(app).await?;
     let mut orphans = Vec::new();
     // What somebody here waits for is nobody's orphan; one-off processes and scheduled tasks have records of their

@@ -4,9 +4,19 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
 use crate::docker::Engine;
+use crate::docker::error::EngineError;
 use crate::model::container_id::ContainerId;
+use crate::model::process_type::InstanceName;
 use crate::route::RouterHandle;
+use crate::store::Store;
+use crate::store::apps::AppId;
+
+/// How long a server that stops waits for what was told to end. Most do so within a moment.
+const AT_SHUTDOWN: Duration = Duration::from_secs(3);
 
 /// The containers that are being retired, so that no two tasks do it at once.
 #[derive(Debug, Default)]
@@ -36,27 +46,111 @@ impl Retiring {
     }
 }
 
-/// How long old instances get.
-#[derive(Clone, Copy, Debug)]
+/// How long an old instance gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {
     /// For requests that are still running.
     pub drain: Duration,
-    /// Between SIGTERM and SIGKILL.
+    /// Between SIGTERM and SIGKILL; may be hours.
     pub stop: Duration,
 }
 
-/// Drains, stops and removes one container. The routes no longer lead to it.
-pub async fn retire(engine: &Engine, router: &RouterHandle, container: &ContainerId, grace: Grace) {
-    let drained = router.drain(&[container.to_string()], grace.drain).await;
-    if !drained.is_complete() {
-        tracing::info!(%container, "an old instance still had requests when its time was over");
+/// What retiring needs of the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Retirement<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The router, which knows the requests that are running.
+    pub router: &'a RouterHandle,
+    /// Where it is recorded what was told to end, and until when it may take.
+    pub store: &'a Store,
+    /// Cancelled when the server stops.
+    pub shutdown: &'a CancellationToken,
+}
+
+impl Retirement<'_> {
+    /// Drains, stops and removes one container. The routes no longer lead to it.
+    ///
+    /// What was told to end by a server that is gone keeps its time and is not told again: to some programs a second
+    /// SIGTERM means that there is no time left. When this server stops, whatever takes longer is left to the next.
+    pub async fn retire(&self, container: &ContainerId, was: Option<(AppId, InstanceName)>, grace: Grace) {
+        let result = match self.told_before(container).await {
+            Some(left) => self.wait_for_end(container, left).await,
+            None => self.drain_and_stop(container, was, grace).await,
+        };
+        match result {
+            Ok(true) => self.remove(container).await,
+            Ok(false) => {}
+            Err(error) if error.is_not_found() => self.remove(container).await,
+            Err(error) => {
+                tracing::warn!(%container, %error, "an old instance does not stop; the reconciler will try again");
+            }
+        }
     }
-    if let Err(error) = engine.stop(container, grace.stop).await
-        && !error.is_not_found()
-    {
-        tracing::warn!(%container, %error, "an old instance does not stop; the reconciler will try again");
+
+    /// What is left of the time of a container that has had its SIGTERM since it was last started.
+    async fn told_before(&self, container: &ContainerId) -> Option<Duration> {
+        let stopping = self.store.stopping_of(container).await;
+        let stopping = stopping.inspect_err(|error| {
+            tracing::error!(%container, %error, "it cannot be told whether an old instance was told to end");
+        });
+        let stopping = stopping.ok().flatten()?;
+        let facts = self.engine.inspect(container.as_str()).await.ok()?;
+        facts.started_at.is_none_or(|started| started <= stopping.since).then(|| stopping.left())
     }
-    if let Err(error) = engine.remove(container).await {
-        tracing::warn!(%container, %error, "an old instance is not removed; the reconciler will try again");
+
+    /// Says whether it may be removed.
+    async fn drain_and_stop(
+        &self,
+        container: &ContainerId,
+        was: Option<(AppId, InstanceName)>,
+        grace: Grace,
+    ) -> Result<bool, EngineError> {
+        let drained = self.router.drain(&[container.to_string()], grace.drain).await;
+        if !drained.is_complete() {
+            tracing::info!(%container, "an old instance still had requests when its time was over");
+        }
+        let facts = self.engine.inspect(container.as_str()).await?;
+        let signal = facts.stop_signal.as_deref().unwrap_or("SIGTERM");
+        match self.engine.kill(container, signal).await {
+            Ok(()) => {}
+            // It does not run, or is about to be started again after a crash.
+            Err(EngineError::Conflict(_)) => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        if let Some(was) = was
+            && let Err(error) = self.store.begin_stopping(container, was, grace.stop).await
+        {
+            tracing::error!(%container, %error, "until when an old instance may take is not recorded");
+        }
+        self.wait_for_end(container, grace.stop).await
+    }
+
+    /// Waits until the process has ended or its time is over; false if the server stops before.
+    async fn wait_for_end(&self, container: &ContainerId, left: Duration) -> Result<bool, EngineError> {
+        let stopping = async {
+            self.shutdown.cancelled().await;
+            sleep(AT_SHUTDOWN).await;
+        };
+        tokio::select! {
+            ended = timeout(left, self.engine.wait(container)) => match ended {
+                Ok(ended) => ended.map(|_| true),
+                Err(_) => {
+                    tracing::info!(%container, "an old instance did not end in its time and is killed");
+                    Ok(true)
+                }
+            },
+            () = stopping => Ok(false),
+        }
+    }
+
+    async fn remove(&self, container: &ContainerId) {
+        if let Err(error) = self.engine.remove(container).await {
+            tracing::warn!(%container, %error, "an old instance is not removed; the reconciler will try again");
+            return;
+        }
+        if let Err(error) = self.store.end_stopping(container).await {
+            tracing::error!(%container, %error, "an old instance that is gone is still recorded");
+        }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 use crate::docker::Engine;
-use crate::docker::container::{ContainerSpec, RestartPolicy};
+use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
 use crate::docker::oom;
@@ -26,6 +26,7 @@ use crate::run::check::Subject;
 use crate::run::check_rules::{CheckRules, startup_checks};
 use crate::run::health::{self, Unhealthy};
 use crate::run::options::{self, OptionsError, Phase};
+use crate::run::policy;
 use crate::run::startup::{StartupError, Trial};
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
@@ -262,13 +263,16 @@ impl Start<'_> {
         let environment = environment(self.release, self.app_name, self.port, &name.to_string());
         let container_name = format!("{}.{name}.upcoming-{suffix:08x}", self.app_name);
         let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+        let stop_timeout = policy::stop_timeout(self.store, self.app, &name.process_type).await?;
+        let base = ContainerSpec::new(container_name, self.release.content.image.clone(), labels);
         let spec = ContainerSpec {
             options,
             command: command(self.release, &name.process_type, &environment),
             environment,
             address: Some(address),
-            restart: RestartPolicy::UnlessStopped,
-            ..ContainerSpec::new(container_name, self.release.content.image.clone(), labels)
+            restart: policy::restart(self.store, self.app).await?,
+            stop_timeout: stop_timeout.unwrap_or(base.stop_timeout),
+            ..base
         };
         let created = self.engine.create(&spec).await;
         created.map_err(|source| StartError::Engine { instance: name.clone(), source })

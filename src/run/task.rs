@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +36,7 @@ pub async fn run(
     spec: ContainerSpec,
     limit: Duration,
     cancel: &CancellationToken,
-    sink: impl AsyncFnMut(OutputChunk),
+    sink: mpsc::Sender<OutputChunk>,
 ) -> Result<TaskEnd, EngineError> {
     let container = engine.create(&ContainerSpec { log: OutputLog::Off, ..spec }).await?;
     let ended = cancel.run_until_cancelled(timeout(limit, to_the_end(engine, &container, sink))).await;
@@ -52,12 +53,13 @@ pub async fn run(
 async fn to_the_end(
     engine: &Engine,
     container: &ContainerId,
-    mut sink: impl AsyncFnMut(OutputChunk),
+    sink: mpsc::Sender<OutputChunk>,
 ) -> Result<TaskEnd, EngineError> {
     let mut output = engine.attach(container).await?.output;
     engine.start(container).await?;
     while let Some(chunk) = output.next().await {
-        sink(chunk?).await;
+        // Whoever does not read it any more does not want it.
+        sink.send(chunk?).await.ok();
     }
     let code = engine.wait(container).await?;
     let out_of_memory = engine.inspect(container.as_str()).await?.oom_killed;

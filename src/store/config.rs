@@ -7,6 +7,15 @@ use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
 use crate::store::{Store, StoreError, links, parse};
 
+/// Config vars that an app.json gives to its app.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Completion {
+    /// Set if there is none of that name.
+    pub defaults: ConfigVars,
+    /// Set whatever was there.
+    pub synced: ConfigVars,
+}
+
 impl Store {
     /// The config vars of one app (without the global ones), or the global ones.
     pub async fn config(&self, app: Option<AppId>) -> Result<ConfigVars, StoreError> {
@@ -60,6 +69,19 @@ pub(super) fn restore(
         .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
         .collect();
     change(connection, secret, Some(app), (set, unset))
+}
+
+/// Adds what an app.json gives, within somebody's transaction. What a person set meanwhile stays.
+pub(super) fn complete(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: AppId,
+    completion: Completion,
+) -> Result<(), StoreError> {
+    let mut set = completion.synced;
+    let own = read(connection, secret, Some(app))?;
+    set.extend(completion.defaults.into_iter().filter(|(key, _)| !own.contains_key(key)));
+    change(connection, secret, Some(app), (set, Vec::new()))
 }
 
 /// Sets and unsets vars within somebody's transaction.

@@ -39,6 +39,16 @@ impl Store {
     }
 }
 
+/// Forgets the quantities of process types that a release does not have, within somebody's transaction.
+pub(super) fn forget_others(connection: &Connection, app: AppId, release: i64) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM formation WHERE app = ?1 AND process_type NOT IN
+         (SELECT key FROM json_each((SELECT processes FROM releases WHERE id = ?2)))",
+        (app.0, release),
+    )?;
+    Ok(())
+}
+
 /// Sets quantities within somebody's transaction.
 pub(super) fn set(connection: &Connection, app: AppId, changes: &Formation) -> Result<(), StoreError> {
     for (process_type, quantity) in changes {

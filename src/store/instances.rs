@@ -6,8 +6,9 @@ use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::InstanceName;
 use crate::store::apps::AppId;
+use crate::store::config::{self, Completion};
 use crate::store::formation::{self, Formation};
-use crate::store::{Store, StoreError, config, parse, to_json};
+use crate::store::{Store, StoreError, parse, to_json};
 
 /// A container that belongs to an app's formation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,18 @@ pub struct InstanceRecord {
     pub container: ContainerId,
     /// The row of the release it runs.
     pub release: i64,
+}
+
+/// What becomes of an app's own config vars at the switch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ConfigChange {
+    /// They stay as they are.
+    #[default]
+    None,
+    /// Those of another release become the app's own again, and all others go.
+    Restore(ConfigVars),
+    /// Those that app.json gives join them.
+    Complete(Completion),
 }
 
 impl Store {
@@ -37,30 +50,31 @@ impl Store {
         instances: Vec<InstanceRecord>,
         changes: Formation,
     ) -> Result<(), StoreError> {
-        self.call(move |connection| {
-            let transaction = connection.transaction()?;
-            switch(&transaction, app, release, &instances)?;
-            formation::set(&transaction, app, &changes)?;
-            transaction.commit()?;
-            Ok(())
-        })
-        .await
+        self.commit_switch(app, release, instances, (changes, ConfigChange::None)).await
     }
 
-    /// The switch of a rollback: the same, and the config vars of that release become the app's own again. One
-    /// transaction, so that no restart ever brings today's back.
-    pub async fn commit_rollback(
+    /// The same, and the app's config vars change with it: in the same transaction, so that a deploy that fails
+    /// leaves none behind, and no restart ever brings back those of another release.
+    pub async fn commit_switch(
         &self,
         app: AppId,
         release: i64,
         instances: Vec<InstanceRecord>,
-        config: ConfigVars,
+        (changes, config): (Formation, ConfigChange),
     ) -> Result<(), StoreError> {
         let key = self.key.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             switch(&transaction, app, release, &instances)?;
-            config::restore(&transaction, &key, app, config)?;
+            formation::set(&transaction, app, &changes)?;
+            formation::forget_others(&transaction, app, release)?;
+            match config {
+                ConfigChange::None => {}
+                ConfigChange::Restore(wanted) => config::restore(&transaction, &key, app, wanted)?,
+                ConfigChange::Complete(completion) => {
+                    config::complete(&transaction, &key, app, completion)?;
+                }
+            }
             transaction.commit()?;
             Ok(())
         })

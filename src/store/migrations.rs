@@ -39,6 +39,15 @@ const STEPS: &[&str] = &[
     ) STRICT",
     // Limits, docker options, storage and mounts.
     include_str!("schema_options.sql"),
+    // Old instances that were told to end and have until then, which may be hours: a restart of the server must not
+    // tell them again, nor give them more or less time.
+    "CREATE TABLE stopping (
+        container TEXT PRIMARY KEY,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        instance TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL
+     ) STRICT;",
     // One-off processes and scheduled tasks.
     include_str!("schema_tasks.sql"),
 ];

@@ -10,8 +10,9 @@ impl Store {
     pub async fn property(
         &self,
         app: Option<AppId>,
-        name: &'static str,
+        name: impl Into<String>,
     ) -> Result<Option<String>, StoreError> {
+        let name = name.into();
         self.call(move |connection| {
             let value = connection
                 .query_row(
@@ -29,9 +30,10 @@ impl Store {
     pub async fn computed_property(
         &self,
         app: AppId,
-        name: &'static str,
+        name: impl Into<String>,
     ) -> Result<Option<String>, StoreError> {
-        match self.property(Some(app), name).await? {
+        let name = name.into();
+        match self.property(Some(app), name.as_str()).await? {
             Some(value) => Ok(Some(value)),
             None => self.property(None, name).await,
         }
@@ -56,9 +58,10 @@ impl Store {
     pub async fn set_property(
         &self,
         app: Option<AppId>,
-        name: &'static str,
+        name: impl Into<String>,
         value: Option<String>,
     ) -> Result<(), StoreError> {
+        let name = name.into();
         self.call(move |connection| {
             let app = app.map(|app| app.0);
             match value {

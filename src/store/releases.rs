@@ -77,6 +77,11 @@ impl Store {
         .await
     }
 
+    /// The number that the app's next release will have.
+    pub async fn next_version(&self, app: AppId) -> Result<ReleaseVersion, StoreError> {
+        self.call(move |connection| Ok(ReleaseVersion(next_version(connection, app)?))).await
+    }
+
     /// Forgets a release that never served.
     pub async fn discard_release(&self, id: i64) -> Result<(), StoreError> {
         self.call(move |connection| {

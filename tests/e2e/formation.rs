@@ -73,7 +73,7 @@ fn three_instances_share_the_requests_and_scaling_touches_no_other() {
     -----> Deploying web (count=0)
     -----> Deploying worker (count=1)
     =====> Application deployed:
-           http://blog.test.localhost
+           (no web process runs: ps:scale blog web=1)
     [exit code 0]
     ");
     let nobody = server.get(&app, "/");

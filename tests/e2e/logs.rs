@@ -64,7 +64,8 @@ fn lines_are_whole_timed_named_and_counted() {
     assert_eq!(lines[..5], ["line 1", "line 2", "line 3", "line 4", "line 5"]);
     // The engine cuts this line in three.
     assert!(lines[5] == format!("{} end of the long line", "x".repeat(40_000)), "{quiet}");
-    assert_eq!(logs("-n 1 -q -p web"), "torture: listening on 0.0.0.0:5000\n");
+    assert_eq!(logs("-n 1 -q -p web --grep torture:"), "torture: listening on 0.0.0.0:5000\n");
+    assert_eq!(logs("-n 2 -q").lines().count(), 2);
     assert!(logs("").contains(" app[web.1]: torture: listening on 0.0.0.0:5000\n"));
     assert!(logs("").contains(" slipway[deploy]: v1 deployed by alice: "));
     assert_eq!(logs("-n 0"), "");

@@ -25,7 +25,11 @@ const SIZE: &str = "while [ \"$(stty size)\" = \"0 0\" ]; do sleep 0.1; done; st
 fn deployed() -> (Server, Person, String) {
     let (server, alice) = Server::with_person("alice");
     let app = names::unique("one-off");
-    torture::repo().push(&server, &alice, &app).success();
+    let repo = torture::repo();
+    // A task to be run by its name.
+    repo.write("Procfile", "web: /torture web\nworker: /torture worker\nonce: /torture release\n");
+    repo.commit("A task");
+    repo.push(&server, &alice, &app).success();
     (server, alice, app)
 }
 
@@ -80,10 +84,10 @@ fn a_command_has_its_own_exit_code_streams_and_variables() {
         "--no-tty --format a  b  c\n"
     );
 
-    assert_snapshot!(ssh("run APP release").shown(&server, &app), @r"
+    assert_snapshot!(ssh("run APP once").shown(&server, &app), @r"
     torture: release task runs
     torture: release task is done
-    -----> Found 'release' in Procfile, running that command
+    -----> Found 'once' in Procfile, running that command
     [exit code 0]
     ");
     let no_terminal = ssh("run APP sh -c 'test -t 0 || test -t 1 || echo none; hostname'").success().stdout;

@@ -166,7 +166,7 @@ fn releases_are_listed_for_people_and_for_programs() {
     assert_eq!(all[1], v1);
     assert_eq!(v1["commit"], json!(commit));
     assert_eq!((&v1["current"], &v1["created_by"]), (&json!(false), &json!("alice")));
-    assert_eq!(v1["processes"], json!(["release", "web", "worker"]));
+    assert_eq!(v1["processes"], json!(["web", "worker"]));
     assert_eq!(all[0]["config"], json!(["SECRET_WORD"]));
     let info = ssh("releases:info APP").success().stdout;
     for row in ["       Description:      Set SECRET_WORD\n", "       Process web:      /torture web\n"] {

@@ -33,6 +33,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "command_error",
             "console",
             "docker",
+            "formats",
             "git",
             "logs",
             "model",

@@ -1,12 +1,13 @@
-//! `ps:{start,stop,restart,rebuild}`.
+//! `ps:{start,stop,restart,rebuild}`: the same to one app, or to all that the caller may act on.
 
 use clap::Args;
 
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::ps::check_process_types;
-use crate::commands::turns::Turns;
+use crate::commands::turns::{AtOnce, Turn, take_turns};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::console::Console;
 use crate::deploy::{self, Work, destroy};
 use crate::git::tree::Snapshot;
 use crate::model::process_type::ProcessType;
@@ -14,37 +15,38 @@ use crate::model::release::Source;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
-/// Starts an app that was stopped
-#[derive(Debug, Args)]
-pub struct Start {
+/// Which apps.
+#[derive(Clone, Debug, Args)]
+struct Apps {
     /// Every app that you may act on
     #[arg(long, conflicts_with = "app")]
     all: bool,
+    #[command(flatten)]
+    at_once: AtOnce,
     /// The app
     #[arg(required_unless_present = "all")]
     app: Option<String>,
+}
+
+/// Starts an app that was stopped
+#[derive(Debug, Args)]
+pub struct Start {
+    #[command(flatten)]
+    apps: Apps,
 }
 
 /// Stops an app until it is started or deployed again
 #[derive(Debug, Args)]
 pub struct Stop {
-    /// Every app that you may act on
-    #[arg(long, conflicts_with = "app")]
-    all: bool,
-    /// The app
-    #[arg(required_unless_present = "all")]
-    app: Option<String>,
+    #[command(flatten)]
+    apps: Apps,
 }
 
 /// Replaces the instances of an app by new ones of the same release
 #[derive(Debug, Args)]
 pub struct Restart {
-    /// Every app that you may act on
-    #[arg(long, conflicts_with = "app")]
-    all: bool,
-    /// The app
-    #[arg(required_unless_present = "all")]
-    app: Option<String>,
+    #[command(flatten)]
+    apps: Apps,
     /// Only this process type
     process: Option<String>,
 }
@@ -52,24 +54,24 @@ pub struct Restart {
 /// Builds and deploys an app's source again
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// Every app that you may act on
-    #[arg(long, conflicts_with = "app")]
-    all: bool,
-    /// The app
-    #[arg(required_unless_present = "all")]
-    app: Option<String>,
+    #[command(flatten)]
+    apps: Apps,
 }
 
-fn target(app: Option<&String>) -> Target {
-    app.map_or(Target::Every, |app| Target::One(app.clone()))
-}
-
-/// The named app, or with `--all` those that have been deployed.
-fn deployed(context: &Context, all: bool) -> Result<Vec<AppRecord>, CommandError> {
-    if !all && let Some(record) = context.targets.iter().find(|record| record.current_release.is_none()) {
-        return Err(CommandError::not_deployed(&record.name));
+impl Apps {
+    fn target(&self) -> Target {
+        self.app.as_ref().map_or(Target::Every, |app| Target::One(app.clone()))
     }
-    Ok(context.targets.iter().filter(|record| record.current_release.is_some()).cloned().collect())
+
+    /// The named app, or with `--all` those that have been deployed.
+    fn deployed(&self, context: &Context) -> Result<Vec<AppRecord>, CommandError> {
+        if !self.all
+            && let Some(record) = context.targets.iter().find(|app| app.current_release.is_none())
+        {
+            return Err(CommandError::not_deployed(&record.name));
+        }
+        Ok(context.targets.iter().filter(|record| record.current_release.is_some()).cloned().collect())
+    }
 }
 
 impl Command for Start {
@@ -78,23 +80,12 @@ impl Command for Start {
     const ROLE: Role = Role::Deployer;
 
     fn target(&self) -> Target {
-        target(self.app.as_ref())
+        self.apps.target()
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let records = deployed(&context, self.all)?;
-        let mut turns = Turns::new(context.console(), records.len());
-        for record in records {
-            if !record.stopped {
-                context.console().step(format!("App {} already running", record.name)).await;
-                continue;
-            }
-            context.console().step(format!("Starting {}", record.name)).await;
-            let result =
-                deploy::run(&context.app, context.order(&record, Work::Restart(None), "Start")).await;
-            turns.note(&record.name, result.map_err(CommandError::from)).await?;
-        }
-        turns.finish()
+        let records = self.apps.deployed(&context)?;
+        take_turns(&context, &records, self.apps.at_once, &Starting).await
     }
 }
 
@@ -104,22 +95,12 @@ impl Command for Stop {
     const ROLE: Role = Role::Deployer;
 
     fn target(&self) -> Target {
-        target(self.app.as_ref())
+        self.apps.target()
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let records = deployed(&context, self.all)?;
-        let mut turns = Turns::new(context.console(), records.len());
-        for record in records {
-            if record.stopped {
-                context.console().step(format!("App {} already stopped", record.name)).await;
-                continue;
-            }
-            context.console().step(format!("Stopping {}", record.name)).await;
-            let result = destroy::stop(&context.app, &record, context.console()).await;
-            turns.note(&record.name, result).await?;
-        }
-        turns.finish()
+        let records = self.apps.deployed(&context)?;
+        take_turns(&context, &records, self.apps.at_once, &Stopping).await
     }
 }
 
@@ -129,20 +110,15 @@ impl Command for Restart {
     const ROLE: Role = Role::Deployer;
 
     fn target(&self) -> Target {
-        target(self.app.as_ref())
+        self.apps.target()
     }
 
     async fn run(self, context: Context) -> CommandResult {
         let only: Option<ProcessType> =
-            self.process.map(|name| name.parse()).transpose().map_err(CommandError::user)?;
-        let mut records = deployed(&context, self.all)?;
-        records.retain(|record| !self.all || !record.stopped);
-        let mut turns = Turns::new(context.console(), records.len());
-        for record in records {
-            let result = restart(&context, &record, only.as_ref()).await;
-            turns.note(&record.name, result).await?;
-        }
-        turns.finish()
+            self.process.as_ref().map(|name| name.parse()).transpose().map_err(CommandError::user)?;
+        let mut records = self.apps.deployed(&context)?;
+        records.retain(|record| !self.apps.all || !record.stopped);
+        take_turns(&context, &records, self.apps.at_once, &Restarting { only }).await
     }
 }
 
@@ -152,35 +128,63 @@ impl Command for Rebuild {
     const ROLE: Role = Role::Deployer;
 
     fn target(&self) -> Target {
-        target(self.app.as_ref())
+        self.apps.target()
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let records = deployed(&context, self.all)?;
-        let mut turns = Turns::new(context.console(), records.len());
-        for record in records {
-            let result = rebuild(&context, &record).await;
-            turns.note(&record.name, result).await?;
-        }
-        turns.finish()
+        // An app of which nothing but its commits is here can be built, too: see `skip-deploy`.
+        let mut records = context.targets.clone();
+        records.retain(|record| !self.apps.all || record.current_release.is_some());
+        take_turns(&context, &records, self.apps.at_once, &Rebuilding).await
     }
 }
 
-async fn restart(
-    context: &Context,
-    record: &AppRecord,
-    only: Option<&ProcessType>,
-) -> Result<(), CommandError> {
-    check_process_types(context, record, only).await?;
-    context.console().step(format!("Restarting {}", record.name)).await;
-    let order = context.order(record, Work::Restart(only.cloned()), "Restart");
-    Ok(deploy::run(&context.app, order).await?)
+struct Starting;
+struct Stopping;
+struct Rebuilding;
+struct Restarting {
+    only: Option<ProcessType>,
 }
 
-async fn rebuild(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
-    context.console().step(format!("Rebuilding {}", record.name)).await;
-    let source = source(context, record).await?;
-    Ok(deploy::run(&context.app, context.order(record, Work::Build(source), "Rebuild")).await?)
+impl Turn for Starting {
+    async fn on(&self, context: &Context, record: &AppRecord, console: Console) -> Result<(), CommandError> {
+        if !record.stopped {
+            console.step(format!("App {} already running", record.name)).await;
+            return Ok(());
+        }
+        console.step(format!("Starting {}", record.name)).await;
+        let order = deploy::Order { console, ..context.order(record, Work::Restart(None), "Start") };
+        Ok(deploy::run(&context.app, order).await?)
+    }
+}
+
+impl Turn for Stopping {
+    async fn on(&self, context: &Context, record: &AppRecord, console: Console) -> Result<(), CommandError> {
+        if record.stopped {
+            console.step(format!("App {} already stopped", record.name)).await;
+            return Ok(());
+        }
+        console.step(format!("Stopping {}", record.name)).await;
+        destroy::stop(&context.app, record, &console).await
+    }
+}
+
+impl Turn for Restarting {
+    async fn on(&self, context: &Context, record: &AppRecord, console: Console) -> Result<(), CommandError> {
+        check_process_types(context, record, self.only.as_ref()).await?;
+        console.step(format!("Restarting {}", record.name)).await;
+        let order = context.order(record, Work::Restart(self.only.clone()), "Restart");
+        Ok(deploy::run(&context.app, deploy::Order { console, ..order }).await?)
+    }
+}
+
+impl Turn for Rebuilding {
+    async fn on(&self, context: &Context, record: &AppRecord, console: Console) -> Result<(), CommandError> {
+        let source = source(context, record).await?;
+        console.step(format!("Rebuilding {}", record.name)).await;
+        let order = context.order(record, Work::Build(source), "Rebuild");
+        Ok(deploy::run(&context.app, deploy::Order { console, ..order }).await?)
+    }
 }
 
 /// What the current release was made from: its image, or the newest commit of the deploy branch.
@@ -196,6 +200,9 @@ async fn source(context: &Context, record: &AppRecord) -> Result<BuildSource, Co
     let branch = app.store.computed_property(record.id, "deploy-branch").await?;
     let branch = branch.unwrap_or_else(|| "main".to_owned());
     let missing = || {
+        if record.current_release.is_none() {
+            return CommandError::not_deployed(&record.name);
+        }
         CommandError::user(format!(
             "Cannot build from '{branch}' as there are no commits stored at that branch."
         ))

@@ -8,14 +8,11 @@ use crate::commands::ps::check_process_types;
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
-use crate::model::process_type::ProcessType;
+use crate::model::process_type::{MOST_INSTANCES, ProcessType};
 use crate::model::role::Role;
 use crate::run::{exclusive, plan};
 use crate::store::apps::AppRecord;
 use crate::store::formation::Formation;
-
-/// The most instances of one process type: a slip of the finger should not fill the host.
-const MOST: u32 = 100;
 
 /// Shows or sets how many instances of each process type run
 #[derive(Debug, Args)]
@@ -53,6 +50,7 @@ impl Command for Scale {
         if self.quantities.is_empty() {
             return show(&context, &record, self.format).await;
         }
+        check_free(&context, &record).await?;
         let changes: Formation =
             self.quantities.iter().map(|word| parse(word)).collect::<Result<_, CommandError>>()?;
         check_process_types(&context, &record, changes.keys()).await?;
@@ -76,13 +74,28 @@ impl Command for Scale {
 fn parse(word: &str) -> Result<(ProcessType, u32), CommandError> {
     let (name, count) = word.split_once('=').ok_or_else(|| wrong_count("Missing", word))?;
     let invalid = || wrong_count("Invalid", name);
-    let count = count.parse().ok().filter(|count| *count <= MOST).ok_or_else(invalid)?;
+    let count = count.parse().ok().filter(|count| *count <= MOST_INSTANCES).ok_or_else(invalid)?;
     Ok((name.parse().map_err(CommandError::user)?, count))
 }
 
 fn wrong_count(what: &str, name: &str) -> CommandError {
     CommandError::user(format!("{what} count for process type {name}"))
-        .hint(format!("Write a number from 0 to {MOST}: {name}=2"))
+        .hint(format!("Write a number from 0 to {MOST_INSTANCES}: {name}=2"))
+}
+
+/// Refuses to scale an app whose app.json says how many instances there are: the next deploy would undo it.
+async fn check_free(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
+    let release = match record.current_release {
+        Some(id) => context.app.store.release(id).await?,
+        None => None,
+    };
+    if release.is_none_or(|release| release.content.app_json.formation.is_empty()) {
+        return Ok(());
+    }
+    let name = &record.name;
+    let message =
+        format!("App {name} contains an app.json file with a formations key and cannot be manually scaled");
+    Err(CommandError::user(message).hint("Change formation in app.json, and push that"))
 }
 
 /// The quantities that hold: those of the release's process types, and what was set before there was one.

@@ -157,6 +157,26 @@ fn what_is_wrong_is_named_by_its_key_and_line_with_what_is_allowed() {
 }
 
 #[test]
+fn the_manuals_examples_are_read() {
+    let manual = include_str!("../../../docs/processes.md");
+    let blocks = |kind: &str| -> Vec<String> {
+        let opening = format!("```{kind}\n");
+        let blocks = manual.split(&opening).skip(1).filter_map(|rest| rest.split_once("```"));
+        blocks.map(|(block, _)| block.to_owned()).collect()
+    };
+    let examples = blocks("jsonc");
+    assert!(!examples.is_empty());
+    for example in examples {
+        assert_ne!(app_json(&example), AppJson::default(), "{example}");
+    }
+    let procfiles = blocks("procfile");
+    assert!(!procfiles.is_empty());
+    for procfile in procfiles {
+        crate::formats::procfile::Procfile::parse(procfile.as_bytes()).unwrap();
+    }
+}
+
+#[test]
 fn unknown_keys_are_told_and_change_nothing() {
     let parsed = parse(br#"{"formations": {}, "formation": {"web": {"autoscaling": {}}}}"#).unwrap();
     assert_eq!(

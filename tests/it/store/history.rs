@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use slipway::model::build::{BuildKind, BuildStatus};
 use slipway::model::container_id::ContainerId;
-use slipway::model::release::{ImageId, ReleaseVersion};
+use slipway::model::release::{ImageId, ProcessCommand, ReleaseVersion};
 use slipway::store::StoreError;
 use slipway::store::apps::{AppId, AppRecord};
 use slipway::store::instances::InstanceRecord;
@@ -107,7 +107,9 @@ async fn the_switch_to_other_instances_is_whole_or_not_at_all() {
     let old = release(&database, &blog).await;
     release(&database, &shop).await;
     let store = &database.store;
-    let new = store.add_release(blog.id, content("new", vars(&[])), "ann", "Deploy").await.unwrap();
+    let mut wanted = content("new", vars(&[]));
+    wanted.processes.insert("web".parse().unwrap(), ProcessCommand::Image);
+    let new = store.add_release(blog.id, wanted, "ann", "Deploy").await.unwrap();
     let before = store.instances(Some(blog.id)).await.unwrap();
 
     // The second is a container that belongs to another app already, so the database refuses it.
