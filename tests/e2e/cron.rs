@@ -33,6 +33,7 @@ impl Blog {
     fn deployed(entries: &Value) -> Self {
         let (server, alice) = Server::with_person("alice");
         let blog = Self { server, alice, app: names::unique("cron"), repo: torture::repo() };
+        blog.repo.write("Procfile", "web: /torture web\nonce: /torture release\n");
         blog.push(entries).success();
         blog
     }
@@ -97,14 +98,14 @@ impl Blog {
 fn tasks_are_listed_run_suspended_and_set() {
     let blog = Blog::deployed(&serde_json::json!([
         { "command": "echo tick $DYNO; echo aside >&2", "schedule": "* * * * *" },
-        { "command": "release", "schedule": "@daily", "concurrency_policy": "forbid" },
+        { "command": "once", "schedule": "@daily", "concurrency_policy": "forbid" },
         { "command": "exit 7", "schedule": "30 2 * * 1", "maintenance": true },
     ]));
-    let (tick, release, fails) = (blog.id("tick"), blog.id("release"), blog.id("exit 7"));
+    let (tick, once, fails) = (blog.id("tick"), blog.id("once"), blog.id("exit 7"));
 
     let run = blog.ssh(&format!("cron:run APP {tick}")).success();
     assert!(run.stdout.starts_with("tick cron.") && run.stderr == "aside\n", "{run}");
-    let run = blog.ssh(&format!("cron:run APP {release}")).success();
+    let run = blog.ssh(&format!("cron:run APP {once}")).success();
     assert!(run.stdout.contains("torture: release task is done"), "{run}");
     blog.ssh(&format!("cron:run APP {fails}")).exits_with(7);
     assert_snapshot!(blog.ssh("cron:run APP nosuch").shown(&blog.server, &blog.app), @r"
@@ -117,13 +118,10 @@ fn tasks_are_listed_run_suspended_and_set() {
     let history = blog.runs(&fails);
     assert_eq!((history.len(), &history[0]["trigger"]), (1, &Value::from("manual")));
     assert_eq!((&history[0]["status"], &history[0]["exit_code"]), (&Value::from("failed"), &Value::from(7)));
-    let logs = blog.ssh(&format!("cron:logs APP {}", blog.runs(&release)[0]["run"])).success();
+    let logs = blog.ssh(&format!("cron:logs APP {}", blog.runs(&once)[0]["run"])).success();
     assert!(logs.stdout.contains("torture: release task runs"), "{logs}");
     let list = blog.ssh("cron:list APP").success().stdout;
-    assert!(
-        list.contains(&format!("{fails}")) && list.contains("true (task)") && list.contains("failed (7)"),
-        "{list}"
-    );
+    assert!(list.contains(&fails) && list.contains("true (task)") && list.contains("failed (7)"), "{list}");
 
     // Time zones, and what is left out.
     assert_snapshot!(blog.ssh("cron:set APP timezone Berlin").shown(&blog.server, &blog.app), @r"
@@ -136,17 +134,17 @@ fn tasks_are_listed_run_suspended_and_set() {
         let task = blog.tasks().into_iter().find(|task| task["id"] == id).unwrap();
         task["next_at"].as_str().map(str::to_owned)
     };
-    assert!(next(&release).unwrap().ends_with("T00:00:00+09:00"));
-    blog.ssh(&format!("cron:suspend APP {release}")).success();
-    assert_eq!(next(&release), None);
-    blog.ssh(&format!("cron:resume APP {release}")).success();
-    assert!(next(&release).is_some());
+    assert!(next(&once).unwrap().ends_with("T00:00:00+09:00"));
+    blog.ssh(&format!("cron:suspend APP {once}")).success();
+    assert_eq!(next(&once), None);
+    blog.ssh(&format!("cron:resume APP {once}")).success();
+    assert!(next(&once).is_some());
     blog.ssh("cron:set --global maintenance true").success();
-    assert_eq!((next(&release), next(&tick)), (None, None));
+    assert_eq!((next(&once), next(&tick)), (None, None));
     blog.ssh("cron:set --global maintenance").success();
     assert_eq!(blog.ssh("cron:report APP --cron-task-count").success().stdout, "3\n");
     blog.ssh("ps:stop APP").success();
-    assert_eq!((next(&release), next(&tick)), (None, None));
+    assert_eq!((next(&once), next(&tick)), (None, None));
     blog.ssh("ps:start APP").success();
 
     // By itself, at the next full minute.
