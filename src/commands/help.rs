@@ -37,12 +37,16 @@ impl Command for Help {
 
 /// Lists the commands of a namespace, or says all about one command.
 pub async fn topic(name: &str, caller: &Caller, console: &Console) -> CommandResult {
-    if registry::is_namespace(name) {
-        return namespace(name, caller, console).await;
+    if !registry::is_namespace(name) {
+        let entry = registry::find(name).ok_or_else(|| unknown_command(name))?;
+        console.stdout(entry.parser().render_help().to_string()).await;
+        return Ok(0);
     }
-    let entry = registry::find(name).ok_or_else(|| unknown_command(name))?;
-    console.stdout(entry.parser().render_help().to_string()).await;
-    Ok(0)
+    // `logs` is a command, and the namespace of `logs:set`.
+    if let Some(entry) = registry::find(name).filter(|entry| entry.name == name && open(entry, caller)) {
+        console.stdout(format!("{}\nThere are also:\n", entry.parser().render_help())).await;
+    }
+    namespace(name, caller, console).await
 }
 
 /// Says who the caller is and what they may do: the answer to a bare `ssh HOST`.
