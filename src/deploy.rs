@@ -103,7 +103,8 @@ pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<()
     let log = AppLog { logs: app.logs.clone(), app: order.app };
     let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
     let order = Order { console, cancel, ..order };
-    let result = queue_and_run(app, &order, &ticket).await;
+    // On the heap: what all stages hold together is too much for a thread's stack where callers hold much as well.
+    let result = Box::pin(queue_and_run(app, &order, &ticket)).await;
     let Order { work, console, .. } = order;
     drop(console);
     journal.close(result.as_ref().err()).await;
@@ -121,7 +122,7 @@ async fn queue_and_run(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result
     if record.locked && !is_automatic {
         return Err(DeployError::Locked(record.name));
     }
-    let result = stages(app, &record, order, ticket.build).await;
+    let result = Box::pin(stages(app, &record, order, ticket.build)).await;
     drop((lease, place));
     if result.is_err() {
         app.reconciler.collect_garbage();
@@ -135,7 +136,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         Some(id) => app.store.release(id).await?,
         None => None,
     };
-    let mut content = content(app, record, order, current.as_ref(), build).await?;
+    let mut content = Box::pin(content(app, record, order, current.as_ref(), build)).await?;
     if order.cancel.is_cancelled() {
         return Err(DeployError::Cancelled);
     }
@@ -164,7 +165,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             tasks.owe_first_deploy().await?;
         }
         let before = Before { release: current.as_ref(), completion };
-        run_and_switch(app, record, order, &release, before).await
+        Box::pin(run_and_switch(app, record, order, &release, before)).await
     };
     match switched.await {
         Ok(()) => {

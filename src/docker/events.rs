@@ -63,21 +63,27 @@ impl Engine {
         Ok(Box::pin(messages.try_filter_map(move |message| ready(Ok(read_event(message, &owner))))))
     }
 
-    /// News of containers that have left the owner's network, also since it was removed. Which ones is not told: the
-    /// list of containers says it.
+    /// News of containers that have left one of the owner's networks, also since it was removed. Which ones is not
+    /// told: the list of containers says it.
     pub async fn network_losses(
         &self,
     ) -> Result<impl Stream<Item = Result<(), EngineError>> + Send + use<>, EngineError> {
         let since = self.engine_time().await?;
-        // The engine does not tell a network's labels with its news.
         let filters = json!({
             "type": ["network"],
             "event": ["disconnect", "destroy"],
-            "network": [self.network_name()],
         });
         let target = format!("/events?since={since}&filters={}", query_value(&filters.to_string()));
         let messages = self.wire().await?.send(Call::get(target)).await?.json_lines::<EventMessage>();
-        Ok(messages.map_ok(|_| ()))
+        // The engine does not tell a network's labels with its news, but its name.
+        let prefix = self.network_name();
+        let is_own = move |message: &EventMessage| {
+            let attributes = message.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
+            attributes
+                .and_then(|attributes| attributes.get("name"))
+                .is_some_and(|name| name.starts_with(&prefix))
+        };
+        Ok(messages.try_filter_map(move |message| ready(Ok(is_own(&message).then_some(())))))
     }
 
     /// What the engine's clock shows, in its own form: an engine answers before it has begun to listen for news, so

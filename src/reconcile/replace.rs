@@ -82,7 +82,7 @@ async fn attempt_until_done(app: &Arc<App>, record: &AppRecord, enough: &Cancell
     let mut pauses = Pauses { next: FIRST_PAUSE };
     let mut told = None;
     loop {
-        let fault = match replace(app, record).await {
+        let fault = match Box::pin(replace(app, record)).await {
             Ok(()) | Err(DeployError::Gone | DeployError::Cancelled | DeployError::NotDeployed(_)) => return,
             Err(error) => {
                 let text = error.to_string();

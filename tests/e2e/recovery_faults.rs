@@ -80,7 +80,7 @@ fn containers_network_and_images_that_are_taken_away_come_back() {
         rows.map(Result::unwrap).collect::<Vec<String>>()
     };
     let before = instances();
-    remove_under_containers(&server, &format!("slipway-{}", server.owner()), &containers);
+    remove_under_containers(&server, &format!("slipway-{}", server.owner()));
     let began = Instant::now();
     wait_until("there are new containers", PROMISED, || instances().iter().all(|now| !before.contains(now)));
     eprintln!("back after a network that was removed: {:?}", began.elapsed());
@@ -94,11 +94,11 @@ fn containers_network_and_images_that_are_taken_away_come_back() {
     wait_until_whole(&server);
 }
 
-/// Takes these containers off a network, and removes it. The server finds it done: it would be in the middle otherwise.
-fn remove_under_containers(server: &Server, network: &str, containers: &[String]) {
+/// Takes all containers off a network, and removes it. The server finds it done: it would be in the middle otherwise.
+fn remove_under_containers(server: &Server, network: &str) {
     let process = Pid::from_raw(server.process_id().try_into().unwrap());
     kill(process, Signal::SIGSTOP).unwrap();
-    for container in containers {
+    for container in engine::get(&format!("/networks/{network}"))["Containers"].as_object().unwrap().keys() {
         let body = format!(r#"{{"Container":"{container}","Force":true}}"#);
         let path = format!("/networks/{network}/disconnect");
         engine::request_with("POST", &path, ("application/json", body.as_bytes()));
@@ -122,12 +122,19 @@ fn a_links_network_that_is_removed_comes_back(server: &Server, person: &Person, 
         || containers.each_ref().map(|name| engine::get(&format!("/containers/{name}/json"))["Id"].clone());
     let before = ids();
     let link = format!("slipway-{}-link-", server.owner());
-    let joined = engine::get(&format!("/containers/{}/json", containers[0]));
-    let networks = joined["NetworkSettings"]["Networks"].as_object().unwrap();
-    let network = networks.keys().find(|name| name.starts_with(&link)).unwrap();
-    remove_under_containers(server, network, &containers);
+    let joined = |container: &String| {
+        let container = engine::get(&format!("/containers/{container}/json"));
+        let networks = container["NetworkSettings"]["Networks"].as_object().unwrap();
+        networks.keys().find(|name| name.starts_with(&link)).cloned()
+    };
+    let network = joined(&containers[0]).unwrap();
+    remove_under_containers(server, &network);
     let began = Instant::now();
-    wait_until("the link leads there again", PROMISED, || via() == 200);
+    // A request in between would wait for seconds for one that cannot answer.
+    wait_until("both are on the network again", PROMISED, || {
+        containers.iter().all(|container| joined(container).is_some())
+    });
+    assert_eq!(via(), 200);
     eprintln!("back after a link's network that was removed: {:?}", began.elapsed());
     assert_eq!(ids(), before);
 }
@@ -154,6 +161,8 @@ fn an_image_that_is_gone_is_made_again(server: &mut Server, person: &Person, app
     let image = server.ssh(person, &format!("releases:info {app} --format json")).success().json();
     let image = image["image"].as_str().unwrap().to_owned();
     server.ssh(person, &format!("apps:lock {app}")).success();
+    // Until then an instance that was replaced holds the image.
+    wait_until_whole(server);
     server.kill();
     engine::request("DELETE", &format!("/containers/{app}.web.1?force=1"));
     engine::request("DELETE", &format!("/images/{image}?force=1"));
