@@ -94,6 +94,31 @@ impl Blog {
     }
 }
 
+fn time_zones_and_what_is_left_out(blog: &Blog, once: &str, tick: &str) {
+    assert_snapshot!(blog.ssh("cron:set APP timezone Berlin").shown(&blog.server, &blog.app), @r"
+     !     Berlin is not a time zone
+     !     Write a name of the IANA database, for example Europe/Berlin or UTC
+    [exit code 1]
+    ");
+    blog.ssh("cron:set APP timezone Asia/Tokyo").success();
+    let next = |id: &str| {
+        let task = blog.tasks().into_iter().find(|task| task["id"] == id).unwrap();
+        task["next_at"].as_str().map(str::to_owned)
+    };
+    assert!(next(once).unwrap().ends_with("T00:00:00+09:00"));
+    blog.ssh(&format!("cron:suspend APP {once}")).success();
+    assert_eq!(next(once), None);
+    blog.ssh(&format!("cron:resume APP {once}")).success();
+    assert!(next(once).is_some());
+    blog.ssh("cron:set --global maintenance true").success();
+    assert_eq!((next(once), next(tick)), (None, None));
+    blog.ssh("cron:set --global maintenance").success();
+    assert_eq!(blog.ssh("cron:report APP --cron-task-count").success().stdout, "3\n");
+    blog.ssh("ps:stop APP").success();
+    assert_eq!((next(once), next(tick)), (None, None));
+    blog.ssh("ps:start APP").success();
+}
+
 #[test]
 fn tasks_are_listed_run_suspended_and_set() {
     let blog = Blog::deployed(&serde_json::json!([
@@ -123,29 +148,7 @@ fn tasks_are_listed_run_suspended_and_set() {
     let list = blog.ssh("cron:list APP").success().stdout;
     assert!(list.contains(&fails) && list.contains("true (task)") && list.contains("failed (7)"), "{list}");
 
-    // Time zones, and what is left out.
-    assert_snapshot!(blog.ssh("cron:set APP timezone Berlin").shown(&blog.server, &blog.app), @r"
-     !     Berlin is not a time zone
-     !     Write a name of the IANA database, for example Europe/Berlin or UTC
-    [exit code 1]
-    ");
-    blog.ssh("cron:set APP timezone Asia/Tokyo").success();
-    let next = |id: &str| {
-        let task = blog.tasks().into_iter().find(|task| task["id"] == id).unwrap();
-        task["next_at"].as_str().map(str::to_owned)
-    };
-    assert!(next(&once).unwrap().ends_with("T00:00:00+09:00"));
-    blog.ssh(&format!("cron:suspend APP {once}")).success();
-    assert_eq!(next(&once), None);
-    blog.ssh(&format!("cron:resume APP {once}")).success();
-    assert!(next(&once).is_some());
-    blog.ssh("cron:set --global maintenance true").success();
-    assert_eq!((next(&once), next(&tick)), (None, None));
-    blog.ssh("cron:set --global maintenance").success();
-    assert_eq!(blog.ssh("cron:report APP --cron-task-count").success().stdout, "3\n");
-    blog.ssh("ps:stop APP").success();
-    assert_eq!((next(&once), next(&tick)), (None, None));
-    blog.ssh("ps:start APP").success();
+    time_zones_and_what_is_left_out(&blog, &once, &tick);
 
     // By itself, at the next full minute.
     let run = wait_for("the task has run by itself", A_MINUTE, || {
@@ -246,7 +249,7 @@ fn what_a_killed_server_left_is_looked_after_and_what_was_missed_is_reported() {
     assert!((58..=60).contains(&missed["times"].as_i64().unwrap()), "{missed}");
     let skipped = blog.wait_for_run(&patient, "skipped", SOON);
     assert_eq!(skipped["note"], format!("run {number} was still going on"));
-    assert_eq!(blog.containers(), [name.clone()]);
+    assert_eq!(blog.containers(), std::slice::from_ref(&name));
     wait_until("the app's log says what was missed", SOON, || {
         let logs = blog.ssh("logs APP -n 1000").success().stdout;
         logs.contains(&format!("task {patient} was missed"))
