@@ -1,5 +1,6 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
+pub mod build_queue;
 pub mod lease;
 pub mod one_offs;
 pub mod pushes;
@@ -8,21 +9,26 @@ pub mod running_builds;
 
 use std::net::SocketAddr;
 
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::build_queue::BuildQueue;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::docker::Engine;
+use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::Logs;
 use crate::route::RouterHandle;
-use crate::run::addresses::Addresses;
+use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -37,6 +43,10 @@ pub struct App {
     pub https_address: Option<SocketAddr>,
     /// The database.
     pub store: Store,
+    /// The apps' logs.
+    pub logs: Logs,
+    /// Where the logs are sent on to.
+    pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
     /// The apps' git repositories.
@@ -49,16 +59,24 @@ pub struct App {
     pub reconciler: Reconciler,
     /// At most one deploy at a time for each app.
     pub leases: Leases,
+    /// So many builds at a time on the host. Taken before the lease.
+    pub build_queue: BuildQueue,
     /// The builds under way, so that they can be cancelled.
     pub running_builds: RunningBuilds,
     /// At most one at a time of what moves an app's deploy branch, from its deploy to the move. Taken before the lease.
     pub push_turns: Leases,
     /// The pushes that are being received.
     pub pushes: Pushes,
-    /// Addresses for containers, once the engine has said which there are.
-    pub addresses: OnceCell<Addresses>,
+    /// Addresses for containers, as the engine last said which there are.
+    pub addresses: CurrentAddresses,
     /// Old instances that are being drained and stopped.
     pub retiring: Retiring,
+    /// Which instances take requests.
+    pub readiness: Readiness,
+    /// How often instances have ended lately.
+    pub crashes: Crashes,
+    /// Instances that are asked while they run.
+    pub wellbeing: Wellbeing,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
     /// Tasks that outlive the command that started them; awaited at shutdown.

@@ -2,7 +2,10 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+pub mod cgroup;
+mod checks;
 pub mod dockerfile;
+pub mod fence;
 pub mod image;
 pub mod process_files;
 
@@ -11,17 +14,20 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::build::cgroup::Limits;
 use crate::console::Console;
 use crate::docker::Engine;
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::formats::app_json::AppJsonError;
+use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ImageId, ProcessCommand, Source};
@@ -86,6 +92,8 @@ pub struct BuildOrder<'a> {
     pub config: &'a ConfigVars,
     /// Where progress goes.
     pub console: &'a Console,
+    /// What its steps may take.
+    pub limits: Limits,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -121,6 +129,19 @@ pub enum BuildStageError {
     /// The engine refused.
     #[error("the engine refused")]
     Engine(#[from] EngineError),
+    /// The CHECKS file is not one.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
+    /// A process of a step was killed for want of memory, and the step failed.
+    #[error(
+        "the build ran out of memory (limit {limit})\nLet it need less, or give it more: build-memory-bytes in slipway.toml, section [deploy]"
+    )]
+    OutOfMemory {
+        /// What it was allowed.
+        limit: ByteSize,
+        /// How the step failed.
+        source: BuildError,
+    },
     /// The Procfile is not one.
     #[error(transparent)]
     Procfile(#[from] ProcfileError),

@@ -7,6 +7,11 @@ pub fn unix_seconds() -> i64 {
     Timestamp::now().as_second()
 }
 
+/// The time as RFC 3339 in UTC with nine digits behind the second, as entries of logs have it.
+pub fn precise_now() -> String {
+    format!("{:.9}", Timestamp::now())
+}
+
 /// A recorded time as RFC 3339 in UTC, to the second. Times outside jiff's range print as their number.
 pub fn format_seconds(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {

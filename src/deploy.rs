@@ -4,17 +4,23 @@
 //! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
 //! reconcilers, never half a deploy.
 
+pub mod checks;
 pub mod destroy;
 mod env;
 pub mod error;
 mod formation;
 pub mod journal;
+pub mod links;
 mod prepare;
+pub mod recover;
 pub mod retention;
 pub mod retirement;
+mod roll_out;
+pub mod stop_first;
 pub mod switch;
 mod task_output;
 mod tasks;
+pub mod ticket;
 
 use std::sync::Arc;
 
@@ -25,18 +31,16 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::journal::Journal;
+use crate::deploy::journal::{AppLog, Journal};
+use crate::deploy::roll_out::Before;
 use crate::deploy::tasks::Tasks;
-use crate::model::build::{BuildKind, BuildStatus};
+use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
-use crate::run::plan::{self, Replace};
-use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
 use crate::store::config::Completion;
 use crate::store::formation::Formation;
-use crate::urls;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -54,8 +58,10 @@ pub enum Work {
     Restart(Option<ProcessType>),
     /// Reaches these quantities; instances that can stay do.
     Scale(Formation),
-    /// Starts what is missing of the current release, as it is. Not held up by a lock: nothing changes.
+    /// Starts what is missing of the current release, as it is.
     Replace,
+    /// Makes the current release's image again, which is gone, and runs it with the config vars of that release.
+    Recover(BuildSource),
 }
 
 /// One deploy, as somebody asked for it.
@@ -75,61 +81,45 @@ pub struct Order {
     pub cancel: CancellationToken,
 }
 
-/// Carries out an order: waits for the app's lease, keeps a record, and runs the stages.
+impl Work {
+    /// Whether it keeps running what was wanted before. No lock holds it up, for nothing changes.
+    pub fn is_automatic(&self) -> bool {
+        matches!(self, Self::Replace | Self::Recover(_))
+    }
+}
+
+/// Carries out an order: waits for its turn, keeps a record, and runs the stages.
 pub async fn run(app: &Arc<App>, order: Order) -> Result<(), DeployError> {
-    let (kind, source) = describe(&order.work);
-    let build = app.store.begin_build(order.app, kind, &source, &order.by).await?;
-    let cancel = order.cancel.child_token();
-    app.running_builds.enter(build, order.app, cancel.clone());
-    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone()).await;
-    let result = queue_and_run(app, &Order { console, cancel, ..order }, build).await;
+    let ticket = Ticket::take(app, &order).await?;
+    run_with(app, order, ticket).await
+}
+
+/// The same for an order that has its number already.
+pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<(), DeployError> {
+    let (build, cancel) = (ticket.build, ticket.cancel.clone());
+    let log = AppLog { logs: app.logs.clone(), app: order.app };
+    let (journal, console) = Journal::open(&app.settings.root, build, order.console.clone(), log).await;
+    let order = Order { console, cancel, ..order };
+    let result = queue_and_run(app, &order, &ticket).await;
+    let Order { work, console, .. } = order;
+    drop(console);
     journal.close(result.as_ref().err()).await;
-    app.running_builds.leave(build);
-    let status = match &result {
-        Ok(()) => BuildStatus::Succeeded,
-        Err(DeployError::Cancelled) => BuildStatus::Canceled,
-        Err(_) => BuildStatus::Failed,
-    };
-    app.store.finish_build(build, status).await?;
+    ticket.finish(app, &work, &result).await?;
     result
 }
 
-fn describe(work: &Work) -> (BuildKind, String) {
-    match work {
-        Work::Build(BuildSource::Commit(snapshot)) => {
-            (BuildKind::Build, snapshot.commit().as_str().to_owned())
-        }
-        Work::Build(BuildSource::Image { reference }) => (BuildKind::Build, reference.clone()),
-        Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
-        Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
-        Work::Scale(_) => (BuildKind::Deploy, "scale".to_owned()),
-        Work::Replace => (BuildKind::Deploy, "replace missing instances".to_owned()),
-    }
-}
-
-async fn queue_and_run(app: &Arc<App>, order: &Order, build: i64) -> Result<(), DeployError> {
-    let waiting = app.leases.acquire(order.app);
-    let lease = if let Some(lease) = app.leases.try_acquire(order.app) {
-        lease
-    } else {
-        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < build);
-        let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
-        order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
-        tokio::select! {
-            lease = waiting => lease,
-            () = order.cancel.cancelled() => return Err(DeployError::Cancelled),
-        }
-    };
+async fn queue_and_run(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result<(), DeployError> {
+    let Turns { lease, place } = ticket::turns(app, order, ticket).await?;
     let record = app.store.app_by_id(order.app).await?.ok_or(DeployError::Gone)?;
-    let replaces = matches!(order.work, Work::Replace);
-    if replaces && record.stopped {
+    let is_automatic = order.work.is_automatic();
+    if is_automatic && record.stopped {
         return Ok(());
     }
-    if record.locked && !replaces {
+    if record.locked && !is_automatic {
         return Err(DeployError::Locked(record.name));
     }
-    let result = stages(app, &record, order, build).await;
-    drop(lease);
+    let result = stages(app, &record, order, ticket.build).await;
+    drop((lease, place));
     if result.is_err() {
         app.reconciler.collect_garbage();
     }
@@ -154,6 +144,8 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
             return Ok(());
         }
+    }
+    if let Work::Build(_) | Work::Recover(_) = order.work {
         tasks.predeploy(&mut content).await?;
     }
     let wanted = Wanted {
@@ -171,10 +163,12 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             tasks.owe_first_deploy().await?;
         }
         let before = Before { release: current.as_ref(), completion };
-        run_and_switch(app, record, order, &release, before).await
+        roll_out::run(app, record, order, &release, before).await
     };
     match switched.await {
         Ok(()) => {
+            let what = format!("{} deployed by {}: {}", release.version, order.by, release.description);
+            app.logs.platform_line(record.id, "deploy", what).await;
             if tasks_are_due {
                 timed("postdeploy", tasks.postdeploy(&release)).await;
             }
@@ -196,10 +190,13 @@ async fn content(
     current: Option<&Release>,
     build: i64,
 ) -> Result<ReleaseContent, DeployError> {
-    let config = app.store.merged_config(record.id).await?;
+    let config = match (&order.work, current) {
+        (Work::Recover(_), Some(current)) => current.content.config.clone(),
+        _ => app.store.merged_config(record.id).await?,
+    };
     let from = |release: &Release| ReleaseContent { config: config.clone(), ..release.content.clone() };
     match &order.work {
-        Work::Build(source) => {
+        Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let options = prepare::build_options(&app.store, record.id).await?;
             let build_order = BuildOrder {
@@ -210,6 +207,7 @@ async fn content(
                 image_tag: format!("build-{build}"),
                 options,
                 config: &config,
+                limits: prepare::build_limits(app),
                 console: &order.console,
                 cancel: &order.cancel,
             };
@@ -221,6 +219,7 @@ async fn content(
             // The engine may have noticed first, and calls it a failure.
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built.map_err(|_| DeployError::TooLong(limit))??;
+            app.build_queue.leave(build);
             Ok(ReleaseContent {
                 image: built.image,
                 source: source.source(),
@@ -240,53 +239,6 @@ async fn content(
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
     }
-}
-
-/// What a deploy comes from: the release that served, and config vars that app.json gives.
-struct Before<'a> {
-    release: Option<&'a Release>,
-    completion: Completion,
-}
-
-/// Starts what is new, and once it is healthy makes it the app.
-async fn run_and_switch(
-    app: &Arc<App>,
-    record: &AppRecord,
-    order: &Order,
-    release: &Release,
-    before: Before<'_>,
-) -> Result<(), DeployError> {
-    let unchanged = record.current_release == Some(release.id);
-    let replace = match &order.work {
-        Work::Scale(_) | Work::Replace if unchanged => Replace::None,
-        Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
-        _ => Replace::All,
-    };
-    let set = app.store.formation(record.id).await?;
-    let quantities = formation::quantities(&order.work, &release.content, before.release, set);
-    let wanted = &quantities.wanted;
-    let alive = app.engine.running().await?;
-    let recorded = app.store.instances(Some(record.id)).await?;
-    let plan = plan::plan(wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
-    if matches!(order.work, Work::Replace) && plan.start.is_empty() {
-        return Ok(());
-    }
-    for (process_type, quantity) in wanted {
-        order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
-    }
-    let start = Start {
-        engine: &app.engine,
-        store: &app.store,
-        addresses: prepare::addresses(app).await?,
-        app: record.id,
-        app_name: &record.name,
-        release,
-        port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
-        deadline: app.settings.deploy.start(),
-    };
-    let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-    let change = switch::Change { started, plan, quantities, completion: before.completion };
-    timed("switch", switch::switch(app, record, order, release, change)).await
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

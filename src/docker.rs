@@ -8,7 +8,7 @@
 //! untouched and unbuffered (attach, exec, logs, builds) the connection is our own, see `wire`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -16,9 +16,11 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::docker::error::EngineError;
 use crate::docker::labels::OwnerId;
+use crate::docker::removal::RemovalHook;
 use crate::docker::wire::Wire;
 
 pub mod attach;
+pub mod attachment;
 pub mod build;
 pub mod commit;
 pub mod container;
@@ -32,8 +34,12 @@ pub mod labels;
 pub mod listening;
 pub mod logs;
 pub mod network;
+pub mod oom;
 pub mod output;
+mod removal;
 mod running;
+pub mod survey;
+pub mod usage;
 mod wire;
 
 /// How long the engine may take to answer a plain question.
@@ -55,6 +61,8 @@ struct Inner {
     data_directory: OnceCell<PathBuf>,
     /// One permit: whoever makes the network. Asked twice at once, the engine makes two of the same name.
     network_turn: Semaphore,
+    /// Set when the server starts.
+    removal_hook: OnceLock<RemovalHook>,
 }
 
 /// What an engine says about itself.
@@ -71,7 +79,8 @@ impl Engine {
     pub fn connect(socket: &Path, owner: OwnerId) -> Self {
         let (socket, network_turn) = (socket.to_owned(), Semaphore::new(1));
         let (client, data_directory) = (OnceCell::new(), OnceCell::new());
-        Self { inner: Arc::new(Inner { socket, owner, client, data_directory, network_turn }) }
+        let removal_hook = OnceLock::new();
+        Self { inner: Arc::new(Inner { socket, owner, client, data_directory, network_turn, removal_hook }) }
     }
 
     /// Whose things this handle makes and sees.

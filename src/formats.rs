@@ -1,6 +1,7 @@
 //! Text in, model out: the files that people write. Errors name the line; no module here does I/O.
 
 pub mod app_json;
+pub mod checks;
 pub mod config_export;
 pub mod config_import;
 pub mod dockerignore;

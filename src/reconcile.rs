@@ -3,10 +3,16 @@
 //! Each reconciler takes no input, may run at any time, and does nothing where nothing is to be done. They are
 //! woken by notices and by the clock; what they do is derived from the database and the engine alone.
 
+pub mod awaited;
 pub mod containers;
+pub mod exits;
 pub mod garbage;
+pub mod instance_log;
 pub mod replace;
 pub mod routes;
+mod start_order;
+pub mod watch;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +24,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::deploy::links;
 use crate::docker::error::EngineError;
+use crate::reconcile::exits::Exits;
+use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 
-/// How often everything is looked at although nothing was noticed.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often everything is looked at although nothing was noticed: what nobody is told of, such as a network that was
+/// taken away, is mended within seconds, too. A look that finds nothing is one question to the engine.
+const EVERY: Duration = Duration::from_secs(5);
+/// How long news are gathered before they are acted on: a restart of the engine is hundreds of them.
+const GATHER: Duration = Duration::from_millis(100);
+/// How many pieces of news are taken at once.
+const BURST: usize = 1024;
 /// How often garbage is looked for although nothing was noticed.
 const GARBAGE_EVERY: Duration = Duration::from_secs(600);
 /// How long the engine is left alone after it could not be reached.
@@ -36,6 +50,8 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         watch_engine(&app),
+        watch::run(&app),
+        instance_log::watch(&app),
     );
 }
 
@@ -71,18 +87,23 @@ async fn publish_on_request(
 async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
     let replacements = Arc::new(Replacements::default());
     loop {
-        containers::reconcile(app, &replacements).await;
+        let mut pause = if containers::reconcile(app, &replacements).await { EVERY } else { BACK_OFF };
+        if let Err(error) = links::settle(app).await {
+            tracing::warn!(%error, "the links are not as they should be; trying again soon");
+            pause = BACK_OFF;
+        }
         tokio::select! {
-            () = notice.notified() => {}
-            () = sleep(EVERY) => {}
+            () = async { notice.notified().await; sleep(GATHER).await } => {}
+            () = sleep(pause) => {}
             () = app.shutdown.cancelled() => return,
         }
     }
 }
 
 async fn garbage_on_notice(app: &Arc<App>, notice: &Notify) {
+    let mut next_trim = NextTrim::default();
     loop {
-        garbage::collect(app).await;
+        garbage::collect(app, &mut next_trim).await;
         tokio::select! {
             () = notice.notified() => {}
             () = sleep(GARBAGE_EVERY) => {}
@@ -117,22 +138,26 @@ async fn watch_engine(app: &Arc<App>) {
 
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
-    let mut events = std::pin::pin!(app.engine.events().await?);
+    let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
+    let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
+    app.readiness.doubt_all();
     app.reconciler.publish_routes().await;
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(_) => {
-                app.reconciler.publish_routes().await;
-                app.reconciler.check_containers();
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the engine's events broke off");
-                return Ok(());
+    // All that has happened while the last table was made is answered by one more.
+    while let Some(news) = events.next().await {
+        for event in news {
+            match event {
+                Ok(event) => exits.note(app, &event).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the engine's events broke off");
+                    return Ok(());
+                }
             }
         }
+        app.reconciler.publish_routes().await;
+        app.reconciler.check_containers();
     }
     Ok(())
 }

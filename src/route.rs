@@ -31,6 +31,7 @@ mod proxy;
 mod tls;
 mod transport;
 mod upgrade;
+mod waiting;
 mod worker;
 
 pub mod access_log;
@@ -51,6 +52,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::model::app_name::AppName;
+
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use listener::Listener;
@@ -58,6 +61,7 @@ use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
 use tls::Certificates;
+use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
 
 /// The way to a running router: bind, then start.
@@ -135,8 +139,8 @@ impl BoundRouter {
         self.https.as_ref().map(Listener::local_addr)
     }
 
-    /// Starts the threads. Until the first table is published, every request is told to come back, and until there
-    /// are certificates, every TLS handshake is refused.
+    /// Starts the threads. Until the first table is published, requests wait, and until there are certificates,
+    /// every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
@@ -146,8 +150,10 @@ impl BoundRouter {
         let (orders, received) = mpsc::unbounded_channel();
         let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let lobby = Arc::new(WaitingRoom::new());
         let parts = WorkerParts {
             table: Arc::clone(&table),
+            lobby: Arc::clone(&lobby),
             certificates: Arc::clone(&certificates),
             settings: Arc::new(self.settings),
             log,
@@ -164,7 +170,7 @@ impl BoundRouter {
         let accepting =
             listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
-            publisher: Publisher::new(table, orders, address),
+            publisher: Publisher::new(table, lobby, orders, address),
             certificates,
             stop,
             dropped_records,
@@ -202,6 +208,11 @@ impl RouterHandle {
     /// Requests and upgraded connections under way to the instances of the table, by container id.
     pub fn in_flight(&self) -> Vec<(String, usize)> {
         self.inner.publisher.in_flight()
+    }
+
+    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    pub fn waiting(&self, app: &AppName) -> usize {
+        self.inner.publisher.waiting(app)
     }
 
     /// Access records that were dropped because nobody read them in time.

@@ -3,12 +3,20 @@
 //! Knows containers and health; does not know where images come from, who asked, or which host names lead here.
 
 pub mod addresses;
+mod any_certificate;
+pub mod check;
+pub mod check_rules;
+pub mod crashes;
 pub mod health;
+mod http_probe;
 pub mod options;
 pub mod plan;
 pub mod policy;
 pub mod predeploy;
 mod probe;
+pub mod readiness;
 pub mod retire;
 pub mod start;
+pub mod startup;
 pub mod task;
+pub mod wellbeing;

@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::app::build_queue::BuildQueue;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -30,15 +31,21 @@ use crate::app::running_builds::RunningBuilds;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
+use crate::drains::{self, Drains};
 use crate::face::Commands;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::logs::{self, Logs};
 use crate::model::role::Caller;
 use crate::reconcile;
 use crate::route::Router;
 use crate::route::access_log::AccessRecords;
-use crate::route::settings::RouterSettings;
+use crate::route::settings::{RouterSettings, Waiting};
+use crate::run::addresses::CurrentAddresses;
+use crate::run::crashes::Crashes;
+use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
@@ -117,20 +124,31 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    let engine = engine(&settings, &logs)?;
+    let drains = Drains::new(logs.clone(), store.clone(), host_name());
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
-        addresses: OnceCell::new(),
+        addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        build_queue: BuildQueue::new(settings.deploy.max_builds),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
+        readiness: Readiness::default(),
+        crashes: Crashes::default(),
+        wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
-        engine: Engine::connect(&settings.docker, owner(&settings.root)?),
+        engine,
+        drains,
+        logs,
         settings,
         store,
         repositories,
@@ -142,6 +160,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
+        collecting,
     };
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
@@ -152,10 +172,31 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What this host calls itself.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "slipway".to_owned())
+}
+
+/// The engine, which lets go of no container whose last lines are not kept.
+fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
+    let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    let logs = logs.clone();
+    engine.before_removals(move |engine, container| {
+        let logs = logs.clone();
+        async move { logs.take_rest(&engine, &container).await }
+    });
+    Ok(engine)
+}
+
 fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        waiting: Waiting {
+            requests: settings.router.waiting_requests,
+            time: Duration::from_secs(settings.router.waiting_seconds),
+        },
         ..RouterSettings::default()
     }
 }
@@ -166,6 +207,8 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    draining: JoinHandle<()>,
+    collecting: thread::JoinHandle<()>,
 }
 
 /// Serves until the shutdown is over. The faces end first, then what they started, the router last.
@@ -199,7 +242,12 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    background.draining.await?;
+    app.logs.stop().await;
     drop(app);
+    tokio::task::spawn_blocking(move || background.collecting.join())
+        .await?
+        .map_err(|_| "the thread that keeps logs panicked")?;
     background.logging.await?;
     Ok(())
 }

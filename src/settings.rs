@@ -35,6 +35,18 @@ pub struct Settings {
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
+    /// Limits on requests.
+    pub router: RouterLimits,
+}
+
+/// Limits on requests.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouterLimits {
+    /// Requests of one app that may wait while it is starting.
+    pub waiting_requests: usize,
+    /// Seconds that one of them waits.
+    pub waiting_seconds: u64,
 }
 
 /// Limits on SSH clients.
@@ -65,14 +77,26 @@ pub struct DeployLimits {
     pub start_seconds: u64,
     /// Seconds that a task around a release may take.
     pub task_seconds: u64,
+    /// Milliseconds that a new instance has to stay up after its checks.
+    pub stability_window_ms: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
     pub stop_seconds: u64,
     /// Bytes that must be free on the disk before a build starts.
     pub min_free_bytes: u64,
-    /// Releases whose images are kept for rollback.
+    /// Releases whose images are kept for rollback, until `releases:set` says otherwise.
     pub keep_releases: u32,
+    /// Builds that run at the same time; others wait for their turn. At least one.
+    pub max_builds: u32,
+    /// Bytes of memory that all steps of a build may take together; 0 for half of the host's.
+    pub build_memory_bytes: u64,
+    /// The weight of a build's share of the CPUs where they are short; all else has 100.
+    pub build_cpu_weight: u32,
+    /// Processes that all steps of a build may have together.
+    pub build_pids: u32,
+    /// Bytes to which the engine's build cache is trimmed; 0 leaves it alone.
+    pub build_cache_bytes: u64,
 }
 
 impl Default for Settings {
@@ -87,7 +111,14 @@ impl Default for Settings {
             docker: PathBuf::from("/var/run/docker.sock"),
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
+            router: RouterLimits::default(),
         }
+    }
+}
+
+impl Default for RouterLimits {
+    fn default() -> Self {
+        Self { waiting_requests: 256, waiting_seconds: 30 }
     }
 }
 
@@ -110,10 +141,16 @@ impl Default for DeployLimits {
             build_seconds: 3600,
             start_seconds: 60,
             task_seconds: 600,
+            stability_window_ms: 300,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
             keep_releases: 20,
+            max_builds: 1,
+            build_memory_bytes: 0,
+            build_cpu_weight: 20,
+            build_pids: 4096,
+            build_cache_bytes: 10_000_000_000,
         }
     }
 }
@@ -127,6 +164,11 @@ impl DeployLimits {
     /// How long a task around a release may take.
     pub fn task(&self) -> Duration {
         Duration::from_secs(self.task_seconds)
+    }
+
+    /// How long a new instance has to stay up after its checks.
+    pub fn stability_window(&self) -> Duration {
+        Duration::from_millis(self.stability_window_ms)
     }
 
     /// How long requests to an old instance may still take.

@@ -6,13 +6,17 @@ pub mod apps;
 pub mod builds;
 pub mod config;
 pub mod domains;
+pub mod drains;
 pub mod formation;
+pub mod health;
 pub mod instances;
 pub mod keys;
+pub mod links;
 mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod routing;
 pub mod secret;
 pub mod stopping;
 

@@ -1,8 +1,9 @@
 //! How an app is reached: its ports, its host names, its URLs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::app::App;
+use crate::model::app_name::AppName;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::model::release::ReleaseContent;
@@ -47,28 +48,40 @@ pub async fn hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, S
 /// A default name that was added to another app before this one came to have it leads to that app.
 pub async fn all_hostnames(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
     let own = app.store.domains(Some(record.id)).await?;
+    let global = global_domains(&app.store, &app.settings.domain).await?;
+    Ok(names(record, own, &global, &app.store.domain_owners().await?))
+}
+
+/// The host names of an app, also while they are turned off, from what is known of it.
+pub fn names(
+    record: &AppRecord,
+    own: Vec<Hostname>,
+    global: &[Hostname],
+    owners: &HashMap<Hostname, AppName>,
+) -> Vec<Hostname> {
     let mut names = Vec::new();
     if record.default_domain {
-        for name in default_names(app, record).await? {
-            if app.store.domain_owner(&name).await?.is_none_or(|owner| owner == record.name) {
-                names.push(name);
-            }
-        }
+        let is_free = |name: &Hostname| owners.get(name).is_none_or(|owner| *owner == record.name);
+        names.extend(below(record, global).into_iter().filter(is_free));
     }
     let new: Vec<Hostname> = own.into_iter().filter(|name| !names.contains(name)).collect();
     names.extend(new);
-    Ok(names)
+    names
 }
 
 /// `NAME.DOMAIN` for each global domain; an app whose name is such a host name already is that name.
 pub async fn default_names(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
-    let name = record.name.as_str();
     let domains = global_domains(&app.store, &app.settings.domain).await?;
+    Ok(below(record, &domains))
+}
+
+fn below(record: &AppRecord, domains: &[Hostname]) -> Vec<Hostname> {
+    let name = record.name.as_str();
     let host = |domain: &Hostname| {
         let own = name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
         if own { name.parse().ok() } else { format!("{name}.{domain}").parse().ok() }
     };
-    Ok(domains.iter().filter_map(host).collect())
+    domains.iter().filter_map(host).collect()
 }
 
 /// The global domains: those set by `domains:set-global`, else the one of the settings.

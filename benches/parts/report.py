@@ -33,6 +33,13 @@ brackets. Each part has a server of its own with default settings.
   it does not change any more. PSS counts shared pages by their share.
 - **run**: 1 GB in and out of `ssh HOST run APP cat`, every byte compared; the memory is the highest resident
   figure that the kernel saw during it, less the idle one.
+- **scale**: `ps:scale web=10` until each of the ten has answered through the router, against nine `docker run`
+  side by side until each has answered at its own address. Three process types: `ps:restart` of an app whose web
+  process sleeps two seconds before it listens, with a worker and a clock beside it, to its return, against
+  `docker run` of that web process alone until it answers.
+- **many**: two hundred apps with one instance each, in an engine of the bench's own. Idle: the server's processor
+  time over thirty seconds in which nobody asks for anything. Engine restart: dockerd is stopped with all its
+  containers and started again; from its start until it answers, and until every app has answered through the router.
 """
 
 

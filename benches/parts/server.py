@@ -100,8 +100,10 @@ class Client:
 class Server:
     """The server under measurement, and a client that may push to it."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, throwaway_engine=False):
         self.binary = binary
+        # Its networks and images go with it; an engine that was restarted does not always let go of a network.
+        self.throwaway_engine = throwaway_engine
 
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="slipway-bench-")
@@ -225,6 +227,8 @@ class Server:
         if not os.path.exists(os.path.join(self.root, "owner")):
             return
         remove(["rm", "--force"], self.containers())
+        if self.throwaway_engine:
+            return
         remove(["network", "rm"], docker("network", "ls", "--quiet", "--filter", self._filter()).split())
         images = docker("images", "--all", "--quiet", "--filter", self._filter()).split()
         remove(["rmi", "--force"], sorted(set(images)))

@@ -6,13 +6,16 @@ use futures_util::TryStreamExt as _;
 use secrecy::SecretSlice;
 use tokio::sync::mpsc;
 
+use crate::build::fence::Fence;
 use crate::build::process_files::{self, Contents, ProcessFiles};
 use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::docker::build::error::BuildError;
 use crate::docker::build::line::BuildLine;
 use crate::docker::build::{BuildSecret, BuildSpec};
 use crate::formats::dockerignore::DockerIgnore;
 use crate::git::context::{Context, ContextRequest};
 use crate::git::tree::Snapshot;
+use crate::model::byte_size::ByteSize;
 use crate::model::config_var::{ConfigKey, ConfigValue};
 use crate::model::release::ImageId;
 
@@ -37,6 +40,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let contents = Contents {
         procfile: read(process_files::procfile_path(&order.options)).await?,
         app_json: read(process_files::app_json_path(&order.options)).await?,
+        checks: read("CHECKS").await?,
     };
     let ProcessFiles { processes, app_json } = process_files::read(order, contents).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.
@@ -47,10 +51,20 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     };
     let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
     order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
-    let spec = specification(order, dockerfile);
+    let fence = Fence::raise(order.engine.owner().as_str(), order.limits);
+    let mut spec = specification(order, dockerfile);
+    fence.mark(&mut spec.build_args);
     let context =
         snapshot.context(ContextRequest { subdirectory: directory, ignore, extra_files: Vec::new() });
-    let image = run(order, &spec, context).await?;
+    let built = run(order, &spec, context).await;
+    let toll = fence.lower().await;
+    let image = built.map_err(|error| match error {
+        // A step may have done without what was killed; only one that failed is told why.
+        BuildStageError::Build(source @ BuildError::Step(_)) if toll.out_of_memory => {
+            BuildStageError::OutOfMemory { limit: ByteSize(order.limits.memory), source }
+        }
+        other => other,
+    })?;
     let facts = order.engine.image_facts(&image.0).await?;
     let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
     Ok(Built { image, exposed_ports, processes, app_json })

@@ -40,9 +40,11 @@ async fn contents(order: &BuildOrder<'_>, facts: &ImageFacts) -> Result<Contents
     let paths = [
         path(process_files::procfile_path(&order.options)),
         path(process_files::app_json_path(&order.options)),
+        path("CHECKS"),
     ];
     let mut files = order.engine.image_files(&facts.id, order.app_name, &paths, LIMIT).await?.into_iter();
-    Ok(Contents { procfile: files.next().flatten(), app_json: files.next().flatten() })
+    let mut next = || files.next().flatten();
+    Ok(Contents { procfile: next(), app_json: next(), checks: next() })
 }
 
 async fn pull(order: &BuildOrder<'_>, reference: &str) -> Result<(), BuildStageError> {

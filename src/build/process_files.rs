@@ -1,9 +1,9 @@
-//! What a source says of its own processes: the Procfile, and app.json. Read before the minutes of a build, so that
+//! What a source says of its own processes: the Procfile, app.json, and CHECKS. Read before the minutes of a build, so that
 //! what is wrong in them is found first.
 
 use std::collections::BTreeMap;
 
-use crate::build::{BuildOptions, BuildOrder, BuildStageError};
+use crate::build::{BuildOptions, BuildOrder, BuildStageError, checks};
 use crate::formats::app_json;
 use crate::formats::procfile::{self, Procfile};
 use crate::model::app_json::AppJson;
@@ -19,13 +19,15 @@ pub struct ProcessFiles {
     pub app_json: AppJson,
 }
 
-/// The two files as a source has them.
+/// The files as a source has them.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// The Procfile, if there is one.
     pub procfile: Option<Vec<u8>>,
     /// The app.json, if there is one.
     pub app_json: Option<Vec<u8>>,
+    /// The legacy CHECKS file, if there is one.
+    pub checks: Option<Vec<u8>>,
 }
 
 /// Where the Procfile is looked for, below the build directory.
@@ -38,7 +40,7 @@ pub fn app_json_path(options: &BuildOptions) -> &str {
     options.app_json.as_deref().unwrap_or("app.json")
 }
 
-/// Reads both files and warns of what has no effect. A file that was looked for at a path of the person's has to be
+/// Reads the files and warns of what has no effect. A file that was looked for at a path of the person's has to be
 /// there.
 pub async fn read(order: &BuildOrder<'_>, contents: Contents) -> Result<ProcessFiles, BuildStageError> {
     let options = &order.options;
@@ -58,6 +60,7 @@ pub async fn read(order: &BuildOrder<'_>, contents: Contents) -> Result<ProcessF
     for warning in warnings.iter().chain(&unknown_types(&app_json, &processes)) {
         order.console.warn(warning).await;
     }
+    let app_json = checks::add(order, app_json, contents.checks).await?;
     Ok(ProcessFiles { processes, app_json })
 }
 

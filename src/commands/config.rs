@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::command_error::CommandError;
 use crate::commands::turns::Turns;
-use crate::commands::{Context, Target};
+use crate::commands::{Context, Target, links};
 use crate::deploy::{self, Work};
 use crate::model::config_var::{ConfigKey, ConfigVars};
 use crate::store::apps::{AppId, AppRecord};
@@ -68,6 +68,9 @@ async fn change(
     restart: bool,
 ) -> Result<(), CommandError> {
     let description = describe(&set, &unset);
+    if app.is_some() {
+        links::guard(context, context.target()?, set.keys().chain(&unset)).await?;
+    }
     context.app.store.change_config(app, set, unset).await?;
     if !restart {
         return Ok(());
@@ -76,12 +79,21 @@ async fn change(
         Some(_) => context.targets.clone(),
         None => context.app.store.apps().await?,
     };
+    self::restart(context, concerned, &description).await
+}
+
+/// Runs apps with the config vars that they have now; those that do not run are left alone.
+pub async fn restart(
+    context: &Context,
+    concerned: Vec<AppRecord>,
+    description: &str,
+) -> Result<(), CommandError> {
     let running: Vec<AppRecord> =
         concerned.into_iter().filter(|record| record.current_release.is_some() && !record.stopped).collect();
     let mut turns = Turns::new(context.console(), running.len());
     for record in running {
         context.console().step(format!("Restarting app {}", record.name)).await;
-        let order = context.order(&record, Work::Restart(None), &description);
+        let order = context.order(&record, Work::Restart(None), description);
         let result = deploy::run(&context.app, order).await.map_err(|error| {
             CommandError::from(error).hint(format!(
                 "The config vars are changed all the same, for the next deploy or ps:restart {}",

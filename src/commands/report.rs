@@ -117,7 +117,7 @@ impl Wish {
         }
         console.headline(format!("{subject} {title} information")).await;
         for (key, value) in rows {
-            console.line(format!("       {:<31}{value}", label(title, &key)).trim_end()).await;
+            console.line(format!("       {:<30} {value}", label(title, &key)).trim_end()).await;
         }
         Ok(())
     }

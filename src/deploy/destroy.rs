@@ -24,6 +24,7 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     // The repository first: should the server be killed now, the app is still known and can be destroyed again,
     // while a repository that nobody knows would block the name for ever.
     app.repositories.remove(&record.name).await?;
+    app.logs.forget(record.id).await;
     app.store.delete_app(record.id).await?;
     app.reconciler.publish_routes().await;
     console.detail("Removing containers").await;
@@ -58,6 +59,7 @@ pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Resu
     app.engine.version().await?;
     let instances = app.store.instances(Some(record.id)).await?;
     app.store.stop_app(record.id).await?;
+    app.logs.platform_line(record.id, "ps", "the app is stopped").await;
     if app.reconciler.publish_routes().await {
         switch::retire_instances(app, instances);
     } else {

@@ -80,6 +80,9 @@ pub enum DeployError {
     /// The new instances did not come up.
     #[error(transparent)]
     Start(StartError),
+    /// Requests cannot be made to wait.
+    #[error("the routes cannot be changed just now")]
+    Routes,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -89,6 +92,46 @@ pub enum DeployError {
     /// The repository failed.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+/// Whose fault a failure is, which says how soon it is worth another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The app's: it does not come up. Only a change of it helps.
+    App,
+    /// The host's: the engine, the disk, the network. It may be over any moment.
+    Host,
+    /// The image is gone from the engine: it has to be made again.
+    NoImage,
+}
+
+impl DeployError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Start(StartError::Engine { source, .. }) => engine_fault(source),
+            Self::Start(StartError::Address(_) | StartError::Store(_) | StartError::List(_))
+            | Self::Build(BuildStageError::Engine(_) | BuildStageError::Build(BuildError::Engine(_)))
+            | Self::DiskFull { .. }
+            | Self::Engine(_)
+            | Self::Store(_) => Fault::Host,
+            _ => Fault::App,
+        }
+    }
+}
+
+/// What the engine says when it cannot make or start an instance.
+fn engine_fault(error: &EngineError) -> Fault {
+    match error {
+        EngineError::NotFound(message) if message.contains("No such image") => Fault::NoImage,
+        // A command that is not in the image, a file that cannot be executed: what runc says of a process.
+        EngineError::Refused { status: 400, message }
+            if message.contains("OCI runtime") || message.contains("exec") =>
+        {
+            Fault::App
+        }
+        _ => Fault::Host,
+    }
 }
 
 impl From<BuildStageError> for DeployError {
@@ -136,6 +179,7 @@ impl From<DeployError> for CommandError {
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
             ) => error.into(),
+            DeployError::Routes => Self::user(error).hint("Try again; the server's log says why"),
             DeployError::Git(error) => error.into(),
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)

@@ -1,4 +1,4 @@
-//! The record of one deploy: its row, and what it printed, kept in `logs/builds/`.
+//! The record of one deploy: its row, and what it printed, kept in `logs/builds/` and in the app's log.
 
 use std::error::Error as _;
 use std::io;
@@ -11,9 +11,15 @@ use tokio::task::JoinHandle;
 
 use crate::console::{Console, Output};
 use crate::deploy::error::DeployError;
+use crate::logs::Logs;
+use crate::store::apps::AppId;
 
 /// What is kept of one deploy's output; the person still sees all of it.
 const LIMIT: u64 = 16 << 20;
+/// What is copied of it into the app's log, so that a long build leaves room there for what the app prints.
+const LOG_LIMIT: usize = 1 << 20;
+/// What the lines are marked with.
+const LOG_PROCESS: &str = "deploy";
 
 /// Where the output of a build is kept.
 pub fn path(root: &Path, build: i64) -> PathBuf {
@@ -32,16 +38,34 @@ pub async fn kept(root: &Path) -> io::Result<Vec<i64>> {
     Ok(builds)
 }
 
+/// Removes what a build printed.
+pub async fn remove(root: &Path, build: i64) {
+    let path = path(root, build);
+    if let Err(error) = fs::remove_file(&path).await {
+        tracing::warn!(%error, path = %path.display(), "the output of a build was not removed");
+    }
+}
+
 /// Copies what is written to its console to the person and into the file.
 #[derive(Debug)]
 pub struct Journal {
     /// Gives back the file, unless it could not be written.
     copying: JoinHandle<Option<BufWriter<File>>>,
+    log: AppLog,
+}
+
+/// The log of the app that is deployed.
+#[derive(Clone, Debug)]
+pub struct AppLog {
+    /// The logs.
+    pub logs: Logs,
+    /// The app.
+    pub app: AppId,
 }
 
 impl Journal {
     /// Opens the file and returns the console to write to. A file that cannot be written ends no deploy.
-    pub async fn open(root: &Path, build: i64, person: Console) -> (Self, Console) {
+    pub async fn open(root: &Path, build: i64, person: Console, log: AppLog) -> (Self, Console) {
         let (console, output) = Console::new();
         let path = path(root, build);
         let file = match create(&path).await {
@@ -51,8 +75,8 @@ impl Journal {
                 None
             }
         };
-        let copying = tokio::spawn(copy(output, person, file));
-        (Self { copying }, console)
+        let copying = tokio::spawn(copy(output, person, file, log.clone()));
+        (Self { copying, log }, console)
     }
 
     /// Waits until all that was written has reached the person and the file. Every clone of the console has
@@ -67,8 +91,11 @@ impl Journal {
                 None
             }
         };
-        let Some(mut file) = file else { return };
         let last_words: String = failure.map(last_words).unwrap_or_default();
+        if !last_words.is_empty() {
+            self.log.logs.platform_line(self.log.app, LOG_PROCESS, last_words.clone()).await;
+        }
+        let Some(mut file) = file else { return };
         let written = match file.write_all(last_words.as_bytes()).await {
             Ok(()) => file.flush().await,
             error => error,
@@ -101,8 +128,10 @@ async fn copy(
     mut output: mpsc::Receiver<Output>,
     person: Console,
     mut file: Option<BufWriter<File>>,
+    log: AppLog,
 ) -> Option<BufWriter<File>> {
     let mut kept = 0;
+    let mut lines = LogLines { log, begun: Vec::new(), copied: 0 };
     while let Some(chunk) = output.recv().await {
         let (Output::Stdout(bytes) | Output::Stderr(bytes) | Output::Terminal(bytes)) = &chunk;
         kept += bytes.len() as u64;
@@ -120,7 +149,44 @@ async fn copy(
                 file = None;
             }
         }
+        lines.copy(bytes).await;
         person.write(chunk).await;
     }
+    lines.finish().await;
     file
+}
+
+/// Copies whole lines into the app's log.
+struct LogLines {
+    log: AppLog,
+    begun: Vec<u8>,
+    copied: usize,
+}
+
+impl LogLines {
+    async fn copy(&mut self, bytes: &[u8]) {
+        if self.copied > LOG_LIMIT {
+            return;
+        }
+        self.copied += bytes.len();
+        self.begun.extend_from_slice(bytes);
+        let whole = self.begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let rest = self.begun.split_off(whole);
+        let lines = std::mem::replace(&mut self.begun, rest);
+        self.say(lines).await;
+        if self.copied > LOG_LIMIT {
+            self.say(b"(the rest is in builds:output)".to_vec()).await;
+        }
+    }
+
+    async fn finish(&mut self) {
+        let rest = std::mem::take(&mut self.begun);
+        self.say(rest).await;
+    }
+
+    async fn say(&self, lines: Vec<u8>) {
+        if !lines.is_empty() {
+            self.log.logs.platform_line(self.log.app, LOG_PROCESS, lines).await;
+        }
+    }
 }

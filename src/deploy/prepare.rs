@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 
 use crate::app::App;
 use crate::build::BuildOptions;
+use crate::build::cgroup::Limits;
 use crate::deploy::error::DeployError;
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -14,6 +16,9 @@ use crate::model::app_name::AppName;
 use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
+
+/// What a build may take of a host that does not say how much memory it has.
+const FALLBACK_MEMORY: u64 = 2 << 30;
 
 /// Under which name the images of an app are kept, with `build-NUMBER` as the tag.
 pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
@@ -47,14 +52,28 @@ pub async fn skips_deploy(app: &App, id: AppId) -> Result<bool, StoreError> {
     Ok(app.store.computed_property(id, "skip-deploy").await?.as_deref() == Some("true"))
 }
 
-/// The addresses for new containers. The engine is asked the first time, since it may start after the server; its
-/// network is made if it is not there.
-pub async fn addresses(app: &App) -> Result<&Addresses, EngineError> {
-    let learn = || async {
-        let network = app.engine.ensure_network().await?;
-        Ok(Addresses::new(network.static_addresses().collect()))
+/// What a build may take: of the settings, and half of the host's memory if these say nothing.
+pub fn build_limits(app: &App) -> Limits {
+    let settings = &app.settings.deploy;
+    let memory = match settings.build_memory_bytes {
+        0 => host_memory().map_or(FALLBACK_MEMORY, |bytes| bytes / 2),
+        bytes => bytes,
     };
-    app.addresses.get_or_try_init(learn).await
+    Limits { memory, cpu_weight: settings.build_cpu_weight, pids: settings.build_pids }
+}
+
+/// All memory of the host, in bytes.
+fn host_memory() -> Option<u64> {
+    let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// The addresses for new containers. The engine is asked each time: its network is made if it is not there, and one
+/// that somebody took away may come back with other addresses.
+pub async fn addresses(app: &App) -> Result<Arc<Addresses>, EngineError> {
+    let network = app.engine.ensure_network().await?;
+    Ok(app.addresses.of(network.subnet.to_string(), || network.static_addresses().collect()))
 }
 
 /// Refuses to begin a build that would fill the disk.

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::deploy::error::DeployError;
 use crate::deploy::formation::Quantities;
 use crate::deploy::retirement::{self, Leaving};
-use crate::deploy::{Order, Work, retention};
+use crate::deploy::{Order, Work, links, retention};
 use crate::docker::Engine;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -20,11 +20,11 @@ use crate::store::instances::{ConfigChange, InstanceRecord};
 use crate::urls;
 
 /// What the switch is from and to.
-pub struct Change {
+pub struct Change<'a> {
     /// New instances, healthy.
     pub started: Vec<InstanceRecord>,
     /// What stays and what goes.
-    pub plan: Plan,
+    pub plan: &'a Plan,
     /// How many instances of each process type there are to be, and what of that is new.
     pub quantities: Quantities,
     /// Config vars that app.json gives.
@@ -37,12 +37,17 @@ pub async fn switch(
     record: &AppRecord,
     order: &Order,
     release: &Release,
-    change: Change,
+    change: Change<'_>,
 ) -> Result<(), DeployError> {
     let Change { started, plan, quantities, completion } = change;
     if order.cancel.is_cancelled() {
         remove(&app.engine, &started).await;
         return Err(DeployError::Cancelled);
+    }
+    // Before the old ones go: those that link to the app shall find one at any moment.
+    if let Err(error) = links::welcome(app, record, &started).await {
+        remove(&app.engine, &started).await;
+        return Err(error);
     }
     let instances: Vec<InstanceRecord> = started.iter().chain(&plan.keep).cloned().collect();
     let config = match &order.work {
@@ -60,11 +65,12 @@ pub async fn switch(
     rename(&app.engine, &record.name, &started, &plan.retire).await;
     if in_force {
         retirement::announce(app, &plan.retire, &order.console).await?;
-        retire_instances(app, plan.retire);
+        retire_instances(app, plan.retire.clone());
     } else {
         // Requests still go to the old instances. The reconciler retires them once they do not.
         app.reconciler.check_containers();
     }
+    links::refresh(app, record).await;
     retention::prune(app, record.id).await?;
     app.reconciler.collect_garbage();
     Ok(())
@@ -86,6 +92,7 @@ fn retire_all(app: &Arc<App>, leaving: impl Iterator<Item = Leaving>) {
         let app = app.clone();
         app.clone().tasks.spawn(async move {
             let container = leaving.container.clone();
+            links::take_leave(&app, &container).await;
             retirement::retire(&app, leaving).await;
             app.retiring.leave(&container);
             // Its image may have been the last thing that was kept for it.

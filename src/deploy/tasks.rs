@@ -65,7 +65,7 @@ impl Tasks<'_> {
     /// Whether the deploy of a new release runs tasks at all.
     pub fn are_due(&self, release: &Release) -> bool {
         let is_new = self.record.current_release != Some(release.id);
-        is_new && !matches!(self.order.work, Work::Rollback { .. } | Work::Replace)
+        is_new && !self.order.work.is_automatic() && !matches!(self.order.work, Work::Rollback { .. })
     }
 
     /// Runs the predeploy script and puts the image that comes of it in the place of the one that was built.

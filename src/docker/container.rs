@@ -12,8 +12,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, RestartContainerOptions,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -27,6 +27,9 @@ use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
 pub const DEFAULT_PIDS_LIMIT: u32 = 4096;
+
+/// How long a restart may take: workers may have hours to end.
+const LONGEST_STOP: Duration = Duration::from_secs(24 * 3600);
 
 /// What root in a container may still do. Everything else is dropped, whatever an engine's own default is.
 ///
@@ -143,7 +146,15 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
         let body = create_body(self, spec);
         let made = self.client().await?.create_container(Some(options), body).await?;
-        Ok(ContainerId::new(made.id))
+        let container = ContainerId::new(made.id);
+        // Engines before API 1.44 take one network only when a container is made.
+        for network in &spec.options.networks {
+            if let Err(error) = self.attach_as(&container, network, &[]).await {
+                self.remove(&container).await?;
+                return Err(error);
+            }
+        }
+        Ok(container)
     }
 
     /// Starts a container; no error if it runs already.
@@ -159,6 +170,13 @@ impl Engine {
         Ok(client.stop_container(id.as_str(), Some(options)).await?)
     }
 
+    /// Stops a container and starts it again: SIGTERM (or the image's own signal), after the container's own time
+    /// SIGKILL, then the start.
+    pub async fn restart(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let client = self.client().await?.clone().with_timeout(LONGEST_STOP);
+        Ok(client.restart_container(id.as_str(), None::<RestartContainerOptions>).await?)
+    }
+
     /// Sends a signal, by its name (`SIGHUP`, `TERM`). A container that does not run is a conflict.
     pub async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
@@ -167,6 +185,7 @@ impl Engine {
 
     /// Removes a container with its unnamed volumes, running or not; no error if it is gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.prepare_removal(id).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self
             .client()

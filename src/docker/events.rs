@@ -20,6 +20,8 @@ use crate::model::container_id::ContainerId;
 pub enum ContainerChange {
     /// Its process was started.
     Started,
+    /// The kernel killed one of its processes for its use of memory.
+    OutOfMemory,
     /// Its process ended with this code.
     Died(i64),
     /// It is gone.
@@ -33,6 +35,8 @@ pub enum ContainerChange {
 pub struct ContainerEvent {
     /// Which container.
     pub id: ContainerId,
+    /// Its name.
+    pub name: String,
     /// What it is for.
     pub labels: ContainerLabels,
     /// What happened.
@@ -50,7 +54,7 @@ impl Engine {
         let since = self.engine_time().await?;
         let filters = json!({
             "type": ["container"],
-            "event": ["start", "die", "destroy", "health_status"],
+            "event": ["start", "die", "destroy", "oom", "health_status"],
             "label": [owner_filter(self.owner())],
         });
         let target = format!("/events?since={since}&filters={}", query_value(&filters.to_string()));
@@ -74,6 +78,7 @@ fn read_event(message: EventMessage, owner: &OwnerId) -> Option<ContainerEvent> 
     let attributes = actor.attributes?;
     let change = match message.action?.as_str() {
         "start" => ContainerChange::Started,
+        "oom" => ContainerChange::OutOfMemory,
         "die" => {
             ContainerChange::Died(attributes.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1))
         }
@@ -83,5 +88,6 @@ fn read_event(message: EventMessage, owner: &OwnerId) -> Option<ContainerEvent> 
         _ => return None,
     };
     let labels = ContainerLabels::from_engine(&attributes, owner)?;
-    Some(ContainerEvent { id: ContainerId::new(actor.id?), labels, change })
+    let name = attributes.get("name").cloned().unwrap_or_default();
+    Some(ContainerEvent { id: ContainerId::new(actor.id?), name, labels, change })
 }

@@ -92,6 +92,21 @@ pub struct ContainerFacts {
     pub error: Option<String>,
 }
 
+/// What an engine says of the host below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// How layers are kept: `overlay2`, `vfs`, …
+    pub storage_driver: String,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// Whether containers' memory can be limited.
+    pub memory_limit: bool,
+    /// Whether their share of the CPUs can be.
+    pub cpu_limit: bool,
+    /// Whether their number of processes can be.
+    pub pids_limit: bool,
+}
+
 /// Which containers are listed. All of the owner's, unless narrowed.
 #[derive(Clone, Debug, Default)]
 pub struct ContainerFilter {
@@ -101,7 +116,28 @@ pub struct ContainerFilter {
     pub kind: Option<ContainerKind>,
 }
 
+impl ContainerFacts {
+    /// How long it has been running.
+    pub fn up_for(&self) -> Option<Duration> {
+        let started = self.started_at.filter(|_| self.state == RunState::Running)?;
+        let seconds = Timestamp::now().as_second().saturating_sub(started);
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
+}
+
 impl Engine {
+    /// Says how the engine keeps things, and what the kernel below it can limit.
+    pub async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        let facts = self.client().await?.info().await?;
+        Ok(EngineFacts {
+            storage_driver: facts.driver.unwrap_or_default(),
+            cgroup_version: facts.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
+            memory_limit: facts.memory_limit.unwrap_or(false),
+            cpu_limit: facts.cpu_shares.unwrap_or(false),
+            pids_limit: facts.pids_limit.unwrap_or(false),
+        })
+    }
+
     /// Says what a container is and does, by its id or name. Containers of other owners do not exist here.
     pub async fn inspect(&self, id_or_name: &str) -> Result<ContainerFacts, EngineError> {
         let unknown = || EngineError::NotFound(format!("No such container: {id_or_name}"));

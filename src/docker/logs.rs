@@ -1,5 +1,7 @@
 //! Reading what containers wrote.
 
+use std::path::PathBuf;
+
 use bytes::BytesMut;
 use futures_util::{TryStreamExt, stream};
 use http_body_util::BodyDataStream;
@@ -25,6 +27,11 @@ pub struct LogOptions {
 }
 
 impl Engine {
+    /// Where the engine writes a container's log, if it keeps one (`json-file`).
+    pub async fn log_file(&self, id: &ContainerId) -> Result<PathBuf, EngineError> {
+        Ok(self.data_directory().await?.join(format!("containers/{id}/{id}-json.log")))
+    }
+
     /// Reads a container's log. A container whose log is off gives an error.
     pub async fn logs(&self, id: &ContainerId, options: LogOptions) -> Result<OutputStream, EngineError> {
         let terminal = self.inspect(id.as_str()).await?.terminal;

@@ -39,6 +39,15 @@ pub struct NetworkFacts {
     pub gateway: Ipv4Addr,
 }
 
+/// What containers on a network may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NetworkKind {
+    /// The outside, and not one another.
+    Apart,
+    /// One another, and nothing else.
+    Link,
+}
+
 impl Subnet {
     /// Whether an address lies in it.
     pub fn contains(self, address: Ipv4Addr) -> bool {
@@ -107,16 +116,33 @@ impl Engine {
         if let Some(facts) = self.network_facts(&name).await? {
             return Ok(facts);
         }
+        self.make_network(&name, NetworkKind::Apart).await?;
+        let gone = || EngineError::NotFound(format!("the network {name} vanished while it was made"));
+        self.network_facts(&name).await?.ok_or_else(gone)
+    }
+
+    /// Makes the network to which apps link, if it is not there: what is on it reaches one another, and nothing else.
+    pub async fn ensure_link_network(&self, name: &str) -> Result<(), EngineError> {
+        let turn = self.inner.network_turn.acquire().await;
+        let _turn = turn.map_err(|closed| EngineError::Broken(Box::new(closed)))?;
+        if self.network_facts(name).await?.is_none() {
+            self.make_network(name, NetworkKind::Link).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a network on a subnet of its own. The turn has to be held.
+    async fn make_network(&self, name: &str, kind: NetworkKind) -> Result<(), EngineError> {
         let mut attempt = 1;
         loop {
             let made = match self.find_free_subnet().await {
-                Ok(subnet) => self.create_network(&name, Some(subnet)).await,
+                Ok(subnet) => self.create_network(name, Some(subnet), kind).await,
                 Err(error) => Err(error),
             };
             match made {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 // Somebody else made it just now: what counts is that it is there.
-                Err(EngineError::Conflict(_)) => break,
+                Err(EngineError::Conflict(_)) => return Ok(()),
                 Err(EngineError::Refused { message, .. }) if is_race(&message) && attempt < ATTEMPTS => {
                     tracing::debug!(message, "somebody else took the subnet");
                 }
@@ -124,8 +150,6 @@ impl Engine {
             }
             attempt += 1;
         }
-        let gone = || EngineError::NotFound(format!("the network {name} vanished while it was made"));
-        self.network_facts(&name).await?.ok_or_else(gone)
     }
 
     /// Removes what a server left that was killed while it made its network: networks for trying, and doubles, whose
@@ -159,7 +183,8 @@ impl Engine {
         self.remove_network_named(&self.network_name()).await
     }
 
-    async fn remove_network_named(&self, name: &str) -> Result<(), EngineError> {
+    /// Removes a network; no error if there is none.
+    pub(super) async fn remove_network_named(&self, name: &str) -> Result<(), EngineError> {
         match self.client().await?.remove_network(name).await.map_err(EngineError::from) {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
@@ -170,14 +195,19 @@ impl Engine {
     /// host, so it is asked to choose one for a network that is thrown away again.
     async fn find_free_subnet(&self) -> Result<Subnet, EngineError> {
         let probe = format!("{}-probe-{:08x}", self.network_name(), rand::random::<u32>());
-        self.create_network(&probe, None).await?;
+        self.create_network(&probe, None, NetworkKind::Apart).await?;
         let facts = self.network_facts(&probe).await;
         self.remove_network_named(&probe).await?;
         let facts = facts?.ok_or_else(|| EngineError::NotFound(format!("the network {probe} vanished")))?;
         Ok(facts.subnet)
     }
 
-    async fn create_network(&self, name: &str, subnet: Option<Subnet>) -> Result<(), EngineError> {
+    async fn create_network(
+        &self,
+        name: &str,
+        subnet: Option<Subnet>,
+        kind: NetworkKind,
+    ) -> Result<(), EngineError> {
         let config = subnet.map(|subnet| IpamConfig {
             subnet: Some(subnet.to_string()),
             ip_range: Some(subnet.upper_half().to_string()),
@@ -188,9 +218,11 @@ impl Engine {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),
             ipam: config.map(|config| Ipam { config: Some(vec![config]), ..Ipam::default() }),
+            // Without a gateway of its own a link's network can never become a container's way to the outside.
+            internal: Some(kind == NetworkKind::Link),
             options: Some(HashMap::from([(
                 "com.docker.network.bridge.enable_icc".to_owned(),
-                "false".to_owned(),
+                (kind == NetworkKind::Link).to_string(),
             )])),
             labels: Some(HashMap::from([(OWNER.to_owned(), self.owner().to_string())])),
             ..NetworkCreateRequest::default()

@@ -47,7 +47,7 @@ impl Engine {
         directory.map(PathBuf::as_path)
     }
 
-    async fn summaries(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+    pub(super) async fn summaries(&self) -> Result<Vec<ContainerSummary>, EngineError> {
         let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         Ok(self.client().await?.list_containers(Some(options)).await?)

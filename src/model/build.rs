@@ -19,7 +19,9 @@ pub enum BuildKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BuildStatus {
-    /// Under way, or waiting for its turn.
+    /// Waiting for its turn.
+    Queued,
+    /// Under way.
     Running,
     /// The new release serves.
     Succeeded,
@@ -82,4 +84,4 @@ pub struct UnknownWord {
 }
 
 text_enum!(BuildKind { Build = "build", Deploy = "deploy" });
-text_enum!(BuildStatus { Running = "running", Succeeded = "succeeded", Failed = "failed", Canceled = "canceled" });
+text_enum!(BuildStatus { Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Canceled = "canceled" });

@@ -2,90 +2,161 @@
 //!
 //! What belongs to an app is decided by the recorded ids, never by names: an app may have been renamed, and its
 //! containers keep their labels until they are replaced.
+//!
+//! One question to the engine and two to the database tell whether anything is wrong at all; only what is gets more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::switch;
+use crate::deploy::{stop_first, switch};
 use crate::docker::error::EngineError;
-use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
+use crate::docker::survey::{Activity, Surveyed};
 use crate::model::container_id::ContainerId;
 use crate::reconcile::replace::Replacements;
-use crate::store::apps::AppRecord;
+use crate::reconcile::start_order;
+use crate::store::apps::{AppId, AppRecord};
 use crate::store::instances::InstanceRecord;
 
-/// Compares the engine's containers with the recorded ones, app by app. An app that is being deployed is left
-/// alone: the deploy does it.
-pub async fn reconcile(app: &Arc<App>, replacements: &Arc<Replacements>) {
-    if let Err(error) = try_reconcile(app, replacements).await {
+/// Apps that are set right at the same time: after a reboot that is all of them.
+const AT_ONCE: usize = 8;
+
+type Containers = HashMap<ContainerId, Surveyed>;
+
+/// Compares the engine's containers with the recorded ones. An app that is being deployed is left alone: the deploy
+/// does it. False if they could not be compared.
+pub async fn reconcile(app: &Arc<App>, replacements: &Arc<Replacements>) -> bool {
+    let result = try_reconcile(app, replacements).await;
+    if let Err(error) = &result {
         tracing::warn!(%error, "the containers cannot be compared with what is wanted; trying again soon");
     }
+    result.is_ok()
 }
 
 async fn try_reconcile(app: &Arc<App>, replacements: &Arc<Replacements>) -> Result<(), CommandError> {
-    let containers = app.engine.list(&ContainerFilter::default()).await?;
+    let listed = app.engine.survey().await?;
+    let containers: Containers =
+        listed.into_iter().map(|container| (container.id.clone(), container)).collect();
     // Read after the list: an app whose first instances are being started has its record by now, and its lease
     // keeps them from being taken for orphans.
     let records = app.store.apps().await?;
-    for record in &records {
-        let Some(lease) = app.leases.try_acquire(record.id) else { continue };
-        // Read under the lease, or a deploy that has just switched would be judged by yesterday's records.
-        let instances = app.store.instances(Some(record.id)).await?;
-        let missing = adopt(app, record, &containers, &instances).await?;
-        drop(lease);
-        if missing {
-            replacements.begin(app, record.clone());
-        } else {
-            replacements.settle(record.id);
-        }
+    let mut recorded: HashMap<AppId, Vec<InstanceRecord>> = HashMap::new();
+    for instance in app.store.instances(None).await? {
+        recorded.entry(instance.app).or_default().push(instance);
+    }
+    let is_wrong = |record: &&AppRecord| {
+        let instances = recorded.get(&record.id).map(Vec::as_slice).unwrap_or_default();
+        instances.iter().any(|instance| !is_right(record, instance, &containers))
+    };
+    let (wrong, right): (Vec<&AppRecord>, Vec<&AppRecord>) = records.iter().partition(is_wrong);
+    right.into_iter().for_each(|record| replacements.settle(record.id));
+    if !wrong.is_empty() {
+        // It may be what is missing.
+        app.engine.ensure_network().await?;
+    }
+    for wave in start_order::waves(app, wrong.into_iter().cloned().collect()).await? {
+        let tending: Vec<_> =
+            wave.iter().map(|record| tend(app, record, &containers, replacements).boxed()).collect();
+        let tending = stream::iter(tending).buffer_unordered(AT_ONCE);
+        let results: Vec<Result<(), CommandError>> = tending.collect().await;
+        results.into_iter().collect::<Result<(), _>>()?;
     }
     remove_abandoned(app, &containers).await;
     retire_orphans(app, &containers, &records).await
 }
 
-/// Starts recorded containers that do not run and gives them their names; says whether some are gone altogether.
+/// Whether a recorded instance is there, runs where the router can reach it, and has its name. One that the engine
+/// is about to start again is its own business.
+fn is_right(record: &AppRecord, instance: &InstanceRecord, containers: &Containers) -> bool {
+    containers.get(&instance.container).is_some_and(|container| {
+        let is_up = match container.activity {
+            Activity::Running => container.address.is_some(),
+            Activity::Restarting => true,
+            Activity::Idle | Activity::Removing => false,
+        };
+        is_up && container.name == format!("{}.{}", record.name, instance.name)
+    })
+}
+
+/// Sets one app right: starts what does not run, and has what cannot be started or is gone replaced.
+async fn tend(
+    app: &Arc<App>,
+    record: &AppRecord,
+    containers: &Containers,
+    replacements: &Arc<Replacements>,
+) -> Result<(), CommandError> {
+    let Some(lease) = app.leases.try_acquire(record.id) else { return Ok(()) };
+    // Read under the lease, or a deploy that has just switched would be judged by yesterday's records.
+    let instances = app.store.instances(Some(record.id)).await?;
+    let mut missing = false;
+    for instance in &instances {
+        missing |= !adopt(app, record, instance, containers.get(&instance.container)).await?;
+    }
+    drop(lease);
+    if missing {
+        replacements.begin(app, record.clone());
+    } else {
+        replacements.settle(record.id);
+    }
+    Ok(())
+}
+
+/// Starts a recorded container that does not run and gives it its name; says whether it is one that can serve.
 async fn adopt(
     app: &Arc<App>,
     record: &AppRecord,
-    containers: &[ContainerFacts],
-    instances: &[InstanceRecord],
+    instance: &InstanceRecord,
+    container: Option<&Surveyed>,
 ) -> Result<bool, CommandError> {
-    let mut missing = false;
     let restored = app.store.computed_property(record.id, "restore").await?.as_deref() != Some("false");
-    for instance in instances {
-        match containers.iter().find(|container| container.id == instance.container) {
-            Some(container) => {
-                if restored {
-                    start(app, container).await;
-                }
-                rename(app, container, format!("{}.{}", record.name, instance.name)).await;
-            }
-            // It may have been made after the list was.
-            None => match app.engine.inspect(instance.container.as_str()).await {
-                Ok(_) => {}
-                Err(EngineError::NotFound(_)) => missing |= restored,
-                Err(error) => return Err(error.into()),
-            },
-        }
-    }
-    Ok(missing)
+    let Some(container) = container else {
+        // It may have been made after the list was.
+        return match app.engine.inspect(instance.container.as_str()).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::NotFound(_)) => Ok(!restored),
+            Err(error) => Err(error.into()),
+        };
+    };
+    let serves = match container.activity {
+        // Somebody took its network away.
+        Activity::Running => container.address.is_some(),
+        Activity::Restarting => true,
+        Activity::Idle if !restored => true,
+        Activity::Idle => start(app, record, instance, container).await?,
+        Activity::Removing => false,
+    };
+    rename(app, container, format!("{}.{}", record.name, instance.name)).await;
+    Ok(serves)
 }
 
-async fn start(app: &Arc<App>, container: &ContainerFacts) {
-    if !matches!(container.state, RunState::Exited(_) | RunState::Created) {
-        return;
-    }
+/// False for a container that can never be started again: its image's layers, its network or its address are gone.
+async fn start(
+    app: &Arc<App>,
+    record: &AppRecord,
+    instance: &InstanceRecord,
+    container: &Surveyed,
+) -> Result<bool, CommandError> {
+    // What a killed server was about to run may hold the volume that this one needs.
+    stop_first::make_way_for(app, record, instance).await?;
     tracing::info!(container = %container.name, "starting an instance that does not run");
-    if let Err(error) = app.engine.start(&container.id).await {
-        tracing::warn!(container = %container.name, %error, "an instance cannot be started");
+    match app.engine.start(&container.id).await {
+        Ok(()) => Ok(true),
+        Err(error @ (EngineError::Unreachable(_) | EngineError::Broken(_) | EngineError::TimedOut)) => {
+            Err(error.into())
+        }
+        Err(error) => {
+            tracing::warn!(container = %container.name, %error, "an instance cannot be started, making another");
+            Ok(false)
+        }
     }
 }
 
 /// A server that was killed right behind a switch had not renamed what it started.
-async fn rename(app: &Arc<App>, container: &ContainerFacts, name: String) {
+async fn rename(app: &Arc<App>, container: &Surveyed, name: String) {
     if container.name == name {
         return;
     }
@@ -97,10 +168,14 @@ async fn rename(app: &Arc<App>, container: &ContainerFacts, name: String) {
 
 /// Removes one-off containers whose client went away with a server that was killed: nobody can reach them any more.
 /// Detached ones have no client and stay.
-async fn remove_abandoned(app: &Arc<App>, containers: &[ContainerFacts]) {
-    let of_clients =
-        containers.iter().filter(|container| container.labels.kind == ContainerKind::Run && container.stdin);
+async fn remove_abandoned(app: &Arc<App>, containers: &Containers) {
+    let of_clients = containers.values().filter(|container| container.labels.kind == ContainerKind::Run);
     for container in of_clients.filter(|container| !app.one_offs.contains(&container.name)) {
+        // The list does not say whether it takes input.
+        let has_input = app.engine.inspect(container.id.as_str()).await.is_ok_and(|facts| facts.stdin);
+        if !has_input {
+            continue;
+        }
         tracing::info!(container = %container.name, "removing a one-off container whose client is gone");
         if let Err(error) = app.engine.remove(&container.id).await {
             tracing::warn!(container = %container.name, %error, "a one-off container was not removed");
@@ -111,14 +186,21 @@ async fn remove_abandoned(app: &Arc<App>, containers: &[ContainerFacts]) {
 /// Retires what no record names: what a killed server was about to run, or had not yet stopped.
 async fn retire_orphans(
     app: &Arc<App>,
-    containers: &[ContainerFacts],
+    containers: &Containers,
     records: &[AppRecord],
 ) -> Result<(), CommandError> {
-    app.store.forget_stopping_but(containers.iter().map(|container| container.id.clone()).collect()).await?;
+    app.store.forget_stopping_but(containers.keys().cloned().collect()).await?;
     let known = recorded(app).await?;
     let mut orphans = Vec::new();
-    let of_deploys = containers.iter().filter(|container| container.labels.kind != ContainerKind::Run);
+    // What somebody here waits for is nobody's orphan.
+    let is_claimed = |container: &&Surveyed| {
+        container.labels.kind == ContainerKind::Run || app.one_offs.contains(&container.name)
+    };
+    let of_deploys = containers.values().filter(|container| !is_claimed(container));
     for container in of_deploys.filter(|container| !known.contains(&container.id)) {
+        if app.retiring.contains(&container.id) {
+            continue;
+        }
         let owner = records.iter().find(|record| record.name == container.labels.app);
         let lease = match owner {
             Some(record) => match app.leases.try_acquire(record.id) {

@@ -1,65 +1,75 @@
-//! Garbage: images that no release needs, output of builds that are forgotten. Only what carries our label.
+//! Garbage: what `upkeep` finds that nobody needs is removed, and what is needed keeps its name.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::command_error::CommandError;
-use crate::deploy::journal;
-use crate::docker::image::ImageRemoval;
+use crate::upkeep::garbage::{self, Search};
 
-/// Builds of each app that are remembered.
-const KEEP_BUILDS: u32 = 20;
+/// How often the builder's cache is trimmed. Asking costs the engine a look at every entry.
+const TRIM_EVERY: Duration = Duration::from_secs(3600);
+
+/// When the builder's cache is trimmed next: never at the start, when there is much else to do.
+#[derive(Debug)]
+pub struct NextTrim(Instant);
+
+impl Default for NextTrim {
+    fn default() -> Self {
+        Self(Instant::now() + TRIM_EVERY)
+    }
+}
 
 /// Removes what nobody needs.
-pub async fn collect(app: &Arc<App>) {
-    if let Err(error) = images(app).await {
-        tracing::warn!(%error, "images that no release needs cannot be removed; trying again later");
+pub async fn collect(app: &Arc<App>, next_trim: &mut NextTrim) {
+    if let Err(error) = keep_names(app).await {
+        tracing::warn!(%error, "images that have lost their names get none; trying again later");
     }
-    if let Err(error) = build_logs(app).await {
-        tracing::warn!(%error, "old builds cannot be forgotten; trying again later");
+    match garbage::find(app, Search::default()).await {
+        Ok(leftovers) => {
+            for leftover in leftovers {
+                match leftover.remove(app).await {
+                    Ok(true) => tracing::debug!(%leftover, "removed what nobody needs"),
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%leftover, %error, "a leftover was not removed"),
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "leftovers cannot be looked for; trying again later"),
+    }
+    if Instant::now() >= next_trim.0 {
+        *next_trim = NextTrim::default();
+        trim_build_cache(app).await;
     }
 }
 
-/// An image is needed by a release, or by a build that has not become one yet. Its name tells which build.
-async fn images(app: &Arc<App>) -> Result<(), CommandError> {
-    let images = app.engine.list_images().await?;
-    // Read after the list: an image that became a release's in between is among them.
-    let needed: HashSet<_> = app.store.images_in_use().await?.into_iter().collect();
-    for image in images.iter().filter(|image| !needed.contains(&image.id)) {
-        if image.nameless && !app.running_builds.any() {
-            // A builder that was killed before it gave the name.
-            app.engine.remove_image(&image.id.0).await?;
-        }
-        for tag in &image.tags {
-            let build = tag.rsplit_once(":build-").and_then(|(_, build)| build.parse().ok());
-            if build.is_some_and(|build| app.running_builds.contains(build)) {
-                continue;
-            }
-            match app.engine.remove_image(tag).await? {
-                ImageRemoval::Removed => tracing::debug!(%tag, "removed an image that no release needs"),
-                ImageRemoval::Absent | ImageRemoval::InUse(_) => {}
-            }
-        }
+/// An image that a release needs and that has lost its name, by a person's `docker rmi -f`, gets one again: otherwise
+/// the next `docker image prune` would take it.
+async fn keep_names(app: &Arc<App>) -> Result<(), CommandError> {
+    let nameless = app.engine.list_images().await?.into_iter().filter(|image| image.nameless);
+    let nameless: HashSet<_> = nameless.map(|image| image.id).collect();
+    if nameless.is_empty() {
+        return Ok(());
+    }
+    for user in app.store.image_users().await?.into_iter().filter(|user| nameless.contains(&user.image)) {
+        let repository = format!("{}/{}", app.engine.network_name(), user.app);
+        app.engine.tag(&user.image, &repository, &format!("kept-{}", user.version)).await?;
+        tracing::info!(app = %user.app, release = %user.version, "an image that lost its name has one again");
     }
     Ok(())
 }
 
-/// Forgets old builds, then removes the output of all that are not known, those of destroyed apps included.
-async fn build_logs(app: &Arc<App>) -> Result<(), CommandError> {
-    for record in app.store.apps().await? {
-        app.store.prune_builds(record.id, KEEP_BUILDS).await?;
+async fn trim_build_cache(app: &Arc<App>) {
+    let keep = app.settings.deploy.build_cache_bytes;
+    if keep == 0 {
+        return;
     }
-    let files = journal::kept(&app.settings.root)
-        .await
-        .map_err(|error| CommandError::internal("the outputs of builds cannot be listed", error))?;
-    // Read after the list: a build is known before it has a file.
-    let known: HashSet<i64> = app.store.build_ids().await?.into_iter().collect();
-    for build in files.into_iter().filter(|build| !known.contains(build)) {
-        let path = journal::path(&app.settings.root, build);
-        if let Err(error) = tokio::fs::remove_file(&path).await {
-            tracing::warn!(%error, path = %path.display(), "a forgotten build's output was not removed");
-        }
+    match app.engine.trim_build_cache(keep).await {
+        Ok(0) => {}
+        Ok(bytes) => tracing::info!(bytes, "the builder's cache was trimmed"),
+        Err(error) => tracing::warn!(%error, "the builder's cache was not trimmed; trying again later"),
     }
-    Ok(())
 }

@@ -1,8 +1,10 @@
 //! The route table, made anew from the database and the engine's list of containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::command_error::CommandError;
@@ -10,9 +12,11 @@ use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::reconcile::{awaited, watched};
 use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
-use crate::store::apps::AppRecord;
+use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
+use crate::store::routing::AppRouteFacts;
 use crate::urls;
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
@@ -30,14 +34,31 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await?;
-    let instances = app.store.instances(None).await?;
-    let mut apps = Vec::new();
-    for record in app.store.apps().await? {
-        let own: Vec<&InstanceRecord> =
-            instances.iter().filter(|i| i.app == record.id && i.name.process_type.is_web()).collect();
-        apps.push(routes(app, &record, &own, &running).await?);
+    let facts = app.store.route_facts().await?;
+    let known: HashSet<&ContainerId> =
+        facts.apps.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
+    app.readiness.keep_only(|container| known.contains(container));
+    let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
+        vec![app.settings.domain.clone()]
+    } else {
+        facts.global_domains
+    };
+    let owners: HashMap<Hostname, AppName> = facts
+        .apps
+        .iter()
+        .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
+        .collect();
+    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
+    for of_app in facts.apps {
+        let hosts = match of_app.record.vhosts_enabled {
+            true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
+            false => Vec::new(),
+        };
+        to_watch.extend(watched::of(app, &of_app, &running).await?);
+        apps.push(routes(app, of_app, hosts, &running).await?);
     }
-    settle_conflicts(&mut apps, &app.store.domain_owners().await?);
+    app.wellbeing.watch(to_watch);
+    settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
 
@@ -59,38 +80,68 @@ fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) 
 
 async fn routes(
     app: &Arc<App>,
-    record: &AppRecord,
-    instances: &[&InstanceRecord],
+    facts: AppRouteFacts,
+    hosts: Vec<Hostname>,
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let own = app.store.ports(record.id).await?;
-    let release = match record.current_release {
-        Some(id) => app.store.release(id).await?,
-        None => None,
+    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let web_port = match (own.first(), facts.web_port, record.current_release) {
+        (Some(mapping), _, _) => mapping.container_port,
+        (None, Some(port), _) => port,
+        // Recorded by an older version, which did not say.
+        (None, None, Some(id)) => {
+            app.store.release(id).await?.map_or(5000, |release| release.content.web_port())
+        }
+        (None, None, None) => 5000,
     };
-    let web_port = release.as_ref().map_or(5000, |release| urls::web_port(&own, &release.content));
-    let reachable = instances.iter().filter_map(|instance| {
-        let address = *running.get(&instance.container)?;
-        Some(InstanceRoute {
-            id: instance.container.to_string(),
-            label: instance.name.to_string(),
-            address: IpAddr::V4(address),
-        })
+    let ports = urls::ports(own, web_port, app.https_address.is_some());
+    let web = instances.iter().filter(|instance| instance.name.process_type.is_web());
+    let ports = ports.as_slice();
+    let asked = web.map(|instance| async move {
+        let address = running.get(&instance.container).copied();
+        let prospect = awaited::prospect(app, &instance.container, address, ports).await;
+        (instance, address, prospect)
     });
+    let web = join_all(asked).await;
     let state = if record.stopped {
         AppState::Stopped
     } else if record.current_release.is_none() {
         AppState::NeverDeployed
-    } else {
+    } else if web.iter().any(|(instance, ..)| app.crashes.is_looping(&instance.container)) {
+        AppState::Crashed
+    } else if web.iter().any(|(.., prospect)| *prospect == Prospect::Expected) {
+        AppState::Starting
+    } else if web.is_empty() {
         AppState::Running
+    } else {
+        AppState::Crashed
     };
+    // One that is overdue gets requests all the same: a connection that is refused says more than we know.
+    let listening = web.into_iter().filter(|(.., prospect)| *prospect != Prospect::Expected);
+    let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: record.name.clone(),
-        hosts: urls::hostnames(app, record).await?,
-        ports: urls::ports(own, web_port, app.https_address.is_some()).into_iter().map(port_route).collect(),
-        instances: reachable.collect(),
+        hosts,
+        ports: ports.iter().copied().map(port_route).collect(),
+        instances: reachable(app, listening),
         state,
     })
+}
+
+/// The listening instances that are ready; where none is, all of them: bad answers are better than none.
+fn reachable<'a>(
+    app: &App,
+    listening: impl Iterator<Item = (&'a InstanceRecord, Ipv4Addr)>,
+) -> Vec<InstanceRoute> {
+    let (ready, unready): (Vec<_>, Vec<_>) =
+        listening.partition(|(instance, _)| app.wellbeing.is_ready(&instance.container));
+    let chosen = if ready.is_empty() { unready } else { ready };
+    let route = |(instance, address): (&InstanceRecord, Ipv4Addr)| InstanceRoute {
+        id: instance.container.to_string(),
+        label: instance.name.to_string(),
+        address: IpAddr::V4(address),
+    };
+    chosen.into_iter().map(route).collect()
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {

@@ -2,6 +2,9 @@
 //!
 //! Safe means: nothing of the request was sent, or it can be sent twice (RFC 9110, section 9.2.2) and went out on
 //! a connection that its instance was just closing. Everything else is reported and not repeated.
+//!
+//! A request of which nothing was sent may also wait: while its app is starting, and while instances that were
+//! there a moment ago refuse connections, as they do when the engine starts them again.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,10 +17,11 @@ use super::body::RequestBody;
 use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::instance::{InFlight, choose};
+use super::instance::{InFlight, Instance, choose};
 use super::pool::{ConnectError, Lease};
 use super::progress::{Progress, Stalled};
 use super::table::Route;
+use super::waiting::{Place, WaitingRoom};
 
 /// Instances that a request tries to connect to before it gives up.
 const MAX_INSTANCES: usize = 3;
@@ -49,13 +53,21 @@ enum Attempt {
 }
 
 impl<'a> Dispatch<'a> {
-    /// Finds the app that a host belongs to.
-    pub(super) fn find(client: &'a Rc<Client>, host: String) -> Result<Self, Fault> {
+    /// Finds the app that a host belongs to. Before the first table nothing is known of any host, so it waits for that.
+    pub(super) async fn find(client: &'a Rc<Client>, host: String) -> Result<Self, Fault> {
+        let worker = &client.worker;
+        if worker.table.load().is_first() {
+            let mut place = WaitingRoom::enter(&worker.lobby, worker.settings.waiting)?;
+            while worker.table.load().is_first() {
+                worker.wait(place.next_table()).await.filter(|came| *came).ok_or(Fault::Starting)?;
+            }
+        }
+        Self::look_up(client, host)
+    }
+
+    fn look_up(client: &'a Rc<Client>, host: String) -> Result<Self, Fault> {
         let table = client.worker.table.load();
-        let Some(route) = table.find(&host) else {
-            // Before the first table nothing is known of any host, which is not the same as unknown.
-            return Err(if table.is_first() { Fault::Starting } else { Fault::UnknownHost });
-        };
+        let route = table.find(&host).ok_or(Fault::UnknownHost)?;
         let port = route.container_port(client.entrance).ok_or(Fault::UnknownHost)?;
         let route = Arc::clone(route);
         Ok(Self { client, host, route, port })
@@ -76,11 +88,22 @@ impl<'a> Dispatch<'a> {
         let mut tried = Vec::new();
         let mut refused = None;
         let mut unsent = 0;
+        let mut place = None;
         loop {
             let in_flight = match self.choose(&tried) {
                 Ok(in_flight) if tried.len() < MAX_INSTANCES => in_flight,
-                Ok(_) => return Err(refused.unwrap_or(Fault::Refused)),
-                Err(fault) => return Err(refused.unwrap_or(fault)),
+                // A newer table says that the app is starting, so that the refusal is history.
+                Err(Fault::Starting) => {
+                    self.wait(&mut place, Fault::Starting).await?;
+                    refused = None;
+                    tried.clear();
+                    continue;
+                }
+                chosen => {
+                    self.wait(&mut place, refused.take().or(chosen.err()).unwrap_or(Fault::Refused)).await?;
+                    tried.clear();
+                    continue;
+                }
             };
             let fresh = unsent > 0;
             let lease = match self.connect(&in_flight, fresh, exchange).await {
@@ -104,12 +127,42 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Waits until it is worth looking for an instance again, if that may be hoped for; else gives back the fault.
+    async fn wait(&self, place: &mut Option<Place>, fault: Fault) -> Result<(), Fault> {
+        let worker = &self.client.worker;
+        let expected = match fault {
+            Fault::Starting => true,
+            Fault::Refused | Fault::ConnectTimeout => self.has_just_refused(),
+            _ => false,
+        };
+        if !expected {
+            return Err(fault);
+        }
+        let Some(place) = place else {
+            // Looks once more at once: a table may have come between the last look and the place.
+            *place = Some(WaitingRoom::enter(&self.route.room, worker.settings.waiting)?);
+            return Ok(());
+        };
+        let waiting = async {
+            if fault == Fault::Starting { place.next_table().await } else { place.next_try().await }
+        };
+        worker.wait(waiting).await.filter(|again| *again).map(drop).ok_or(fault)
+    }
+
+    /// Whether an instance refuses connections for less time than a request may wait. One that has done so for
+    /// longer is not about to come back, and nobody should wait for it.
+    fn has_just_refused(&self) -> bool {
+        let limit = self.client.worker.settings.waiting.time;
+        let refusing = |instance: &Arc<Instance>| instance.refusing_for().is_some_and(|time| time < limit);
+        self.route.instances.iter().any(refusing)
+    }
+
     /// Chooses an instance. If a deployment has just replaced all that this request knew of, the new table is used.
     fn choose(&mut self, tried: &[u64]) -> Result<InFlight, Fault> {
         if let Some(chosen) = choose(&self.route.instances, tried) {
             return Ok(chosen);
         }
-        let again = Self::find(self.client, std::mem::take(&mut self.host))?;
+        let again = Self::look_up(self.client, std::mem::take(&mut self.host))?;
         self.host = again.host;
         self.route = again.route;
         self.port = again.port;

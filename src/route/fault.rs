@@ -16,8 +16,10 @@ pub(super) enum Fault {
     NoInstance,
     /// The app was never deployed.
     NeverDeployed,
-    /// The app's first instances are not healthy yet.
+    /// The app has no instance to send to yet, and none came in time.
     Starting,
+    /// The app has no instance to send to yet, and as many requests wait for one as may.
+    TooManyWaiting,
     /// The app's processes exit.
     Crashed,
     /// The request breaks a rule of HTTP; the text says which.
@@ -59,6 +61,7 @@ impl Fault {
             Self::UnknownHost => "unknown-host",
             Self::Misdirected => "misdirected",
             Self::Crashed => "H10",
+            Self::TooManyWaiting => "H11",
             Self::FirstByteTimeout => "H12",
             Self::ClosedWithoutResponse => "H13",
             Self::NoInstance => "H14",
@@ -85,9 +88,11 @@ impl Fault {
         match self {
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::NoInstance | Self::NeverDeployed | Self::Starting | Self::Crashed => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoInstance
+            | Self::NeverDeployed
+            | Self::Starting
+            | Self::TooManyWaiting
+            | Self::Crashed => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownTransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -112,6 +117,7 @@ impl Fault {
             Self::NoInstance => "No web process is running",
             Self::NeverDeployed => "Nothing was deployed to this app yet",
             Self::Starting => "The app is starting",
+            Self::TooManyWaiting => "The app is starting, and too many requests wait for it",
             Self::Crashed => "The app crashed",
             Self::BadRequest(reason) => reason,
             Self::MethodNotAllowed => "The method is not allowed",
@@ -134,7 +140,7 @@ impl Fault {
     /// Seconds after which trying again makes sense.
     pub(super) fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::Starting => Some("2"),
+            Self::Starting | Self::TooManyWaiting => Some("2"),
             Self::Crashed => Some("10"),
             Self::NoInstance | Self::NeverDeployed => Some("30"),
             _ => None,

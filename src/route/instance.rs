@@ -29,6 +29,8 @@ pub(super) struct Instance {
     retired: AtomicBool,
     /// Milliseconds since `epoch` until which it is in quarantine.
     quarantined_until: AtomicU64,
+    /// Milliseconds since `epoch` at which it began to refuse connections; zero while it does not.
+    refusing_since: AtomicU64,
     epoch: Instant,
     /// Told when the last request of a retired instance has ended.
     idle: Notify,
@@ -51,6 +53,7 @@ impl Instance {
             in_flight: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             quarantined_until: AtomicU64::new(0),
+            refusing_since: AtomicU64::new(0),
             epoch: Instant::now(),
             idle: Notify::new(),
         }
@@ -76,13 +79,24 @@ impl Instance {
 
     /// Notes that it could not be connected to.
     pub(super) fn quarantine(&self) {
-        let until = self.epoch.elapsed() + QUARANTINE;
-        self.quarantined_until.store(milliseconds(until), Ordering::Relaxed);
+        let now = self.epoch.elapsed();
+        let until = self.quarantined_until.swap(milliseconds(now + QUARANTINE), Ordering::Relaxed);
+        if self.refusing_for().is_none() || milliseconds(now) > until + milliseconds(QUARANTINE) {
+            // It refuses for the first time, or for the first time again: nobody knows what was in between.
+            self.refusing_since.store(milliseconds(now).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Notes that it answers.
     pub(super) fn end_quarantine(&self) {
         self.quarantined_until.store(0, Ordering::Relaxed);
+        self.refusing_since.store(0, Ordering::Relaxed);
+    }
+
+    /// For how long it has refused connections, if it does.
+    pub(super) fn refusing_for(&self) -> Option<Duration> {
+        let since = self.refusing_since.load(Ordering::Relaxed);
+        (since != 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_millis(since)))
     }
 
     fn is_quarantined(&self) -> bool {

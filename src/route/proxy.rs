@@ -75,7 +75,7 @@ async fn pass_on(
     if !client.may_ask_for(&host.name) {
         return Err(Fault::Misdirected);
     }
-    let dispatch = Dispatch::find(client, host.name.into_owned())?;
+    let dispatch = Dispatch::find(client, host.name.into_owned()).await?;
     exchange.set_app(&dispatch.route().app);
 
     let client_version = parts.version;

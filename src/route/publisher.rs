@@ -10,9 +10,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use crate::model::app_name::AppName;
+
 use super::instance::Instance;
 use super::listener::{Listener, Order};
 use super::table::{Entrance, InstanceRoute, PortRoute, Table, TableError, TableSpec};
+use super::waiting::WaitingRoom;
 
 /// What came of a publication. The table is in force either way.
 #[derive(Debug, Default)]
@@ -49,6 +52,7 @@ impl Drained {
 #[derive(Debug)]
 pub(super) struct Publisher {
     table: Arc<ArcSwap<Table>>,
+    lobby: Arc<WaitingRoom>,
     orders: mpsc::UnboundedSender<Order>,
     address: IpAddr,
     /// Protects the state against two publications at once. Held while sockets are bound, never across an await.
@@ -59,23 +63,26 @@ pub(super) struct Publisher {
 struct State {
     current: HashMap<(String, IpAddr), Arc<Instance>>,
     retiring: Vec<Weak<Instance>>,
+    rooms: HashMap<AppName, Arc<WaitingRoom>>,
     open: BTreeSet<(u16, Entrance)>,
 }
 
 impl Publisher {
     pub(super) fn new(
         table: Arc<ArcSwap<Table>>,
+        lobby: Arc<WaitingRoom>,
         orders: mpsc::UnboundedSender<Order>,
         address: IpAddr,
     ) -> Self {
-        Self { table, orders, address, state: Mutex::default() }
+        Self { table, lobby, orders, address, state: Mutex::default() }
     }
 
     /// Puts a table in force, or leaves everything as it is.
     pub(super) fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
         let mut state = self.state();
         let mut next = HashMap::new();
-        let table = Table::build(spec, |route| state.instance(&mut next, route))?;
+        let rooms = state.rooms(spec);
+        let table = Table::build(spec, &rooms, |route| state.instance(&mut next, route))?;
         let wanted = wanted_ports(spec);
         // New ports are opened first and old ones closed last, so that no port is ever closed for nothing.
         let unbound = self.open_ports(&mut state, &wanted);
@@ -84,6 +91,10 @@ impl Publisher {
         }
         self.table.store(Arc::new(table));
         state.replace(next);
+        let rooms_before = std::mem::replace(&mut state.rooms, rooms);
+        // Also those of apps that are gone: whoever waits there has to learn it.
+        let woken = state.rooms.values().chain(rooms_before.values());
+        woken.chain([&self.lobby]).for_each(|room| room.wake());
         let closing: Vec<_> = state.open.difference(&wanted).copied().collect();
         for (port, entrance) in closing {
             state.open.remove(&(port, entrance));
@@ -150,6 +161,11 @@ impl Publisher {
         state.current.values().map(|instance| (instance.id.clone(), instance.in_flight())).collect()
     }
 
+    /// Requests that wait for an app, or for the first table if there is none yet.
+    pub(super) fn waiting(&self, app: &AppName) -> usize {
+        self.state().rooms.get(app).unwrap_or(&self.lobby).waiting()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Whoever panicked while holding it left a state that is still whole: every step is one insertion.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -168,6 +184,13 @@ impl State {
         let instance = known.unwrap_or_else(|| Arc::new(Instance::new(route)));
         next.insert(key, Arc::clone(&instance));
         instance
+    }
+
+    /// A room for each app: the one that it has, or a new one.
+    fn rooms(&self, spec: &TableSpec) -> HashMap<AppName, Arc<WaitingRoom>> {
+        let room =
+            |app: &AppName| self.rooms.get(app).cloned().unwrap_or_else(|| Arc::new(WaitingRoom::new()));
+        spec.apps.iter().map(|routes| (routes.app.clone(), room(&routes.app))).collect()
     }
 
     fn replace(&mut self, next: HashMap<(String, IpAddr), Arc<Instance>>) {

@@ -15,10 +15,21 @@ pub struct RouterSettings {
     pub workers: Option<NonZeroUsize>,
     /// The deadlines of a request.
     pub timeouts: Timeouts,
+    /// How many requests wait for an app that is starting, and for how long.
+    pub waiting: Waiting,
     /// Bytes that a request's line and headers may have together. At least 8 KiB.
     pub max_head_bytes: usize,
     /// Idle connections kept to one instance by one worker.
     pub max_idle_connections: usize,
+}
+
+/// Limits on requests that wait because their app has no instance just now.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// How many of one app may wait.
+    pub requests: usize,
+    /// How long one of them waits.
+    pub time: Duration,
 }
 
 /// The deadlines of a request. None of them bounds a request that keeps moving.
@@ -52,9 +63,16 @@ impl Default for RouterSettings {
             listen_https: None,
             workers: None,
             timeouts: Timeouts::default(),
+            waiting: Waiting::default(),
             max_head_bytes: 64 << 10,
             max_idle_connections: 64,
         }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { requests: 256, time: Duration::from_secs(30) }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::hostname::Hostname;
 
 use super::fault::Fault;
 use super::instance::Instance;
+use super::waiting::WaitingRoom;
 
 /// Everything that the router is to serve. Each publication is the whole of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,7 +92,7 @@ pub enum AppState {
     /// It has instances; if not, that is a failure.
     #[default]
     Running,
-    /// Its first instances are not healthy yet.
+    /// It has none to send to just now, and one is expected soon: requests wait for it.
     Starting,
     /// It was stopped, or scaled to zero.
     Stopped,
@@ -124,6 +125,8 @@ pub(super) struct Route {
     ports: Vec<PortRoute>,
     /// The instances that take requests.
     pub(super) instances: Vec<Arc<Instance>>,
+    /// Where its requests wait.
+    pub(super) room: Arc<WaitingRoom>,
     state: AppState,
 }
 
@@ -137,9 +140,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Builds a table; `instance` gives the shared state of each instance, old or new.
+    /// Builds a table; `rooms` has the waiting room of each app, and `instance` gives the shared state of each
+    /// instance, old or new.
     pub(super) fn build(
         spec: &TableSpec,
+        rooms: &HashMap<AppName, Arc<WaitingRoom>>,
         mut instance: impl FnMut(&InstanceRoute) -> Arc<Instance>,
     ) -> Result<Self, TableError> {
         let mut table = Self { published: true, ..Self::default() };
@@ -148,6 +153,7 @@ impl Table {
                 app: routes.app.clone(),
                 ports: routes.ports.clone(),
                 instances: routes.instances.iter().map(&mut instance).collect(),
+                room: rooms.get(&routes.app).cloned().unwrap_or_else(|| Arc::new(WaitingRoom::new())),
                 state: routes.state,
             });
             for host in &routes.hosts {
@@ -218,7 +224,7 @@ mod tests {
     }
 
     fn table(apps: Vec<AppRoutes>) -> Result<Table, TableError> {
-        Table::build(&TableSpec { apps }, |spec| Arc::new(Instance::new(spec)))
+        Table::build(&TableSpec { apps }, &HashMap::new(), |spec| Arc::new(Instance::new(spec)))
     }
 
     fn found<'a>(table: &'a Table, host: &str) -> Option<&'a str> {

@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::settings::RouterSettings;
 use super::table::Table;
 use super::tls::Certificates;
+use super::waiting::WaitingRoom;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
 const QUEUE: usize = 1024;
@@ -29,6 +30,7 @@ const QUEUE: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) struct WorkerParts {
     pub(super) table: Arc<ArcSwap<Table>>,
+    pub(super) lobby: Arc<WaitingRoom>,
     pub(super) certificates: Arc<ArcSwap<Certificates>>,
     pub(super) settings: Arc<RouterSettings>,
     pub(super) log: AccessLog,
@@ -49,10 +51,13 @@ pub(super) struct WorkerDoor {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) table: Arc<ArcSwap<Table>>,
+    /// Where requests wait for the first table.
+    pub(super) lobby: Arc<WaitingRoom>,
     pub(super) certificates: Arc<ArcSwap<Certificates>>,
     pub(super) settings: Arc<RouterSettings>,
     pub(super) pool: Rc<Pool>,
     pub(super) recorder: Rc<Recorder>,
+    stop: watch::Receiver<Stop>,
     connections: Arc<AtomicUsize>,
     here: Cell<usize>,
     ended: Notify,
@@ -89,6 +94,16 @@ impl Worker {
     fn adopt_connection(self: &Rc<Self>) -> ConnectionCount {
         self.here.set(self.here.get() + 1);
         ConnectionCount(Rc::clone(self))
+    }
+
+    /// Lets a request wait in a room; not at all once the router stops, since nothing will change any more.
+    pub(super) async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = waiting => Some(done),
+            // An error means that the handle is gone, and with it whoever publishes.
+            _ = stop.wait_for(Option::is_some) => None,
+        }
     }
 
     async fn wait_empty(&self) {
@@ -129,11 +144,13 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, certificates, settings, log, mut stop } = parts;
+    let WorkerParts { table, lobby, certificates, settings, log, mut stop } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
         table,
+        lobby,
+        stop: stop.clone(),
         certificates,
         settings,
         pool,

@@ -6,12 +6,35 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Gives out addresses of a list.
 #[derive(Debug)]
 pub struct Addresses {
     all: Vec<Ipv4Addr>,
     next: AtomicUsize,
+}
+
+/// The addresses of the network as it is now.
+#[derive(Debug, Default)]
+pub struct CurrentAddresses {
+    /// Protects the two only; never held across an await.
+    known: Mutex<Option<(String, Arc<Addresses>)>>,
+}
+
+impl CurrentAddresses {
+    /// Those of a network, by the text of its subnet; the same as the last time unless that has changed.
+    pub fn of(&self, subnet: String, all: impl FnOnce() -> Vec<Ipv4Addr>) -> Arc<Addresses> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().filter(|(of, _)| *of == subnet) {
+            Some((_, addresses)) => addresses.clone(),
+            None => {
+                let addresses = Arc::new(Addresses::new(all()));
+                *known = Some((subnet, addresses.clone()));
+                addresses
+            }
+        }
+    }
 }
 
 /// No address is free.
@@ -42,6 +65,16 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_go_on_in_turn_until_the_network_is_another() {
+        let current = CurrentAddresses::default();
+        let of = |third| move || (2..15).map(|last| Ipv4Addr::new(172, 18, third, last)).collect();
+        let first = current.of("172.18.0.0/28".to_owned(), of(0));
+        assert!(Arc::ptr_eq(&first, &current.of("172.18.0.0/28".to_owned(), of(0))));
+        let other = current.of("172.18.1.0/28".to_owned(), of(1));
+        assert_eq!(other.next(&HashSet::new()).unwrap().octets()[2], 1);
+    }
 
     #[test]
     fn every_address_comes_once_before_any_comes_again() {

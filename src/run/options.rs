@@ -15,12 +15,11 @@ pub enum Phase {
 }
 
 /// The options that hold for a container of an app; `process_type` is `None` for a command that is none.
-#[expect(clippy::unused_async, reason = "nothing can be set yet")]
 pub async fn of(
-    _store: &Store,
-    _app: AppId,
+    store: &Store,
+    app: AppId,
     _process_type: Option<&ProcessType>,
     _phase: Phase,
 ) -> Result<ContainerOptions, StoreError> {
-    Ok(ContainerOptions::default())
+    Ok(ContainerOptions { networks: store.link_networks(app).await?, ..ContainerOptions::default() })
 }

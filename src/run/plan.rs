@@ -26,6 +26,21 @@ pub struct Plan {
     pub keep: Vec<InstanceRecord>,
     /// Instances to drain and stop once the new ones serve.
     pub retire: Vec<InstanceRecord>,
+    /// Those of `retire` that have to be stopped before their successors start.
+    pub stop_first: Vec<InstanceRecord>,
+}
+
+impl Plan {
+    /// Says of which process types the old instances are stopped first: of these, if there is something to start.
+    pub fn stop_first(&mut self, includes: impl Fn(&ProcessType) -> bool) {
+        let starts =
+            |process_type: &ProcessType| self.start.iter().any(|name| name.process_type == *process_type);
+        let first = |instance: &&InstanceRecord| {
+            let process_type = &instance.name.process_type;
+            includes(process_type) && starts(process_type)
+        };
+        self.stop_first = self.retire.iter().filter(first).cloned().collect();
+    }
 }
 
 /// Compares what is wanted with what there is. `alive` are the recorded instances whose containers run.
@@ -97,6 +112,16 @@ mod tests {
 
     fn names(records: &[InstanceRecord]) -> Vec<String> {
         records.iter().map(|record| record.name.to_string()).collect()
+    }
+
+    #[test]
+    fn only_what_gives_way_to_something_is_stopped_first() {
+        let recorded = || vec![record("web.1"), record("worker.1"), record("clock.1")];
+        let wanted = quantities(&[("web", 1), ("worker", 1), ("clock", 0)]);
+        let mut plan = plan(&wanted, recorded(), |_| true, &Replace::All);
+        plan.stop_first(|process_type| process_type.as_str() != "web");
+        assert_eq!(names(&plan.stop_first), ["worker.1"]);
+        assert_eq!(plan.retire.len(), 3);
     }
 
     #[test]

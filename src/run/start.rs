@@ -1,10 +1,12 @@
 //! Starting instances: container by container, side by side, each waited for until it is healthy.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use futures_util::stream::{self, FuturesUnordered};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{AcquireError, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
@@ -19,14 +21,17 @@ use crate::model::container_id::ContainerId;
 use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
 use crate::run::addresses::{Addresses, NoAddress};
+use crate::run::check::Subject;
+use crate::run::check_rules::{CheckRules, startup_checks};
 use crate::run::health::{self, Unhealthy};
 use crate::run::options::{self, Phase};
 use crate::run::policy;
+use crate::run::startup::{StartupError, Trial};
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
 use crate::store::{Store, StoreError};
 
-/// Instances that are created and checked at the same time.
+/// Instances that boot at the same time. More would only take the processors from one another.
 const AT_ONCE: usize = 8;
 
 /// What new instances are made of.
@@ -46,8 +51,22 @@ pub struct Start<'a> {
     pub release: &'a Release,
     /// The port that web processes are told to listen on, and are asked on.
     pub port: u16,
-    /// How long a new instance has to become healthy.
-    pub deadline: Duration,
+    /// How new instances are checked.
+    pub rules: &'a CheckRules,
+}
+
+/// A container that was made, and where it will answer.
+struct Created {
+    instance: InstanceRecord,
+    address: Ipv4Addr,
+}
+
+/// Who may boot now.
+struct Turns {
+    /// All instances together.
+    all: Semaphore,
+    /// Those of a process type with `max_parallel`.
+    of_type: BTreeMap<ProcessType, Semaphore>,
 }
 
 /// Why instances could not be started. None of them is left behind.
@@ -71,7 +90,7 @@ pub enum StartError {
     #[error("the engine cannot list its containers")]
     List(#[source] EngineError),
     /// An instance did not become healthy. Its last lines have been shown.
-    #[error("Could not start due to 1 failed checks ({instance}): {reason}")]
+    #[error("Could not start due to {} failed checks ({instance}): {reason}", .reason.count())]
     Unhealthy {
         /// Which instance.
         instance: InstanceName,
@@ -99,53 +118,115 @@ impl Start<'_> {
         if result.is_err() {
             self.remove_started(&created).await;
         }
-        result.map(|()| created)
+        result.map(|()| created.into_iter().map(|created| created.instance).collect())
     }
 
     async fn create_and_check(
         &self,
         names: &[InstanceName],
         console: &Console,
-        created: &mut Vec<InstanceRecord>,
+        created: &mut Vec<Created>,
     ) -> Result<(), StartError> {
-        let in_use = self.engine.addresses_in_use().await.map_err(StartError::List)?;
+        let mut in_use = self.engine.addresses_in_use().await.map_err(StartError::List)?;
+        let mut creations = FuturesUnordered::new();
         for name in names {
             let address = self.addresses.next(&in_use)?;
-            let container = self.create(name, address).await?;
-            created.push(InstanceRecord {
-                app: self.app,
-                name: name.clone(),
-                container: container.clone(),
-                release: self.release.id,
-            });
+            in_use.insert(address);
+            creations.push(async move { Ok((name, address, self.create(name, address).await?)) });
         }
-        let mut checks = Vec::new();
-        for instance in created.iter() {
-            checks.push(self.check(instance, console).boxed());
+        let mut failure = None;
+        // To the end also after a failure: what was made has to be known to be removed.
+        while let Some(made) = creations.next().await {
+            match made {
+                Ok((name, address, container)) => {
+                    let release = self.release.id;
+                    let instance = InstanceRecord { app: self.app, name: name.clone(), container, release };
+                    created.push(Created { instance, address });
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        let mut checks = stream::iter(checks).buffer_unordered(AT_ONCE);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        created.sort_by(|one, other| one.instance.name.cmp(&other.instance.name));
+        let turns = self.turns();
+        let mut checks: FuturesUnordered<_> =
+            created.iter().map(|created| self.start_and_check(created, &turns, console)).collect();
         while let Some(checked) = checks.next().await {
             checked?;
         }
         Ok(())
     }
 
-    async fn check(&self, instance: &InstanceRecord, console: &Console) -> Result<(), StartError> {
-        let name = &instance.name;
+    /// `max_parallel` of app.json, and one turn of ours for all.
+    fn turns(&self) -> Turns {
+        let formation = self.release.content.app_json.formation.iter();
+        let limits = formation.filter_map(|(process_type, entry)| {
+            let limit = usize::try_from(entry.max_parallel?).unwrap_or(AT_ONCE).max(1);
+            Some((process_type.clone(), Semaphore::new(limit)))
+        });
+        Turns { all: Semaphore::new(AT_ONCE), of_type: limits.collect() }
+    }
+
+    async fn start_and_check(
+        &self,
+        created: &Created,
+        turns: &Turns,
+        console: &Console,
+    ) -> Result<(), StartError> {
+        let name = &created.instance.name;
+        let closed = |_: AcquireError| StartError::Cancelled;
+        let _of_type = match turns.of_type.get(&name.process_type) {
+            Some(turns) => Some(turns.acquire().await.map_err(closed)?),
+            None => None,
+        };
+        let booting = turns.all.acquire().await.map_err(closed)?;
         let engine_error = |source| StartError::Engine { instance: name.clone(), source };
-        self.engine.start(&instance.container).await.map_err(engine_error)?;
+        self.engine.start(&created.instance.container).await.map_err(engine_error)?;
+        if !self.rules.hold_for(&name.process_type) {
+            console.headline(format!("Zero downtime checks have been skipped ({name})")).await;
+            return Ok(());
+        }
         console.detail(format!("Attempting pre-flight checks ({name})")).await;
-        let port = name.process_type.is_web().then_some(self.port);
-        let checked = health::wait(self.engine, &instance.container, port, self.deadline).await;
-        match checked.map_err(engine_error)? {
+        let subject = self.subject(created);
+        let trial = Trial {
+            subject: &subject,
+            name,
+            checks: &startup_checks(&self.release.content, &name.process_type),
+            deadline: self.rules.deadline,
+            window: self.rules.window,
+            console,
+        };
+        let began = Instant::now();
+        let mut checked = trial.pass().await;
+        // Whoever only has to stay up keeps nobody else from booting.
+        drop(booting);
+        if checked.is_ok() {
+            checked = trial.stay_up(began).await;
+        }
+        match checked {
             Ok(()) => {
                 console.detail(format!("All checks successful ({name})")).await;
                 Ok(())
             }
-            Err(reason) => {
-                health::show_last_lines(self.engine, self.app_name, instance, console).await;
+            Err(StartupError::Engine(source)) => Err(engine_error(source)),
+            Err(StartupError::Unhealthy(reason)) => {
+                health::show_last_lines(self.engine, self.app_name, &created.instance, console).await;
                 Err(StartError::Unhealthy { instance: name.clone(), reason })
             }
+        }
+    }
+
+    fn subject(&self, created: &Created) -> Subject {
+        Subject {
+            engine: self.engine.clone(),
+            container: created.instance.container.clone(),
+            address: created.address,
+            port: self.port,
+            host: self.rules.host.clone(),
+            https: self.rules.https,
+            config: self.release.content.config.clone(),
         }
     }
 
@@ -176,9 +257,9 @@ impl Start<'_> {
         created.map_err(|source| StartError::Engine { instance: name.clone(), source })
     }
 
-    async fn remove_started(&self, created: &[InstanceRecord]) {
+    async fn remove_started(&self, created: &[Created]) {
         let removals: FuturesUnordered<_> =
-            created.iter().map(|instance| self.engine.remove(&instance.container)).collect();
+            created.iter().map(|created| self.engine.remove(&created.instance.container)).collect();
         let results: Vec<_> = removals.collect().await;
         for error in results.into_iter().filter_map(Result::err) {
             tracing::warn!(app = %self.app_name, %error, "a new instance was not removed; it is an orphan now");

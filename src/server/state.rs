@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// Makes the directories that the other modules take for granted.
 pub(super) fn make_directories(root: &Path) -> io::Result<()> {
-    for directory in ["", "repos", "logs/builds", "cache", "host_keys"] {
+    for directory in ["", "repos", "logs/builds", "logs/apps", "cache", "host_keys"] {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(directory))?;
     }
     Ok(())

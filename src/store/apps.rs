@@ -69,12 +69,7 @@ impl Store {
 
     /// All apps by name.
     pub async fn apps(&self) -> Result<Vec<AppRecord>, StoreError> {
-        self.call(|connection| {
-            let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM apps ORDER BY name"))?;
-            let rows = statement.query_map([], record)?;
-            rows.map(|row| row?).collect()
-        })
-        .await
+        self.call(|connection| all(connection)).await
     }
 
     /// Gives the app another name. Keys that open it open it under the new name too, and no longer under the old
@@ -125,6 +120,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// All apps by name, within somebody's visit.
+pub(super) fn all(connection: &Connection) -> Result<Vec<AppRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM apps ORDER BY name"))?;
+    let rows = statement.query_map([], record)?;
+    rows.map(|row| row?).collect()
 }
 
 fn find(connection: &Connection, name: &AppName) -> Result<Option<AppRecord>, StoreError> {

@@ -10,6 +10,10 @@ use crate::store::{Store, StoreError, parse};
 const SELECT: &str = "SELECT builds.id, apps.name, kind, status, source, started_by, started_at, finished_at
      FROM builds JOIN apps ON apps.id = builds.app";
 
+/// Which builds of app `?1` are forgotten when `?2` are kept.
+const BEYOND: &str = "app = ?1 AND status NOT IN ('running', 'queued') AND id NOT IN
+     (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2)";
+
 impl Store {
     /// Records that a build or deploy has begun, and returns its number.
     pub async fn begin_build(
@@ -19,14 +23,44 @@ impl Store {
         source: &str,
         started_by: &str,
     ) -> Result<i64, StoreError> {
+        self.add_build(app, kind, BuildStatus::Running, (source, started_by)).await
+    }
+
+    /// Records that a build or deploy waits for its turn, and returns its number.
+    pub async fn queue_build(
+        &self,
+        app: AppId,
+        kind: BuildKind,
+        source: &str,
+        started_by: &str,
+    ) -> Result<i64, StoreError> {
+        self.add_build(app, kind, BuildStatus::Queued, (source, started_by)).await
+    }
+
+    async fn add_build(
+        &self,
+        app: AppId,
+        kind: BuildKind,
+        status: BuildStatus,
+        (source, started_by): (&str, &str),
+    ) -> Result<i64, StoreError> {
         let (source, started_by) = (source.to_owned(), started_by.to_owned());
         self.call(move |connection| {
             connection.execute(
                 "INSERT INTO builds (app, kind, status, source, started_by, started_at)
-                 VALUES (?1, ?2, 'running', ?3, ?4, ?5)",
-                (app.0, kind.to_string(), source, started_by, clock::unix_seconds()),
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (app.0, kind.to_string(), status.to_string(), source, started_by, clock::unix_seconds()),
             )?;
             Ok(connection.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// Records that a build or deploy waits for its turn, or that it has it.
+    pub async fn set_build_status(&self, id: i64, status: BuildStatus) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute("UPDATE builds SET status = ?2 WHERE id = ?1", (id, status.to_string()))?;
+            Ok(())
         })
         .await
     }
@@ -47,7 +81,8 @@ impl Store {
     pub async fn fail_interrupted_builds(&self) -> Result<(), StoreError> {
         self.call(|connection| {
             connection.execute(
-                "UPDATE builds SET status = 'failed', finished_at = ?1 WHERE status = 'running'",
+                "UPDATE builds SET status = 'failed', finished_at = ?1
+                 WHERE status IN ('running', 'queued')",
                 [clock::unix_seconds()],
             )?;
             Ok(())
@@ -76,14 +111,30 @@ impl Store {
         .await
     }
 
+    /// The builds that [`Store::prune_builds`] would forget.
+    pub async fn builds_beyond(&self, app: AppId, keep: u32) -> Result<Vec<i64>, StoreError> {
+        self.call(move |connection| {
+            let sql = format!("SELECT id FROM builds WHERE {BEYOND} ORDER BY id");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let ids = statement.query_map((app.0, keep), |row| row.get(0))?;
+            Ok(ids.collect::<Result<Vec<i64>, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets one build, as if it had never been.
+    pub async fn forget_build(&self, id: i64) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute("DELETE FROM builds WHERE id = ?1", [id])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets all but the newest `keep` ended builds of an app.
     pub async fn prune_builds(&self, app: AppId, keep: u32) -> Result<(), StoreError> {
         self.call(move |connection| {
-            connection.execute(
-                "DELETE FROM builds WHERE app = ?1 AND status <> 'running' AND id NOT IN
-                 (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2)",
-                (app.0, keep),
-            )?;
+            connection.execute(&format!("DELETE FROM builds WHERE {BEYOND}"), (app.0, keep))?;
             Ok(())
         })
         .await

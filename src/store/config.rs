@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, links, parse};
 
 /// Config vars that an app.json gives to its app.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,8 +61,13 @@ pub(super) fn restore(
     wanted: ConfigVars,
 ) -> Result<(), StoreError> {
     let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
-    let unset = own.into_keys().filter(|key| !wanted.contains_key(key)).collect();
-    let set = wanted.into_iter().filter(|(key, value)| global.get(key) != Some(value)).collect();
+    // A link is as it is now, whatever it was then.
+    let linked = links::keys(connection, app)?;
+    let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
+    let set = wanted
+        .into_iter()
+        .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
+        .collect();
     change(connection, secret, Some(app), (set, unset))
 }
 
@@ -79,7 +84,8 @@ pub(super) fn complete(
     change(connection, secret, Some(app), (set, Vec::new()))
 }
 
-fn change(
+/// Sets and unsets vars within somebody's transaction.
+pub(super) fn change(
     connection: &Connection,
     secret: &SecretKey,
     app: Option<AppId>,

@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-fn read(connection: &Connection, app: Option<AppId>) -> Result<Vec<InstanceRecord>, StoreError> {
+pub(super) fn read(connection: &Connection, app: Option<AppId>) -> Result<Vec<InstanceRecord>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT app, process_type, number, container, release FROM instances
          WHERE ?1 IS NULL OR app = ?1 ORDER BY app, process_type, number",

@@ -13,6 +13,30 @@ const STEPS: &[&str] = &[
     // routes can be made without opening its config vars.
     "ALTER TABLE releases ADD COLUMN formation TEXT NOT NULL DEFAULT '{}';
      ALTER TABLE releases ADD COLUMN web_port INTEGER;",
+    // Links between apps; a target keeps its host and network under whatever name.
+    "CREATE TABLE link_targets (
+         app INTEGER PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
+         host TEXT NOT NULL UNIQUE,
+         network TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE links (
+         app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         target INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+         key TEXT NOT NULL,
+         PRIMARY KEY (app, target),
+         UNIQUE (app, key)
+     ) STRICT;",
+    // Where apps' logs are sent on to.
+    "CREATE TABLE drains (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        url BLOB NOT NULL,
+        authority TEXT,
+        created_at INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        dropped INTEGER NOT NULL
+    ) STRICT",
     // Old instances that were told to end and have until then, which may be hours: a restart of the server must not
     // tell them again, nor give them more or less time.
     "CREATE TABLE stopping (

@@ -39,6 +39,21 @@ impl Store {
         }
     }
 
+    /// A property as it was set for each app, and globally (`None`).
+    pub async fn property_values(
+        &self,
+        name: &'static str,
+    ) -> Result<Vec<(Option<AppId>, String)>, StoreError> {
+        self.call(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT app, value FROM properties WHERE name = ?1")?;
+            let rows = statement
+                .query_map([name], |row| Ok((row.get::<_, Option<i64>>(0)?.map(AppId), row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Sets a property, or unsets it with `None`.
     pub async fn set_property(
         &self,

@@ -101,6 +101,7 @@ fn two_pushes_at_once_take_turns_and_both_are_deployed() {
     let third = torture::commit_version(&repo, "3");
     let mut second = repo.start_push(&server, &alice, &app);
     second.wait_for_line("Waiting for");
+    assert_eq!(statuses(&server, &alice, &app), ["queued", "running", "succeeded"]);
 
     let (code, said) = first.finish_with_lines();
     assert_eq!(code, 0, "{said}");

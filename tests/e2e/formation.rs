@@ -163,6 +163,7 @@ fn restarting_stopping_starting_and_rebuilding() {
     =====> blog ps information
            Ps deployed:                   true
            Ps processes:                  0
+           Ps can scale:                  true
            Ps running:                    false
            Ps stopped:                    true
     [exit code 0]

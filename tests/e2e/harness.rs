@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod log_host;
 pub mod names;
 pub mod person;
 pub mod private_engine;

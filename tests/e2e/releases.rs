@@ -65,7 +65,7 @@ fn a_rollback_brings_back_the_image_and_the_config_vars() {
     assert_eq!(versions(3), ["v8 Rollback to v4 *", "v7 Set COLOUR", "v6 Rollback to v1"]);
     assert_snapshot!(ssh("releases:rollback APP v99").shown(&server, &app), @r"
      !     blog has no release v99
-     !     See them: releases blog
+     !     It has v1 to v8; see them: releases blog
     [exit code 1]
     ");
     assert_snapshot!(ssh("releases:rollback APP latest").shown(&server, &app), @r"
@@ -96,6 +96,54 @@ fn a_rollback_that_does_not_come_up_leaves_everything_as_it_was() {
     let current = server.ssh(&alice, &format!("releases:info {app} --format json")).success().json();
     assert_eq!((&current["version"], &current["current"]), (&json!("v2"), &json!(true)));
     assert_eq!(server.ssh(&alice, &format!("config:get {app} COLOUR")).stdout, "blue\n");
+}
+
+#[test]
+fn two_releases_are_compared_and_those_beyond_the_retention_are_forgotten() {
+    let (server, alice, app, repo) = deployed();
+    let ssh = |line: &str| server.ssh(&alice, &line.replace("APP", &app));
+    ssh("config:set APP COLOUR=red OLD=1 SAME=1").success();
+    ssh("ps:scale APP web=2").success();
+    torture::commit_version(&repo, "2");
+    repo.write("Procfile", "web: /torture web\nticker: /torture worker\n");
+    let commit = repo.commit("Another worker");
+    repo.push(&server, &alice, &app).success();
+    ssh("config:unset --no-restart APP OLD").success();
+    ssh("config:set APP COLOUR=blue NEW=1").success();
+    ssh("ps:scale APP web=1").success();
+
+    let diff = ssh("releases:diff APP v2 v4 --format json").success().json();
+    let config = json!({"added": ["NEW"], "changed": ["COLOUR"], "removed": ["OLD"]});
+    assert_eq!(diff["config"], config);
+    let change = |what: &str| {
+        let found = diff["changes"].as_array().unwrap().iter().find(|change| change["what"] == what);
+        found.map(|change| (change["from"].clone(), change["to"].clone()))
+    };
+    assert_eq!(change("commit").unwrap().1, json!(commit));
+    assert_ne!(change("image").unwrap().0, change("image").unwrap().1);
+    assert_eq!(change("process ticker").unwrap(), (Value::Null, json!("/torture worker")));
+    assert_eq!(change("process worker").unwrap(), (json!("/torture worker"), Value::Null));
+    assert_eq!(change("scale web").unwrap(), (json!("2"), json!("1")));
+    assert_eq!(change("process web"), None);
+    let text = ssh("releases:diff APP v2").success();
+    for line in ["scale web:        2 -> 1\n", "config changed:   COLOUR\n"] {
+        assert!(text.stdout.contains(line), "{text}");
+    }
+    assert!(!format!("{text}{diff}").contains("blue"), "a config var's value is shown");
+    assert!(ssh("releases:diff APP v3 v3").success().stdout.contains("(they do not differ)"));
+    let info = ssh("releases:info APP --format json").success().json();
+    assert_eq!(info["scale"], json!({"web": 1}));
+
+    assert!(ssh("releases:set APP retention 0").exits_with(1).stderr.contains("from 1 to 1000"));
+    ssh("releases:set APP retention 2").success();
+    assert_eq!(ssh("releases:report APP --releases-computed-retention").success().stdout, "2\n");
+    ssh("config:set APP COLOUR=green").success();
+    let gone = ssh("releases:info APP v2").exits_with(1);
+    assert!(gone.stderr.contains("has no release v2 any more"), "{gone}");
+    assert!(gone.stderr.contains("It has v4, v5; see them"), "{gone}");
+    assert_eq!(ssh("releases:diff APP v4 v99").code, 1);
+    ssh("releases:rollback APP v4").success();
+    assert_eq!(state(&server, &app), "release v6 version 2 blue");
 }
 
 #[test]

@@ -16,3 +16,4 @@ mod log;
 mod routing;
 mod support;
 mod upgrade;
+mod waiting;

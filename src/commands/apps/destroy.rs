@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::{Command, Context, Scope, Target};
+use crate::commands::{Command, Context, Scope, Target, links};
 use crate::deploy::destroy;
 use crate::model::role::Role;
 
@@ -28,6 +28,7 @@ impl Command for Destroy {
 
     async fn run(self, mut context: Context) -> CommandResult {
         let record = context.target()?.clone();
+        links::release(&context, &record, self.force).await?;
         if !self.force {
             confirm(&mut context, record.name.as_str()).await?;
         }

@@ -21,7 +21,7 @@ pub struct List {
     /// Only `build` or only `deploy`
     #[arg(long)]
     kind: Option<BuildKind>,
-    /// Only `running`, `succeeded`, `failed` or `canceled`
+    /// Only `queued`, `running`, `succeeded`, `failed` or `canceled`
     #[arg(long)]
     status: Option<BuildStatus>,
     /// Lines, or JSON

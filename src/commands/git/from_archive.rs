@@ -9,7 +9,9 @@ use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
-use crate::deploy::{self, Work};
+use crate::deploy::error::DeployError;
+use crate::deploy::ticket::Ticket;
+use crate::deploy::{self, Order, Work};
 use crate::git::archive::{ArchiveKind, ArchiveLimits};
 use crate::git::commit::Author;
 use crate::git::import::{Archive, ChannelReader, CommitRequest, Imported};
@@ -78,15 +80,28 @@ pub async fn deploy_commit(
     branch: &str,
     commit: crate::git::commit::CommitId,
 ) -> CommandResult {
-    let Some(_turn) = take_turn(context, record.id, &context.io.client_gone).await else { return Ok(1) };
     let repositories = &context.app.repositories;
     let snapshot = Snapshot::open(repositories, &record.name, commit.object(), None).await?;
     let description = format!("Deploy {}", commit.short());
     let order = context.order(record, Work::Build(BuildSource::Commit(snapshot)), &description);
-    deploy::run(&context.app, order).await?;
+    let ticket = Ticket::take(&context.app, &order).await?;
+    let _turn = match take_turn(context, record.id, &ticket).await? {
+        Some(turn) => turn,
+        None => return Err(cancelled(context, order, ticket).await),
+    };
+    deploy::run_with(&context.app, order, ticket).await?;
     repositories.update_ref(&record.name, branch, &commit).await?;
     repositories.set_head(&record.name, branch).await?;
     Ok(0)
+}
+
+/// Records that an order was cancelled before its turn came, and tells who asked.
+pub async fn cancelled(context: &Context, order: Order, ticket: Ticket) -> CommandError {
+    let result = Err(DeployError::Cancelled);
+    match ticket.finish(&context.app, &order.work, &result).await {
+        Ok(()) => DeployError::Cancelled.into(),
+        Err(error) => error.into(),
+    }
 }
 
 fn author(context: &Context) -> Author {

@@ -7,8 +7,10 @@ use clap::Args;
 use crate::app::pushes::Push;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::git::from_archive::cancelled;
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::ticket::Ticket;
 use crate::deploy::{self, Order, Work};
 use crate::git::push::{self, Decision, Refusal};
 use crate::git::service::PUSH_TOKEN;
@@ -49,19 +51,24 @@ impl Command for PreReceive {
             Ok(Decision::Accept) => return Ok(0),
             Err(refusal) => return Err(refused(&refusal, &record.name)),
         };
-        let Some(turn) = take_turn(&context, record.id, &push.client_gone).await else { return Ok(1) };
-        context.app.pushes.keep_turn(&token, turn);
-        let repositories = &context.app.repositories;
-        if repositories.target_of(&record.name, &target.reference).await? != target.old {
-            return Err(refused(&Refusal::Overtaken(target.branch), &record.name));
-        }
         let quarantine = context.io.environment.get("GIT_QUARANTINE_PATH").map(PathBuf::from);
+        let repositories = &context.app.repositories;
         let snapshot =
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
+        let order = order(&context, &record, &push, snapshot);
+        let ticket = Ticket::take(&context.app, &order).await?;
+        let Some(turn) = take_turn(&context, record.id, &ticket).await? else {
+            return Err(cancelled(&context, order, ticket).await);
+        };
+        context.app.pushes.keep_turn(&token, turn);
+        if repositories.target_of(&record.name, &target.reference).await? != target.old {
+            ticket.withdraw(&context.app).await?;
+            return Err(refused(&Refusal::Overtaken(target.branch), &record.name));
+        }
         if target.becomes_deploy_branch {
             context.console().step(format!("Set {} as deploy-branch", target.branch)).await;
         }
-        deploy_push(&context, &record, &push, snapshot).await?;
+        deploy_push(&context, order, ticket).await?;
         if target.becomes_deploy_branch {
             let branch = Some(target.branch.clone());
             context.app.store.set_property(Some(record.id), "deploy-branch", branch).await?;
@@ -74,24 +81,22 @@ impl Command for PreReceive {
     }
 }
 
-/// Deploys in the name of who pushes, cancelled when either they or their git go away.
-async fn deploy_push(
-    context: &Context,
-    record: &AppRecord,
-    push: &Push,
-    snapshot: Snapshot,
-) -> Result<(), CommandError> {
-    let description = format!("Deploy {}", snapshot.commit().short());
-    let order = Order {
+/// An order in the name of who pushes.
+fn order(context: &Context, record: &AppRecord, push: &Push, snapshot: Snapshot) -> Order {
+    Order {
         app: record.id,
+        description: format!("Deploy {}", snapshot.commit().short()),
         work: Work::Build(BuildSource::Commit(snapshot)),
         by: push.caller.name.clone(),
-        description,
         console: context.io.console.clone(),
         cancel: push.client_gone.child_token(),
-    };
+    }
+}
+
+/// Deploys; cancelled when either who pushes or their git goes away.
+async fn deploy_push(context: &Context, order: Order, ticket: Ticket) -> Result<(), CommandError> {
     let cancel = order.cancel.clone();
-    let mut deploying = std::pin::pin!(deploy::run(&context.app, order));
+    let mut deploying = std::pin::pin!(deploy::run_with(&context.app, order, ticket));
     tokio::select! {
         result = &mut deploying => Ok(result?),
         () = context.io.client_gone.cancelled() => {

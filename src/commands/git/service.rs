@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::apps::create::{create, ensure_repository};
-use crate::commands::git::turn::take_turn;
+use crate::commands::git::turn::await_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::{CommandIo, Console, Output};
 use crate::git::service::{ServiceKind, ServiceOptions};
@@ -57,7 +57,7 @@ impl Command for ReceivePack {
         let record = app_to_push_to(&context, &self.repository).await?;
         // Git tells the client first of all where the branches are. Told while a deploy is about to move one, the
         // client would push on top of what is no longer there. The turn itself is taken when the pack has arrived.
-        if take_turn(&context, record.id, &context.io.client_gone).await.is_none() {
+        if !await_turn(&context, record.id).await? {
             return Ok(1);
         }
         let push = Push {

@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 
 use clap::Args;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::commands::report::{AppReport, Rows};
-use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
-use crate::docker::labels::ContainerKind;
+use crate::docker::facts::{ContainerFacts, RunState};
 use crate::model::container_id::ContainerId;
+use crate::run::crashes::History;
 use crate::store::apps::AppRecord;
+use crate::store::instances::InstanceRecord;
+
+/// Containers that are asked about at the same time.
+const AT_ONCE: usize = 8;
 
 /// Reports the instances of one app, or of all
 #[derive(Debug, Args)]
@@ -29,44 +34,122 @@ impl AppReport for Report {
     }
 
     async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
-        rows(context, record).await
+        let instances = context.app.store.instances(Some(record.id)).await?;
+        let containers = containers(context, &instances).await?;
+        let states: Vec<Status> = instances
+            .iter()
+            .map(|instance| Status::of(context, instance, containers.get(&instance.container)))
+            .collect();
+        let running = states.iter().filter(|status| status.running).count();
+        let running = match running {
+            0 => "false",
+            some if some == states.len() => "true",
+            _ => "mixed",
+        };
+        let mut rows = vec![
+            ("deployed".to_owned(), record.current_release.is_some().to_string()),
+            ("processes".to_owned(), instances.len().to_string()),
+            ("can-scale".to_owned(), can_scale(context, record).await?.to_string()),
+            ("running".to_owned(), running.to_owned()),
+            ("stopped".to_owned(), record.stopped.to_string()),
+        ];
+        rows.extend(states.into_iter().map(|status| (status.key, status.text)));
+        Ok(rows)
     }
 }
 
-async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
-    let instances = context.app.store.instances(Some(record.id)).await?;
-    // By their ids, not by the app's name: containers keep the label that they were made with.
-    let filter = ContainerFilter { app: None, kind: Some(ContainerKind::Deploy) };
-    let containers: HashMap<ContainerId, ContainerFacts> =
-        context.app.engine.list(&filter).await?.into_iter().map(|facts| (facts.id.clone(), facts)).collect();
-    let states: Vec<(String, String, bool)> = instances
-        .iter()
-        .map(|instance| {
-            let state = containers.get(&instance.container).map(|facts| facts.state);
-            let shown = format!("{} (CID: {})", describe(state), instance.container.short());
-            (format!("status-{}", instance.name), shown, state == Some(RunState::Running))
-        })
-        .collect();
-    let running = states.iter().filter(|(_, _, running)| *running).count();
-    let running = match running {
-        0 => "false",
-        some if some == states.len() => "true",
-        _ => "mixed",
+/// The containers of these instances. Only these are asked about: a list would ask about every app's.
+async fn containers(
+    context: &Context,
+    instances: &[InstanceRecord],
+) -> Result<HashMap<ContainerId, ContainerFacts>, CommandError> {
+    let mut inspections = Vec::new();
+    for instance in instances {
+        inspections.push(context.app.engine.inspect(instance.container.as_str()).boxed());
+    }
+    let mut answers = stream::iter(inspections).buffer_unordered(AT_ONCE);
+    let mut containers = HashMap::new();
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(facts) => containers.insert(facts.id.clone(), facts),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(containers)
+}
+
+/// Whether `ps:scale` decides: not where app.json has a formation.
+async fn can_scale(context: &Context, record: &AppRecord) -> Result<bool, CommandError> {
+    let release = match record.current_release {
+        Some(id) => context.app.store.release(id).await?,
+        None => None,
     };
-    let mut rows = vec![
-        ("deployed".to_owned(), record.current_release.is_some().to_string()),
-        ("processes".to_owned(), instances.len().to_string()),
-        ("running".to_owned(), running.to_owned()),
-        ("stopped".to_owned(), record.stopped.to_string()),
-    ];
-    rows.extend(states.into_iter().map(|(key, value, _)| (key, value)));
-    Ok(rows)
+    Ok(release.is_none_or(|release| release.content.app_json.formation.is_empty()))
 }
 
-fn describe(state: Option<RunState>) -> String {
-    match state {
-        None => "missing".to_owned(),
-        Some(RunState::Exited(code)) => format!("exited ({code})"),
-        Some(state) => format!("{state:?}").to_lowercase(),
+/// One instance's line.
+struct Status {
+    key: String,
+    text: String,
+    running: bool,
+}
+
+impl Status {
+    fn of(context: &Context, instance: &InstanceRecord, facts: Option<&ContainerFacts>) -> Self {
+        let app = &context.app;
+        let (word, mut remarks) = match facts {
+            None => ("missing", Vec::new()),
+            Some(facts) => describe(facts, app.crashes.history(facts)),
+        };
+        if word == "running" && !app.wellbeing.is_ready(&instance.container) {
+            remarks.insert(0, "not ready".to_owned());
+        }
+        remarks.push(format!("CID: {}", instance.container.short()));
+        Self {
+            key: format!("status-{}", instance.name),
+            text: format!("{word} ({})", remarks.join(", ")),
+            running: word == "running",
+        }
     }
+}
+
+/// A word for what it is doing, and what else there is to know.
+fn describe(facts: &ContainerFacts, history: History) -> (&'static str, Vec<String>) {
+    let mut remarks = Vec::new();
+    let code = |remarks: &mut Vec<String>| match history.code {
+        _ if history.ended_by_that => remarks.push("oom-killed".to_owned()),
+        Some(code) => remarks.push(format!("exited {code}")),
+        None => {}
+    };
+    let word = match facts.state {
+        _ if history.looping => {
+            code(&mut remarks);
+            "crash-looping"
+        }
+        RunState::Exited(_) if history.ended_by_that => "oom-killed",
+        RunState::Exited(code) => {
+            remarks.push(format!("exit status {code}"));
+            "exited"
+        }
+        RunState::Restarting => {
+            code(&mut remarks);
+            "restarting"
+        }
+        RunState::Running => {
+            if let Some(ago) = history.out_of_memory {
+                remarks.push(format!("oom-killed {} s ago", ago.as_secs()));
+            }
+            "running"
+        }
+        RunState::Created => "created",
+        RunState::Paused => "paused",
+        RunState::Removing => "removing",
+    };
+    match history.restarts {
+        0 => {}
+        1 => remarks.push("1 restart".to_owned()),
+        some => remarks.push(format!("{some} restarts")),
+    }
+    (word, remarks)
 }

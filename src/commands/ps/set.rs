@@ -6,6 +6,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::property::{self, Property, check_boolean, check_path};
 use crate::commands::ps::check_process_types;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::stop_first;
 use crate::docker::container::RestartPolicy;
 use crate::formats::procfile;
 use crate::model::process_type::ProcessType;
@@ -22,6 +23,7 @@ pub const PROPERTIES: &[Property] = &[
     Property { key: "restart-policy", name: policy::RESTART, check: check_restart_policy },
     Property { key: OF_TYPES, name: policy::STOP_TIMEOUT, check: check_seconds },
     Property { key: "drain-timeout-seconds", name: policy::DRAIN_TIMEOUT, check: check_seconds },
+    Property { key: "deploy-strategy", name: stop_first::STRATEGY, check: check_strategy },
     Property { key: "restore", name: "restore", check: check_boolean },
     Property { key: "skip-deploy", name: "skip-deploy", check: check_boolean },
     Property { key: "procfile-path", name: "procfile-path", check: check_path },
@@ -29,8 +31,8 @@ pub const PROPERTIES: &[Property] = &[
     Property { key: "dockerfile-start-cmd", name: "dockerfile-start-cmd", check: check_command },
 ];
 
-/// Sets how an app's processes run: restart-policy, stop-timeout-seconds, drain-timeout-seconds, restore, skip-deploy,
-/// procfile-path, start-cmd
+/// Sets how an app's processes run: restart-policy, stop-timeout-seconds, drain-timeout-seconds, deploy-strategy,
+/// restore, skip-deploy, procfile-path, start-cmd
 #[derive(Debug, Args)]
 pub struct Set {
     /// Only for this process type (stop-timeout-seconds)
@@ -89,6 +91,14 @@ fn check_restart_policy(value: &str) -> Result<(), CommandError> {
     match value.parse::<RestartPolicy>() {
         Ok(_) => Ok(()),
         Err(error) => Err(CommandError::user("Invalid restart-policy specified").hint(error)),
+    }
+}
+
+fn check_strategy(value: &str) -> Result<(), CommandError> {
+    match value {
+        "start-first" | "stop-first" => Ok(()),
+        _ => Err(CommandError::user(format!("{value} is no way to replace instances"))
+            .hint("Write start-first, or stop-first where two instances cannot run at a time")),
     }
 }
 

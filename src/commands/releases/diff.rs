@@ -132,7 +132,7 @@ fn facts(release: &Release) -> Result<BTreeMap<String, String>, CommandError> {
         };
         facts.insert(format!("3 process {name}"), command);
         let quantity = release.formation.get(name).copied().unwrap_or(0);
-        if !name.is_release() {
+        if quantity > 0 {
             facts.insert(format!("4 scale {name}"), quantity.to_string());
         }
     }

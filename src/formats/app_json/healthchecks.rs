@@ -51,6 +51,7 @@ fn check(node: &Node<'_>, warnings: &mut Vec<String>) -> Result<HealthCheck, App
     }
     check.warn = fields.take("warn", Node::boolean)?.unwrap_or(false);
     fields.warn_of_rest(warnings);
+    check.validate().map_err(|impossible| node.error(impossible.to_string()))?;
     Ok(check)
 }
 

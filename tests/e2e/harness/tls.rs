@@ -58,6 +58,11 @@ impl Authority {
         Pair { certificate, key: key.serialize_pem() }
     }
 
+    /// Its own certificate, in PEM form.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate
+    }
+
     /// A client that trusts it.
     pub fn trust(&self) -> Trust {
         Trust::in_certificate(&self.certificate)

@@ -215,6 +215,7 @@ async fn a_head_that_never_ends_is_given_up_and_a_resting_connection_is_not() {
 #[tokio::test]
 async fn a_resting_connection_is_closed_after_its_time() {
     let site = Site::start_with(|settings| settings.timeouts.keep_alive = Duration::from_millis(100));
+    site.publish(vec![app("blog", &[])]);
     let mut wire = site.connect().await;
     wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
     assert_eq!(wire.answer().await.status(), 503);

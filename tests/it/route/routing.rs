@@ -50,7 +50,7 @@ async fn a_program_gets_its_error_as_json() {
 
 #[tokio::test]
 async fn an_app_without_instances_says_why() {
-    let site = Site::start();
+    let site = Site::start_with(|settings| settings.waiting.time = Duration::from_millis(50));
     let before = site.get("blog.test").await;
     assert_eq!((before.status(), before.code()), (503, Some("H20")), "nothing is published yet");
     for (state, code) in [
@@ -108,9 +108,13 @@ async fn an_instance_that_refuses_is_passed_over() {
 #[tokio::test]
 async fn when_all_refuse_the_client_is_told() {
     let gone = Backend::refusing().await;
-    let site = Site::with(&[&gone]);
-    let answer = site.get("blog.test").await;
-    assert_eq!((answer.status(), answer.code()), (502, Some("H21")));
+    let site = Site::start_with(|settings| settings.waiting.time = Duration::from_millis(50));
+    site.publish(vec![app("blog", &[&gone])]);
+    // The first one waits whether it comes back, the second one knows already that it does not.
+    for _ in 0..2 {
+        let answer = site.get("blog.test").await;
+        assert_eq!((answer.status(), answer.code()), (502, Some("H21")));
+    }
 }
 
 #[tokio::test]

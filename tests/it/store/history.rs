@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use slipway::model::build::{BuildKind, BuildStatus};
 use slipway::model::container_id::ContainerId;
-use slipway::model::release::{ImageId, ReleaseVersion};
+use slipway::model::release::{ImageId, ProcessCommand, ReleaseVersion};
 use slipway::store::StoreError;
 use slipway::store::apps::{AppId, AppRecord};
 use slipway::store::instances::InstanceRecord;

@@ -10,12 +10,18 @@
 //! | `TORTURE_NEVER_LISTEN` | `web` never listens |
 //! | `TORTURE_LOOPBACK` | `web` listens on 127.0.0.1 only |
 //! | `TORTURE_500_MS` | `web` answers 500 to everything for that long after it began to listen |
+//! | `TORTURE_RAW_TCP` | `web` listens, and greets instead of speaking HTTP |
+//! | `TORTURE_LIVE_MS` | `web` and `worker` exit with code 1 after that long |
 //! | `TORTURE_IGNORE_TERM` | `web` and `worker` ignore SIGTERM |
 //! | `TORTURE_EXIT` | `web` and `worker` print two lines and exit at once with that code |
+//! | `TORTURE_LOCK` | `web` holds a lock on that file, and exits with code 9 if somebody else holds it |
 //! | `TORTURE_FAIL_RELEASE` | `release` fails |
+//! | `TORTURE_LINES_PER_SECOND` | `worker` prints so many numbered lines of 100 bytes each second |
+//! | `TORTURE_LINES` | `worker` prints only so many of them, then says so and is silent |
 //!
 //! A switch is on when its variable is set to anything but the empty text.
 
+mod chatter;
 mod exchange;
 mod request;
 mod routes;
@@ -24,7 +30,9 @@ mod terminate;
 mod websocket;
 
 use std::env;
-use std::io;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{self, ExitCode};
 use std::thread;
@@ -35,8 +43,14 @@ use crate::server::Server;
 fn main() -> ExitCode {
     let mode = env::args().nth(1).unwrap_or_else(|| "web".to_owned());
     match mode.as_str() {
-        "web" => exit_if_told().unwrap_or_else(web),
-        "worker" => exit_if_told().unwrap_or_else(worker),
+        "web" => exit_if_told().unwrap_or_else(|| {
+            exit_when_told();
+            web()
+        }),
+        "worker" => exit_if_told().unwrap_or_else(|| {
+            exit_when_told();
+            worker()
+        }),
         "release" => release(),
         other => {
             eprintln!("torture: `{other}` is none of web, worker and release");
@@ -55,6 +69,13 @@ fn exit_if_told() -> Option<ExitCode> {
 
 fn web() -> ExitCode {
     install_termination(|| process::exit(0));
+    let _lock = match env::var_os("TORTURE_LOCK").filter(|path| !path.is_empty()).map(lock).transpose() {
+        Ok(lock) => lock,
+        Err(error) => {
+            eprintln!("torture: somebody else holds the lock: {error}");
+            return ExitCode::from(9);
+        }
+    };
     thread::sleep(Duration::from_millis(number("TORTURE_BOOT_MS").unwrap_or(0)));
     if switched_on("TORTURE_NEVER_LISTEN") {
         println!("torture: not listening, as TORTURE_NEVER_LISTEN says");
@@ -69,11 +90,22 @@ fn web() -> ExitCode {
     }
 }
 
+/// Takes a lock that ends with the process, and notes there that it was had once more.
+fn lock(path: OsString) -> io::Result<File> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    file.try_lock()?;
+    writeln!(file, "held by {}", env::var("DYNO").unwrap_or_default())?;
+    Ok(file)
+}
+
 fn listen_and_serve() -> io::Result<()> {
     let port = u16::try_from(number("PORT").unwrap_or(5000)).unwrap_or(5000);
     let address = if switched_on("TORTURE_LOOPBACK") { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let listener = TcpListener::bind((address, port))?;
     println!("torture: listening on {}", listener.local_addr()?);
+    if switched_on("TORTURE_RAW_TCP") {
+        greet_for_ever(&listener);
+    }
     let server = Server::new(Duration::from_millis(number("TORTURE_500_MS").unwrap_or(0)))?;
     let stopped = server.clone();
     let local_address = listener.local_addr()?;
@@ -83,8 +115,33 @@ fn listen_and_serve() -> io::Result<()> {
     Ok(())
 }
 
+/// What a mail server would do; the connection is closed at once.
+fn greet_for_ever(listener: &TcpListener) -> ! {
+    loop {
+        if let Ok((mut stream, _)) = listener.accept() {
+            // The peer may have gone.
+            stream.write_all(b"220 torture ESMTP\r\n").ok();
+        }
+    }
+}
+
+/// Lives only as long as `TORTURE_LIVE_MS` says.
+fn exit_when_told() {
+    if let Some(milliseconds) = number("TORTURE_LIVE_MS") {
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(milliseconds));
+            eprintln!("torture: exiting, as TORTURE_LIVE_MS says");
+            process::exit(1);
+        });
+    }
+}
+
 fn worker() -> ExitCode {
     install_termination(|| process::exit(0));
+    if let Some(each_second) = number("TORTURE_LINES_PER_SECOND") {
+        chatter::print(each_second, number("TORTURE_LINES"));
+        sleep_forever();
+    }
     let mut ticks: u64 = 0;
     loop {
         ticks += 1;

@@ -2,9 +2,11 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::process;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -29,12 +31,16 @@ pub fn answer(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
         "/download" => download(exchange),
         "/drip" => drip(exchange),
         "/crash" => crash(),
+        "/print" => print(exchange),
         "/headers" => {
             let head = exchange.request.head.clone();
             exchange.bytes(200, "text/plain", &head)
         }
         "/env" => environment(exchange),
         "/instance" => instance(server, exchange),
+        "/mood" => mood(server, exchange),
+        "/eat" => eat(exchange),
+        "/via" => via(exchange),
         _ => match path.strip_prefix("/status/").and_then(|text| text.parse().ok()) {
             Some(status @ 200..=999) => exchange.text(status, &format!("status {status}\n")),
             Some(_) => exchange.text(400, "a status has three digits and is no 1xx\n"),
@@ -114,6 +120,19 @@ fn crash() -> ! {
     process::exit(1)
 }
 
+/// `/print?word=W&n=N`: prints N lines `W 1`, `W 2` and so on.
+fn print(exchange: &mut Exchange) -> io::Result<()> {
+    let word = exchange.request.parameter("word").unwrap_or_else(|| b"printed".to_vec());
+    let count = exchange.request.number("n").unwrap_or(1);
+    let mut output = io::stdout().lock();
+    for number in 1..=count {
+        output.write_all(&[&word[..], format!(" {number}\n").as_bytes()].concat())?;
+    }
+    output.flush()?;
+    drop(output);
+    exchange.text(200, "printed\n")
+}
+
 /// `/env?name=X`: the variable's bytes, or 404. `/env`: all of them, `NAME=VALUE`, each ended by NUL.
 fn environment(exchange: &mut Exchange) -> io::Result<()> {
     let Some(name) = exchange.request.parameter("name") else {
@@ -139,6 +158,53 @@ fn instance(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
         variable("TORTURE_VERSION"),
     );
     exchange.text(200, &text)
+}
+
+/// `/mood`: the status that was last set, 200 at first. `/mood?set=N`: sets it.
+fn mood(server: &Server, exchange: &mut Exchange) -> io::Result<()> {
+    if let Some(status) = exchange.request.number("set").and_then(|status| u16::try_from(status).ok()) {
+        server.mood.store(status, Ordering::SeqCst);
+        return exchange.text(200, "the mood is set\n");
+    }
+    let status = server.mood.load(Ordering::SeqCst);
+    exchange.text(status, &format!("mood {status}\n"))
+}
+
+/// `/eat?mb=N`: holds N MiB of memory for ever.
+fn eat(exchange: &mut Exchange) -> io::Result<()> {
+    let megabytes = usize::try_from(exchange.request.number("mb").unwrap_or(1)).unwrap_or(1);
+    // Not zero: memory of zeros is not taken until it is written to.
+    Vec::leak(vec![1_u8; megabytes << 20]);
+    exchange.text(200, "eaten\n")
+}
+
+/// `/via?env=NAME&path=/x`: what another app answers, whose URL is in that variable; `/via?url=URL&path=/x` without
+/// one. Only the first address of its host is tried, as simple clients do.
+fn via(exchange: &mut Exchange) -> io::Result<()> {
+    let parameter =
+        |name| exchange.request.parameter(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let variable = parameter("env").and_then(|name| env::var(name).ok());
+    let url = variable.or_else(|| parameter("url")).unwrap_or_default();
+    let path = parameter("path").unwrap_or_else(|| "/".to_owned());
+    match ask(&url, &path) {
+        Ok((status, body)) => exchange.bytes(status, "text/plain", &body),
+        Err(error) => exchange.text(504, &format!("{url} cannot be asked: {error}\n")),
+    }
+}
+
+fn ask(url: &str, path: &str) -> io::Result<(u16, Vec<u8>)> {
+    let invalid = || io::Error::other("no answer in HTTP");
+    let host = url.strip_prefix("http://").ok_or_else(|| io::Error::other("no URL"))?;
+    let address = host.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|end| end == b"\r\n\r\n").ok_or_else(invalid)?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(invalid)?;
+    Ok((status, answer[end + 4..].to_vec()))
 }
 
 fn milliseconds(exchange: &Exchange) -> Duration {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ use crate::websocket;
 pub struct Server {
     /// A random name made at the start: a restarted app has another one.
     pub instance: String,
+    /// What `/mood` answers with.
+    pub mood: AtomicU16,
     unwell_until: Instant,
     stopping: AtomicBool,
     /// Requests whose answer is not complete; the stop waits for none to be left.
@@ -32,6 +34,7 @@ impl Server {
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         Ok(Arc::new(Self {
             instance: random.iter().map(|byte| format!("{byte:02x}")).collect(),
+            mood: AtomicU16::new(200),
             unwell_until: Instant::now() + unwell,
             stopping: AtomicBool::new(false),
             unfinished: Mutex::new(0),

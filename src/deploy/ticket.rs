@@ -1,0 +1,168 @@
+//! The order among deploys: each has a number from the moment it was asked for, waits for its turn with it, and can be
+//! cancelled by it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::app::build_queue::{Place, Turn};
+use crate::app::lease::Lease;
+use crate::build::BuildSource;
+use crate::deploy::error::{DeployError, Fault};
+use crate::deploy::{Order, Work, journal};
+use crate::model::build::{BuildKind, BuildStatus};
+use crate::store::StoreError;
+use crate::store::apps::AppId;
+
+/// A deploy that was asked for: listed, and cancellable.
+#[derive(Debug)]
+pub struct Ticket {
+    /// Its number.
+    pub build: i64,
+    /// Cancelled by `builds:cancel`, or when who asked goes away.
+    pub cancel: CancellationToken,
+}
+
+/// The right to deploy an app.
+pub(super) struct Turns {
+    /// At most one deploy of an app.
+    pub lease: Lease,
+    /// At most so many builds on the host; for what builds.
+    pub place: Option<Place>,
+}
+
+impl Ticket {
+    /// Takes a number for an order.
+    pub async fn take(app: &App, order: &Order) -> Result<Self, StoreError> {
+        let (kind, source) = describe(&order.work);
+        let build = app.store.begin_build(order.app, kind, &source, &order.by).await?;
+        Ok(Self::enter(app, build, order.app, &order.cancel))
+    }
+
+    /// Takes a number for a push that waits before anybody knows what it brings.
+    pub async fn for_push(
+        app: &App,
+        id: AppId,
+        by: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Self, StoreError> {
+        let build = app.store.queue_build(id, BuildKind::Build, "push", by).await?;
+        Ok(Self::enter(app, build, id, cancel))
+    }
+
+    fn enter(app: &App, build: i64, id: AppId, cancel: &CancellationToken) -> Self {
+        let cancel = cancel.child_token();
+        app.running_builds.enter(build, id, cancel.clone());
+        Self { build, cancel }
+    }
+
+    /// Lists it as one that waits.
+    pub async fn queued(&self, app: &App) -> Result<(), StoreError> {
+        app.store.set_build_status(self.build, BuildStatus::Queued).await
+    }
+
+    /// Gives it back: nothing has been done, and it is as if it had never been.
+    pub async fn withdraw(self, app: &App) -> Result<(), StoreError> {
+        app.running_builds.leave(self.build);
+        app.store.forget_build(self.build).await
+    }
+
+    /// Records how it ended.
+    pub async fn finish(
+        self,
+        app: &App,
+        work: &Work,
+        result: &Result<(), DeployError>,
+    ) -> Result<(), StoreError> {
+        app.running_builds.leave(self.build);
+        let status = match result {
+            Ok(()) => BuildStatus::Succeeded,
+            Err(DeployError::Cancelled) => BuildStatus::Canceled,
+            Err(error) if work.is_automatic() && error.fault() != Fault::App => {
+                // It is tried again every few seconds, and must not push what people did out of the list.
+                journal::remove(&app.settings.root, self.build).await;
+                return app.store.forget_build(self.build).await;
+            }
+            Err(_) => BuildStatus::Failed,
+        };
+        app.store.finish_build(self.build, status).await
+    }
+}
+
+fn describe(work: &Work) -> (BuildKind, String) {
+    match work {
+        Work::Build(source) | Work::Recover(source) => match source {
+            BuildSource::Commit(snapshot) => (BuildKind::Build, snapshot.commit().as_str().to_owned()),
+            BuildSource::Image { reference } => (BuildKind::Build, reference.clone()),
+        },
+        Work::Rollback { to, .. } => (BuildKind::Deploy, format!("rollback to {}", to.version)),
+        Work::Restart(_) => (BuildKind::Deploy, "restart".to_owned()),
+        Work::Scale(_) => (BuildKind::Deploy, "scale".to_owned()),
+        Work::Replace => (BuildKind::Deploy, "replace missing instances".to_owned()),
+    }
+}
+
+/// Waits for the host's turn to build and the app's turn to deploy. Neither is held while the other is waited for: a
+/// build that waits must not keep its app from being mended, nor other apps' builds from going on.
+pub(super) async fn turns(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result<Turns, DeployError> {
+    let mut waited = false;
+    loop {
+        let place = match &order.work {
+            Work::Build(BuildSource::Commit(_)) | Work::Recover(BuildSource::Commit(_)) => {
+                Some(place(app, order, ticket, &mut waited).await?)
+            }
+            _ => None,
+        };
+        if let Some(lease) = app.leases.try_acquire(order.app) {
+            if waited {
+                app.store.set_build_status(ticket.build, BuildStatus::Running).await?;
+            }
+            return Ok(Turns { lease, place });
+        }
+        let builds = place.is_some();
+        drop(place);
+        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < ticket.build);
+        let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
+        order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
+        ticket.queued(app).await?;
+        waited = true;
+        let lease = tokio::select! {
+            lease = app.leases.acquire(order.app) => lease,
+            () = order.cancel.cancelled() => return Err(DeployError::Cancelled),
+        };
+        if !builds {
+            app.store.set_build_status(ticket.build, BuildStatus::Running).await?;
+            return Ok(Turns { lease, place: None });
+        }
+    }
+}
+
+/// Waits for the host's turn, and tells who is ahead as that changes.
+async fn place(
+    app: &Arc<App>,
+    order: &Order,
+    ticket: &Ticket,
+    waited: &mut bool,
+) -> Result<Place, DeployError> {
+    let record = app.store.app_by_id(order.app).await?.ok_or(DeployError::Gone)?;
+    let turn = Turn { build: ticket.build, app: record.name.to_string() };
+    let mut place = app.build_queue.enter(turn);
+    while let Err(ahead) = place.take() {
+        if !*waited {
+            ticket.queued(app).await?;
+            *waited = true;
+        }
+        let names: Vec<String> = ahead.iter().map(|turn| format!("{} of {}", turn.build, turn.app)).collect();
+        let count = match ahead.len() {
+            1 => "1 build is".to_owned(),
+            some => format!("{some} builds are"),
+        };
+        order.console.step(format!("Waiting for its turn: {count} ahead ({})...", names.join(", "))).await;
+        tokio::select! {
+            () = place.changed() => {}
+            () = order.cancel.cancelled() => return Err(DeployError::Cancelled),
+        }
+    }
+    Ok(place)
+}
