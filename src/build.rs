@@ -71,6 +71,8 @@ pub struct BuildOptions {
     pub start_command: Option<String>,
     /// `--build-arg NAME=VALUE` of `docker-options:add APP build`; without a value it is the config var's.
     pub arguments: BTreeMap<String, String>,
+    /// `--add-host NAME:ADDRESS` of the same.
+    pub hosts: Vec<String>,
 }
 
 /// What a builder is given.

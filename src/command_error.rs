@@ -101,6 +101,10 @@ impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
         let hint = match error {
             EngineError::Unreachable(_) => Some("Start the engine on the host: systemctl start docker"),
+            // An engine has room for about thirty networks unless it was told otherwise.
+            EngineError::Refused { ref message, .. } if message.contains("address pool") => Some(
+                "Destroy networks that nobody uses, or give the engine more: default-address-pools in /etc/docker/daemon.json",
+            ),
             EngineError::Broken(_) => Some("See whether the engine still runs: systemctl status docker"),
             _ => None,
         };

@@ -104,7 +104,7 @@ pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<()
     let Order { work, console, .. } = order;
     drop(console);
     journal.close(result.as_ref().err()).await;
-    ticket.finish(app, &work, &result).await?;
+    ticket.finish(app, &work, &result).await;
     result
 }
 
@@ -120,9 +120,8 @@ async fn queue_and_run(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result
     }
     let result = stages(app, &record, order, ticket.build).await;
     drop((lease, place));
-    if result.is_err() {
-        app.reconciler.collect_garbage();
-    }
+    // Not before: an app's images are removed under its lease.
+    app.reconciler.collect_garbage();
     result
 }
 
@@ -138,7 +137,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     }
     let tasks = Tasks { app, record, order, build };
     let mut completion = Completion::default();
-    if let Work::Build(_) = order.work {
+    if let Work::Build(_) | Work::Recover(_) = order.work {
         completion = env::complete(&record.name, &mut content, &order.console).await?;
         if prepare::skips_deploy(app, record.id).await? {
             order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
@@ -215,10 +214,16 @@ async fn content(
             let building = timed("build", build::build(&build_order, source));
             let building = tokio::time::timeout(limit, building);
             // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
+            let building = async {
+                tokio::select! {
+                    built = building => built.map_err(|_| DeployError::TooLong(limit)),
+                    full = prepare::disk_fills_up(app) => Err(full),
+                }
+            };
             let built = order.cancel.run_until_cancelled(building).await;
             // The engine may have noticed first, and calls it a failure.
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
-            let built = built.map_err(|_| DeployError::TooLong(limit))??;
+            let built = built??;
             app.build_queue.leave(build);
             Ok(ReleaseContent {
                 image: built.image,

@@ -35,11 +35,14 @@ pub mod listening;
 pub mod logs;
 pub mod network;
 pub mod oom;
+mod options;
 pub mod output;
 mod removal;
 mod running;
 pub mod survey;
 pub mod usage;
+pub mod user_network;
+pub mod volume;
 mod wire;
 
 /// How long the engine may take to answer a plain question.

@@ -9,6 +9,7 @@ mod app_log;
 pub mod collector;
 mod engine_file;
 mod engine_line;
+mod engine_stream;
 pub mod entry;
 mod growth;
 pub mod limits;
@@ -17,18 +18,21 @@ mod positions;
 pub mod reader;
 pub mod segments;
 mod watch;
+mod watchlist;
 mod writer;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch as growth_watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -42,6 +46,8 @@ use crate::model::container_id::ContainerId;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
 
+/// Of 20, how much the thread stands back.
+const NICENESS: i32 = 10;
 /// Messages that may wait for the thread.
 const BACKLOG: usize = 1024;
 /// How long anybody waits for the thread to keep what was printed up to now.
@@ -54,6 +60,17 @@ pub struct Logs {
     root: PathBuf,
     store: Store,
     growth: Arc<Growth>,
+    /// Containers that are followed by stream. Protects the set only; never held across an await.
+    streams: Arc<Mutex<HashSet<ContainerId>>>,
+    following: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// Whose lines they are.
+#[derive(Debug)]
+struct Origin {
+    app: AppId,
+    process: String,
 }
 
 /// Makes the handle and what has to be started for it.
@@ -61,13 +78,33 @@ pub fn open(root: &Path, store: Store) -> (Logs, Collector) {
     let (messages, queue) = mpsc::channel(BACKLOG);
     let growth = Arc::new(Growth::default());
     let collector = Collector::new(queue, root.to_owned(), growth.clone());
-    (Logs { messages, root: root.to_owned(), store, growth }, collector)
+    let logs = Logs {
+        messages,
+        root: root.to_owned(),
+        store,
+        growth,
+        streams: Arc::default(),
+        following: TaskTracker::new(),
+        stopping: CancellationToken::new(),
+    };
+    (logs, collector)
 }
 
 /// Starts the collecting thread; it ends with [`Logs::stop`].
 pub fn start(collector: Collector) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name("logs".to_owned()).spawn(move || runtime.block_on(collector.run()))
+    thread::Builder::new().name("logs".to_owned()).spawn(move || {
+        stand_back();
+        runtime.block_on(collector.run());
+    })
+}
+
+/// Lowers this thread's priority; Linux has one for each thread.
+fn stand_back() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICENESS) {
+        tracing::debug!(%error, "the thread that keeps logs has the priority of all others");
+    }
 }
 
 impl Logs {
@@ -87,17 +124,43 @@ impl Logs {
     ) -> Result<(), FollowError> {
         let Some(app) = self.owner(container, labels).await? else { return Ok(()) };
         let path = engine.log_file(container).await?;
-        // Without a file its output is nobody's but its client's.
-        if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
-            return Ok(());
-        }
         let of_app = name.strip_prefix(labels.app.as_str()).and_then(|name| name.strip_prefix('.'));
         let process = match &labels.instance {
             Some(instance) => instance.to_string(),
             None => of_app.unwrap_or(name).to_owned(),
         };
-        self.send(Message::Follow { container: container.clone(), app, process, path }).await;
+        let exists = async |path: &Path| tokio::fs::try_exists(path).await.unwrap_or(false);
+        if exists(&path).await {
+            self.send(Message::Follow { container: container.clone(), app, process, path }).await;
+        } else if !exists(path.parent().unwrap_or(&path)).await {
+            self.follow_by_stream(engine, container, Origin { app, process }).await;
+        }
+        // Else it has no file, and its output is nobody's but its client's.
         Ok(())
+    }
+
+    /// The same for an engine whose files cannot be seen. Ends with the container's process.
+    async fn follow_by_stream(&self, engine: &Engine, container: &ContainerId, origin: Origin) {
+        if !self.streams().insert(container.clone()) {
+            return;
+        }
+        let (logs, engine, container) = (self.clone(), engine.clone(), container.clone());
+        // What came before may be on its way to the file.
+        self.catch_up(origin.app).await;
+        let (reader, name) = (self.reader(origin.app), origin.process.clone());
+        let last = tokio::task::spawn_blocking(move || reader.last_time(&name)).await;
+        let since = last.ok().and_then(Result::ok).flatten().unwrap_or_default();
+        self.following.spawn(async move {
+            let following = engine_stream::follow(&logs, &origin, &engine, &container, since);
+            if let Some(Err(error)) = logs.stopping.run_until_cancelled(following).await {
+                tracing::debug!(%container, %error, "a container's output broke off");
+            }
+            logs.streams().remove(&container);
+        });
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The app that a container belongs to: by the record, since an app may have been renamed, else by its label.
@@ -171,6 +234,9 @@ impl Logs {
 
     /// Ends the collecting thread, once it has written what it knows.
     pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.following.close();
+        self.following.wait().await;
         self.send(Message::Stop).await;
     }
 

@@ -139,6 +139,7 @@ async fn watch_engine(app: &Arc<App>) {
 /// Follows the events until they break off; fails if they cannot be had at all.
 async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     let mut events = std::pin::pin!(app.engine.events().await?.ready_chunks(BURST));
+    let mut losses = std::pin::pin!(app.engine.network_losses().await?.ready_chunks(BURST));
     let mut exits = Exits::new().await;
     app.engine.ensure_network().await?;
     app.readiness.doubt_all();
@@ -146,7 +147,14 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
     app.reconciler.check_containers();
     app.reconciler.collect_garbage();
     // All that has happened while the last table was made is answered by one more.
-    while let Some(news) = events.next().await {
+    loop {
+        let news = tokio::select! {
+            news = events.next() => match news {
+                Some(news) => news,
+                None => return Ok(()),
+            },
+            Some(_) = losses.next() => Vec::new(),
+        };
         for event in news {
             match event {
                 Ok(event) => exits.note(app, &event).await,
@@ -159,5 +167,4 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
         app.reconciler.publish_routes().await;
         app.reconciler.check_containers();
     }
-    Ok(())
 }

@@ -7,6 +7,8 @@ mod any_certificate;
 pub mod check;
 pub mod check_rules;
 pub mod crashes;
+pub mod directories;
+pub mod exclusive;
 pub mod health;
 mod http_probe;
 pub mod options;

@@ -124,11 +124,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
-    let (logs, collector) = logs::open(&settings.root, store.clone());
-    let collecting = logs::start(collector)?;
-    logs.reload_limits().await?;
-    let engine = engine(&settings, &logs)?;
-    let drains = Drains::new(logs.clone(), store.clone(), host_name());
+    let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
@@ -146,8 +142,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         tasks: TaskTracker::new(),
-        engine,
-        drains,
+        engine: engine(&settings, &logs)?,
+        drains: Drains::new(logs.clone(), store.clone(), host_name()),
         logs,
         settings,
         store,
@@ -166,10 +162,22 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     run_all(app, local, remote, background, &listening).await?;
     stopping.abort();
     // The last clone of the store went with the app: its thread ends once the last statement is done.
-    tokio::task::spawn_blocking(move || store_thread.join())
-        .await?
-        .map_err(|_| "the database's thread panicked")?;
-    Ok(())
+    join(store_thread, "the database's thread panicked").await
+}
+
+async fn join(thread: thread::JoinHandle<()>, panicked: &'static str) -> Result<(), Box<dyn Error>> {
+    Ok(tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| panicked)?)
+}
+
+/// Starts the thread that keeps logs, with the limits that are set.
+async fn start_logs(
+    settings: &Settings,
+    store: &Store,
+) -> Result<(Logs, thread::JoinHandle<()>), Box<dyn Error>> {
+    let (logs, collector) = logs::open(&settings.root, store.clone());
+    let collecting = logs::start(collector)?;
+    logs.reload_limits().await?;
+    Ok((logs, collecting))
 }
 
 /// What this host calls itself.
@@ -245,9 +253,7 @@ async fn run_all(
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
-    tokio::task::spawn_blocking(move || background.collecting.join())
-        .await?
-        .map_err(|_| "the thread that keeps logs panicked")?;
+    join(background.collecting, "the thread that keeps logs panicked").await?;
     background.logging.await?;
     Ok(())
 }

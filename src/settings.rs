@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
+use crate::model::mount::{HostPath, MountError};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -31,6 +32,9 @@ pub struct Settings {
     pub log: String,
     /// The engine's socket (`SLIPWAY_DOCKER`).
     pub docker: PathBuf,
+    /// The directory below which apps may mount directories of the host (`SLIPWAY_STORAGE_ROOT`); `storage` in the
+    /// root if unset.
+    pub storage_root: Option<HostPath>,
     /// Limits on SSH clients.
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
@@ -75,10 +79,10 @@ pub struct DeployLimits {
     pub build_seconds: u64,
     /// Seconds that a new instance has to become healthy.
     pub start_seconds: u64,
-    /// Seconds that a task around a release may take.
-    pub task_seconds: u64,
     /// Milliseconds that a new instance has to stay up after its checks.
     pub stability_window_ms: u64,
+    /// Seconds that a task around a release may take.
+    pub task_seconds: u64,
     /// Seconds that requests to an old instance may still take.
     pub drain_seconds: u64,
     /// Seconds between SIGTERM and SIGKILL for an old instance.
@@ -109,6 +113,7 @@ impl Default for Settings {
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
+            storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
             router: RouterLimits::default(),
@@ -140,8 +145,8 @@ impl Default for DeployLimits {
             max_push_bytes: 4 << 30,
             build_seconds: 3600,
             start_seconds: 60,
-            task_seconds: 600,
             stability_window_ms: 300,
+            task_seconds: 600,
             drain_seconds: 30,
             stop_seconds: 30,
             min_free_bytes: 512 << 20,
@@ -161,14 +166,14 @@ impl DeployLimits {
         Duration::from_secs(self.start_seconds)
     }
 
-    /// How long a task around a release may take.
-    pub fn task(&self) -> Duration {
-        Duration::from_secs(self.task_seconds)
-    }
-
     /// How long a new instance has to stay up after its checks.
     pub fn stability_window(&self) -> Duration {
         Duration::from_millis(self.stability_window_ms)
+    }
+
+    /// How long a task around a release may take.
+    pub fn task(&self) -> Duration {
+        Duration::from_secs(self.task_seconds)
     }
 
     /// How long requests to an old instance may still take.
@@ -245,6 +250,14 @@ impl Settings {
             &mut settings.log,
         )?;
         set("SLIPWAY_DOCKER", &variable, "write the path of the engine's socket", &mut settings.docker)?;
+        if let Some(path) = variable("SLIPWAY_STORAGE_ROOT") {
+            settings.storage_root =
+                Some(path.parse().map_err(|error: MountError| SettingsError::Variable {
+                    name: "SLIPWAY_STORAGE_ROOT",
+                    reason: error.to_string(),
+                    value: path,
+                })?);
+        }
         Ok(settings)
     }
 
@@ -256,6 +269,13 @@ impl Settings {
         };
         toml::from_str(&text)
             .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The directory below which apps may mount directories of the host.
+    pub fn storage_root(&self) -> PathBuf {
+        self.storage_root
+            .as_ref()
+            .map_or_else(|| self.root.join("storage"), |path| PathBuf::from(path.as_str()))
     }
 
     /// The Unix socket on which the server takes commands from the host.

@@ -5,6 +5,7 @@
 pub mod apps;
 pub mod builds;
 pub mod config;
+pub mod docker_options;
 pub mod domains;
 pub mod drains;
 pub mod formation;
@@ -16,9 +17,11 @@ mod migrations;
 pub mod ports;
 pub mod properties;
 pub mod releases;
+pub mod resources;
 pub mod routing;
 pub mod secret;
 pub mod stopping;
+pub mod storage;
 
 use std::fmt;
 use std::io;

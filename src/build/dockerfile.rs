@@ -40,7 +40,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let contents = Contents {
         procfile: read(process_files::procfile_path(&order.options)).await?,
         app_json: read(process_files::app_json_path(&order.options)).await?,
-        checks: read("CHECKS").await?,
+        checks: read(process_files::CHECKS).await?,
     };
     let ProcessFiles { processes, app_json } = process_files::read(order, contents).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.
@@ -86,6 +86,7 @@ fn specification(order: &BuildOrder<'_>, dockerfile: String) -> BuildSpec {
         dockerfile,
         target: order.options.target.clone(),
         build_args: arguments(order),
+        hosts: order.options.hosts.clone(),
         secrets: order.config.iter().map(secret).collect(),
         tag: Some(format!("{}:{}", order.image_repository, order.image_tag)),
         ..BuildSpec::new()

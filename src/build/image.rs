@@ -40,7 +40,7 @@ async fn contents(order: &BuildOrder<'_>, facts: &ImageFacts) -> Result<Contents
     let paths = [
         path(process_files::procfile_path(&order.options)),
         path(process_files::app_json_path(&order.options)),
-        path("CHECKS"),
+        path(process_files::CHECKS),
     ];
     let mut files = order.engine.image_files(&facts.id, order.app_name, &paths, LIMIT).await?.into_iter();
     let mut next = || files.next().flatten();

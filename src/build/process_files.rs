@@ -30,6 +30,9 @@ pub struct Contents {
     pub checks: Option<Vec<u8>>,
 }
 
+/// Where the legacy CHECKS file is looked for, below the build directory.
+pub const CHECKS: &str = "CHECKS";
+
 /// Where the Procfile is looked for, below the build directory.
 pub fn procfile_path(options: &BuildOptions) -> &str {
     options.procfile.as_deref().unwrap_or("Procfile")

@@ -1,4 +1,3 @@
-//! `builder:*`, `builder-dockerfile:*` and `docker-options:*`: how an app's source becomes an image.
+//! `builder:*` and `builder-dockerfile:*`: how an app's source becomes an image.
 
-pub mod build_args;
 pub mod properties;

@@ -119,6 +119,15 @@ pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
     }
 }
 
+/// Refuses a caller whose key is for some apps: what apps share is not theirs alone to reach into.
+pub fn needs_all_apps(caller: &Caller, what: &str) -> Result<(), CommandError> {
+    if caller.access == AppAccess::All {
+        return Ok(());
+    }
+    Err(CommandError::user("Access denied")
+        .hint(format!("{what} needs a key for all apps, yours is for some")))
+}
+
 /// Finds the apps that the arguments name, among those that the caller may act on.
 pub(super) async fn resolve(
     app: &App,

@@ -40,11 +40,16 @@ impl SetArguments {
         }
     }
 
+    /// The property and the words of its value, if a property is named.
+    pub fn property(&self) -> Option<(&str, &[String])> {
+        let words = if self.global { &self.words[..] } else { self.words.get(1..)? };
+        words.split_first().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// The property and the value that were written behind the app; empty where there is none.
     pub fn key_and_value(&self) -> (&str, String) {
-        let words = if self.global { &self.words[..] } else { self.words.get(1..).unwrap_or_default() };
-        let key = words.first().map_or("", String::as_str);
-        (key, words.get(1..).unwrap_or_default().join(" "))
+        let (key, words) = self.property().unwrap_or_default();
+        (key, words.join(" "))
     }
 }
 

@@ -9,6 +9,10 @@ use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
+use crate::run::directories::DirectoryError;
+use crate::run::exclusive::TooManyHolders;
+use crate::run::options::OptionsError;
 use crate::run::start::StartError;
 use crate::store::StoreError;
 
@@ -51,10 +55,18 @@ pub enum DeployError {
         free: u64,
         /// MiB needed.
         needed: u64,
+        /// What the builder's cache takes, which is the first that can go.
+        cache: ByteSize,
     },
     /// There is no image.
     #[error(transparent)]
     Build(BuildStageError),
+    /// More instances are wanted than may hold the app's storage.
+    #[error(transparent)]
+    TooManyHolders(#[from] TooManyHolders),
+    /// The app's settings ask for what a container cannot have.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// app.json wants config vars that nobody set.
     #[error("app.json requires config vars that are not set: {}", env::list(missing))]
     MissingVars {
@@ -164,6 +176,9 @@ impl From<DeployError> for CommandError {
             DeployError::TooLong(_) => {
                 Self::user(error).hint("Give it longer: build-seconds in slipway.toml, section [deploy]")
             }
+            DeployError::DiskFull { cache, .. } => Self::user(&error)
+                .hint(format!("See what takes it: disk:report; the engine's build cache alone has {cache}"))
+                .hint("Free some: cleanup, or on the host: docker builder prune; or lower min-free-bytes in slipway.toml"),
             DeployError::MissingVars { ref app_name, ref missing } => {
                 let mend = env::mend(app_name, missing);
                 Self::user(error).hint(mend)
@@ -173,9 +188,6 @@ impl From<DeployError> for CommandError {
                 Self::internal(format!("The {task} task could not be run"), source)
                     .hint("A script needs /bin/sh in the image, a Procfile's task the program that it names")
             }
-            DeployError::DiskFull { .. } => {
-                Self::user(error).hint("Free some space on the host, or lower min-free-bytes in slipway.toml")
-            }
             DeployError::Build(
                 BuildStageError::Engine(error) | BuildStageError::Build(BuildError::Engine(error)),
             ) => error.into(),
@@ -184,9 +196,46 @@ impl From<DeployError> for CommandError {
             DeployError::Start(StartError::Engine { instance, source }) => {
                 Self::internal(format!("{instance} could not be started"), source)
             }
+            DeployError::TooManyHolders(error) => error.into(),
+            DeployError::Options(error) | DeployError::Start(StartError::Options(error)) => error.into(),
             DeployError::Start(StartError::List(error)) | DeployError::Engine(error) => error.into(),
             DeployError::Store(error) => error.into(),
             other => Self::user(other),
         }
+    }
+}
+
+impl From<OptionsError> for CommandError {
+    fn from(error: OptionsError) -> Self {
+        match error {
+            OptionsError::Store(error) => error.into(),
+            OptionsError::Directory(error) => error.into(),
+            other => Self::user(other).hint("See what is set: docker-options:report, resource:report"),
+        }
+    }
+}
+
+impl From<DirectoryError> for CommandError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Outside { .. } => Self::user(error).hint(
+                "Move it there, or let storage: storage:create NAME; the host's admin may set storage-root in slipway.toml",
+            ),
+            DirectoryError::Missing(_) => Self::user(error).hint("Make it: storage:ensure-directory NAME"),
+            DirectoryError::Link(_) | DirectoryError::NotADirectory(_) => {
+                Self::user(error).hint("Put a directory in its place, or mount another: storage:mount")
+            }
+            DirectoryError::System { path, source } => {
+                Self::internal(format!("{} cannot be used", path.display()), source)
+            }
+        }
+    }
+}
+
+impl From<TooManyHolders> for CommandError {
+    fn from(error: TooManyHolders) -> Self {
+        Self::user(error).hint(
+            "Let one instance have it: ps:scale APP web=1, or storage:mount --process-type web, or mount it without --exclusive",
+        )
     }
 }

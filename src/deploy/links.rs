@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::app::App;
 use crate::console::Console;
@@ -20,6 +23,9 @@ use crate::urls;
 
 /// What the names of targets end in, and no other name on a network does.
 const SUFFIX: &str = ".web.internal";
+/// How long an old instance goes on accepting after it has lost its name. A connection that is begun at the moment at
+/// which it is off its network gets through with TCP's first retransmission, after a second (RFC 6298, section 2.1).
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The engine's network for those that link to an app.
 pub fn network(engine: &Engine, target: AppId) -> String {
@@ -63,17 +69,22 @@ pub async fn ensure_networks(app: &App, record: &AppRecord) -> Result<(), Deploy
 pub async fn welcome(app: &App, record: &AppRecord, instances: &[InstanceRecord]) -> Result<(), DeployError> {
     let Some(target) = own_target(app, record.id).await? else { return Ok(()) };
     for instance in instances.iter().filter(|instance| instance.name.process_type.is_web()) {
-        app.engine.attach_as(&instance.container, &target.network, &[target.host.clone()]).await?;
+        let names = std::slice::from_ref(&target.host);
+        app.engine.attach_as(&instance.container, &target.network, names).await?;
     }
     Ok(())
 }
 
-/// Takes an old instance's name, so that nobody finds it any more; connections that exist stay.
+/// Takes an old instance's name, so that nobody finds it any more; connections that exist stay. Returns when those
+/// that found it just before have connected.
 pub async fn take_leave(app: &App, container: &ContainerId) {
-    if let Err(error) = app.engine.withdraw_names(container, SUFFIX).await
-        && !error.is_not_found()
-    {
-        tracing::warn!(%container, %error, "an old instance keeps its name on a link's network");
+    match app.engine.withdraw_names(container, SUFFIX).await {
+        Ok(true) => sleep(LINGER).await,
+        Ok(false) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => {
+            tracing::warn!(%container, %error, "an old instance keeps its name on a link's network");
+        }
     }
 }
 
@@ -138,28 +149,52 @@ fn restart_later(app: &Arc<App>, link: Link) {
     });
 }
 
-/// Makes networks and names as they should be: those of apps that are linked to, and none of others.
+/// Makes networks and names as they should be: those of apps that are linked to, and none of others. Where nothing is
+/// to be done it takes a question or two to the engine.
 pub async fn settle(app: &Arc<App>) -> Result<(), DeployError> {
     let links = app.store.links().await?;
     let targets: BTreeSet<AppId> = links.iter().map(|link| link.target).collect();
-    let running = app.engine.running().await?;
+    let present = app.engine.networks_named(&network_prefix(&app.engine)).await?;
     let mut wanted = BTreeSet::new();
-    for target in targets {
-        let Some(facts) = app.store.link_target(target).await? else { continue };
-        wanted.insert(facts.network.clone());
-        // A deploy gives the names itself, at the right moment.
-        let Some(_lease) = app.leases.try_acquire(target) else { continue };
-        app.engine.ensure_link_network(&facts.network).await?;
-        let instances = app.store.instances(Some(target)).await?;
-        let web = instances.iter().filter(|instance| instance.name.process_type.is_web());
-        for instance in web.filter(|instance| running.contains_key(&instance.container)) {
-            app.engine.attach_as(&instance.container, &facts.network, &[facts.host.clone()]).await?;
+    for id in targets {
+        let Some(target) = app.store.link_target(id).await? else { continue };
+        if !present.contains(&target.network) {
+            app.engine.ensure_link_network(&target.network).await?;
+        }
+        if !nameless(app, &target).await?.is_empty() {
+            name_instances(app, &target).await?;
+        }
+        wanted.insert(target.network);
+    }
+    for network in present.iter().filter(|network| !wanted.contains(*network)) {
+        abandon(app, network).await?;
+    }
+    Ok(())
+}
+
+/// The running web instances that others cannot find.
+async fn nameless(app: &App, target: &LinkTarget) -> Result<Vec<ContainerId>, DeployError> {
+    let running = app.engine.running().await?;
+    let instances = app.store.instances(Some(target.app)).await?;
+    let web = instances.into_iter().filter(|instance| instance.name.process_type.is_web());
+    let mut nameless = Vec::new();
+    for container in web.map(|instance| instance.container).filter(|id| running.contains_key(id)) {
+        let attachment = app.engine.attachments(&container).await?.remove(&target.network);
+        if !attachment.is_some_and(|attachment| attachment.names.contains(&target.host)) {
+            nameless.push(container);
         }
     }
-    for network in app.engine.networks_named(&network_prefix(&app.engine)).await? {
-        if !wanted.contains(&network) {
-            abandon(app, &network).await?;
-        }
+    Ok(nameless)
+}
+
+/// Gives the name to instances that lack it. An app that is being deployed is left alone: the deploy gives the names
+/// itself, at the right moment.
+async fn name_instances(app: &Arc<App>, target: &LinkTarget) -> Result<(), DeployError> {
+    let Some(_lease) = app.leases.try_acquire(target.app) else { return Ok(()) };
+    // Asked again under the lease, or an instance could get the name that has just lost it.
+    for container in nameless(app, target).await? {
+        let names = std::slice::from_ref(&target.host);
+        app.engine.attach_as(&container, &target.network, names).await?;
     }
     Ok(())
 }
@@ -167,13 +202,13 @@ pub async fn settle(app: &Arc<App>) -> Result<(), DeployError> {
 /// Takes what serves off a network to which nobody links any more, and removes it once nobody else is on it either:
 /// those that linked leave it with their next deploy.
 async fn abandon(app: &App, network: &str) -> Result<(), EngineError> {
-    for container in app.engine.containers_on(network).await? {
+    for container in app.engine.running_on(network).await? {
         let names = app.engine.attachments(&container).await?.remove(network).unwrap_or_default().names;
         if names.iter().any(|name| name.ends_with(SUFFIX)) {
             app.engine.detach(&container, network).await?;
         }
     }
-    if app.engine.containers_on(network).await?.is_empty() {
+    if app.engine.running_on(network).await?.is_empty() {
         app.engine.remove_link_network(network).await?;
     }
     Ok(())

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
+use tokio::time::sleep;
 
 use crate::app::App;
 use crate::build::BuildOptions;
@@ -13,6 +15,9 @@ use crate::deploy::error::DeployError;
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::model::app_name::AppName;
+use crate::model::byte_size::ByteSize;
+use crate::model::docker_option::DockerOption;
+use crate::model::phase::Phase;
 use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
@@ -27,12 +32,13 @@ pub fn image_repository(engine: &Engine, app_name: &AppName) -> String {
 
 /// What the app's properties say about building.
 pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, StoreError> {
-    let arguments = store.property(Some(app), "build-args").await?.unwrap_or_default();
-    let arguments: BTreeMap<String, String> = if arguments.is_empty() {
-        BTreeMap::new()
-    } else {
-        serde_json::from_str(&arguments).map_err(|error| StoreError::Damaged(error.to_string()))?
-    };
+    let options = store.docker_options(app).await?;
+    let of_build =
+        || options.iter().filter(|stored| stored.phase == Phase::Build).map(|stored| &stored.option);
+    let arguments = of_build().filter_map(DockerOption::as_build_argument);
+    let arguments: BTreeMap<String, String> =
+        arguments.map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned())).collect();
+    let hosts = of_build().filter(|option| option.name() == "add-host").filter_map(DockerOption::value);
     Ok(BuildOptions {
         directory: store.computed_property(app, "build-dir").await?,
         dockerfile: store.computed_property(app, "dockerfile-path").await?,
@@ -44,6 +50,7 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
             set => set,
         },
         arguments,
+        hosts: hosts.map(str::to_owned).collect(),
     })
 }
 
@@ -76,17 +83,43 @@ pub async fn addresses(app: &App) -> Result<Arc<Addresses>, EngineError> {
     Ok(app.addresses.of(network.subnet.to_string(), || network.static_addresses().collect()))
 }
 
+/// How often the disk is looked at while a build runs.
+const LOOK_AT_DISK: Duration = Duration::from_secs(1);
+
 /// Refuses to begin a build that would fill the disk.
 pub async fn check_free_space(app: &App) -> Result<(), DeployError> {
-    let needed = app.settings.deploy.min_free_bytes;
+    match short_of_space(app, app.settings.deploy.min_free_bytes).await? {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Returns when a build has used up half of the room that was there for it to begin with: it has to end before
+/// everything else on the host stands still.
+pub async fn disk_fills_up(app: &App) -> DeployError {
+    loop {
+        sleep(LOOK_AT_DISK).await;
+        match short_of_space(app, app.settings.deploy.min_free_bytes / 2).await {
+            Ok(Some(error)) => return error,
+            Ok(None) => {}
+            // The build itself will notice an engine that is gone.
+            Err(error) => tracing::debug!(%error, "the disk cannot be looked at"),
+        }
+    }
+}
+
+async fn short_of_space(app: &App, needed: u64) -> Result<Option<DeployError>, EngineError> {
     let engine_directory = app.engine.data_directory().await?;
     for place in [app.settings.root.as_path(), engine_directory] {
         if let Some(free) = free_bytes(place).filter(|free| *free < needed) {
             let (free, needed) = (free >> 20, needed >> 20);
-            return Err(DeployError::DiskFull { place: place.display().to_string(), free, needed });
+            // Nothing is known of the cache where the engine does not say.
+            let cache = ByteSize(app.engine.disk_usage().await.map_or(0, |usage| usage.build_cache));
+            let place = place.display().to_string();
+            return Ok(Some(DeployError::DiskFull { place, free, needed, cache }));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Bytes free for us; `None` where the file system does not say, as for an engine in another mount namespace.

@@ -30,24 +30,20 @@ impl From<InstanceRecord> for Leaving {
 
 /// Drains, stops and removes a container; returns when it is gone, or when the server stops.
 pub async fn retire(app: &Arc<App>, mut leaving: Leaving) {
-    let mut grace = usual(app);
+    let limits = &app.settings.deploy;
+    let mut grace = Grace { drain: limits.drain(), stop: limits.stop() };
     if leaving.was.is_none() {
         leaving.was = by_label(app, &leaving.container, &mut grace).await;
     }
     if let Some((id, name)) = &leaving.was {
-        grace = self::grace(app, *id, &name.process_type).await;
+        match of(app, *id, &name.process_type).await {
+            Ok(set) => grace = set,
+            Err(error) => tracing::error!(%error, "how long an old instance may take cannot be told"),
+        }
     }
     let retirement =
         Retirement { engine: &app.engine, router: &app.router, store: &app.store, shutdown: &app.shutdown };
     retirement.retire(&leaving.container, leaving.was, grace).await;
-}
-
-/// The same, and what is usual if the database cannot tell.
-pub async fn grace(app: &App, id: AppId, process_type: &ProcessType) -> Grace {
-    of(app, id, process_type).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "how long old instances may take cannot be told");
-        usual(app)
-    })
 }
 
 /// How long old instances of a process type get: as `ps:set` says, else the server's settings.
@@ -70,12 +66,6 @@ async fn by_label(app: &App, container: &ContainerId, grace: &mut Grace) -> Opti
     }
     grace.stop = facts.stop_timeout.unwrap_or(grace.stop);
     None
-}
-
-/// How long old instances get where nothing else was set.
-pub fn usual(app: &App) -> Grace {
-    let limits = &app.settings.deploy;
-    Grace { drain: limits.drain(), stop: limits.stop() }
 }
 
 /// Says of old instances other than web that they take their time, since nobody waits for them.

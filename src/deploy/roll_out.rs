@@ -7,6 +7,7 @@ use crate::deploy::error::DeployError;
 use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::deploy::{Order, Work, checks, formation, links, prepare, switch, timed};
 use crate::model::release::Release;
+use crate::run::exclusive;
 use crate::run::plan::{self, Replace};
 use crate::run::start::Start;
 use crate::store::apps::AppRecord;
@@ -38,6 +39,7 @@ pub async fn run(
     let set = app.store.formation(record.id).await?;
     let quantities = formation::quantities(&order.work, &release.content, before.release, set);
     let wanted = &quantities.wanted;
+    exclusive::check(&app.store.mounts(record.id).await?, wanted)?;
     let alive = app.engine.running().await?;
     let recorded = app.store.instances(Some(record.id)).await?;
     let mut plan = plan::plan(wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);

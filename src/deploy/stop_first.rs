@@ -14,15 +14,12 @@ use futures_util::future::join_all;
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::deploy::checks;
 use crate::deploy::error::DeployError;
-use crate::deploy::retirement;
-use crate::docker::error::EngineError;
+use crate::deploy::{checks, retirement};
 use crate::docker::facts::{ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::ProcessType;
-use crate::run::options::{self, Phase};
 use crate::run::plan::Plan;
 use crate::store::apps::{AppId, AppRecord};
 use crate::store::instances::InstanceRecord;
@@ -46,10 +43,10 @@ impl StopFirst {
     ) -> Result<Self, StoreError> {
         let disabled = checks::selection(store, app, checks::DISABLED).await?;
         let all = store.computed_property(app, STRATEGY).await?.is_some_and(|value| value == "stop-first");
+        let mounts = store.mounts(app).await?;
         let mut types = BTreeSet::new();
         for process_type in process_types {
-            let options = options::of(store, app, Some(process_type), Phase::Deploy).await?;
-            let exclusive = options.mounts.iter().any(|mount| mount.exclusive);
+            let exclusive = mounts.iter().any(|mount| mount.is_exclusive_to(process_type));
             if all || exclusive || disabled.contains(process_type) {
                 types.insert(process_type.clone());
             }
@@ -102,10 +99,10 @@ impl Swap<'_> {
             if !self.app.reconciler.publish_routes().await {
                 return Err(DeployError::Routes);
             }
-            let ends = old.iter().map(|instance| (&instance.container, Some(&instance.name.process_type)));
-            end(self.app, self.record, ends).await?;
+            end(self.app, self.record.id, old.iter().map(|old| (&old.container, &old.name.process_type)))
+                .await?;
         }
-        Ok(make_way(self.app, self.record, &self.stop_first, &self.plan.keep).await?)
+        make_way(self.app, self.record, &self.stop_first, &self.plan.keep).await
     }
 
     /// Starts what was stopped for successors that did not come up.
@@ -135,13 +132,13 @@ impl Swap<'_> {
         self.app.reconciler.publish_routes().await;
     }
 
-    async fn start_again(&self, old: &[InstanceRecord]) -> Result<(), EngineError> {
+    async fn start_again(&self, old: &[InstanceRecord]) -> Result<(), DeployError> {
         let stay: Vec<InstanceRecord> = self.plan.keep.iter().chain(old).cloned().collect();
         make_way(self.app, self.record, &self.stop_first, &stay).await?;
         for instance in old {
             match self.app.engine.start(&instance.container).await {
                 // It was gone before, and is being replaced.
-                Err(error) if !error.is_not_found() => return Err(error),
+                Err(error) if !error.is_not_found() => return Err(error.into()),
                 _ => self.app.readiness.note_start(&instance.container),
             }
         }
@@ -171,45 +168,35 @@ async fn make_way(
     record: &AppRecord,
     stop_first: &StopFirst,
     stay: &[InstanceRecord],
-) -> Result<(), EngineError> {
+) -> Result<(), DeployError> {
     if stop_first.types.is_empty() {
         return Ok(());
     }
     let filter = ContainerFilter { app: Some(record.name.clone()), kind: Some(ContainerKind::Deploy) };
     let containers = app.engine.list(&filter).await?;
-    let in_the_way = containers.iter().filter(|container| {
-        let of_types = container
-            .labels
-            .process_type
-            .as_ref()
-            .is_some_and(|process_type| stop_first.includes(process_type));
+    let in_the_way = containers.iter().filter_map(|container| {
+        let process_type = container.labels.process_type.as_ref().filter(|name| stop_first.includes(name))?;
         let runs = !matches!(container.state, RunState::Exited(_) | RunState::Created);
-        of_types && runs && !stay.iter().any(|instance| instance.container == container.id)
+        let stays = stay.iter().any(|instance| instance.container == container.id);
+        (runs && !stays).then_some((&container.id, process_type))
     });
-    let ends = in_the_way.map(|container| (&container.id, container.labels.process_type.as_ref()));
-    end(app, record, ends).await
+    end(app, record.id, in_the_way).await
 }
 
 /// Drains and stops containers, side by side, and returns when none of them runs. They are not removed: they may be
 /// recorded, and what is not will be found by the reconciler.
 async fn end<'a>(
     app: &Arc<App>,
-    record: &AppRecord,
-    containers: impl Iterator<Item = (&'a ContainerId, Option<&'a ProcessType>)>,
-) -> Result<(), EngineError> {
-    let mut ends = Vec::new();
-    for (container, process_type) in containers {
-        let grace = match process_type {
-            Some(process_type) => retirement::grace(app, record.id, process_type).await,
-            None => retirement::usual(app),
-        };
-        ends.push(async move {
-            app.router.drain(&[container.to_string()], grace.drain).await;
-            match app.engine.stop(container, grace.stop).await {
-                Err(error) if !error.is_not_found() => Err(error),
-                _ => Ok(()),
-            }
-        });
-    }
+    id: AppId,
+    containers: impl Iterator<Item = (&'a ContainerId, &'a ProcessType)>,
+) -> Result<(), DeployError> {
+    let ends = containers.map(|(container, process_type)| async move {
+        let grace = retirement::of(app, id, process_type).await?;
+        app.router.drain(&[container.to_string()], grace.drain).await;
+        match app.engine.stop(container, grace.stop).await {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        }
+    });
     join_all(ends).await.into_iter().collect()
 }

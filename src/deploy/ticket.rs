@@ -2,7 +2,9 @@
 //! cancelled by it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -14,6 +16,12 @@ use crate::deploy::{Order, Work, journal};
 use crate::model::build::{BuildKind, BuildStatus};
 use crate::store::StoreError;
 use crate::store::apps::AppId;
+
+/// How long after a record could not be written it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a lease is waited for in silence that no deploy has.
+const CHORE: Duration = Duration::from_secs(1);
 
 /// A deploy that was asked for: listed, and cancellable.
 #[derive(Debug)]
@@ -68,25 +76,37 @@ impl Ticket {
         app.store.forget_build(self.build).await
     }
 
-    /// Records how it ended.
-    pub async fn finish(
-        self,
-        app: &App,
-        work: &Work,
-        result: &Result<(), DeployError>,
-    ) -> Result<(), StoreError> {
+    /// Records how it ended; where that fails, as on a full disk, again and again until it does.
+    pub async fn finish(self, app: &Arc<App>, work: &Work, result: &Result<(), DeployError>) {
         app.running_builds.leave(self.build);
-        let status = match result {
-            Ok(()) => BuildStatus::Succeeded,
-            Err(DeployError::Cancelled) => BuildStatus::Canceled,
-            Err(error) if work.is_automatic() && error.fault() != Fault::App => {
-                // It is tried again every few seconds, and must not push what people did out of the list.
-                journal::remove(&app.settings.root, self.build).await;
-                return app.store.forget_build(self.build).await;
-            }
-            Err(_) => BuildStatus::Failed,
+        let end = match result {
+            Ok(()) => Some(BuildStatus::Succeeded),
+            Err(DeployError::Cancelled) => Some(BuildStatus::Canceled),
+            // It is tried again every few seconds, and must not push what people did out of the list.
+            Err(error) if work.is_automatic() && error.fault() != Fault::App => None,
+            Err(_) => Some(BuildStatus::Failed),
         };
-        app.store.finish_build(self.build, status).await
+        let Err(error) = record(app, self.build, end).await else { return };
+        tracing::error!(build = self.build, %error, "how a deploy ended cannot be recorded, trying again");
+        let (app, build) = (app.clone(), self.build);
+        app.clone().tasks.spawn(app.clone().shutdown.clone().run_until_cancelled_owned(async move {
+            loop {
+                sleep(AGAIN).await;
+                if record(&app, build, end).await.is_ok() {
+                    return;
+                }
+            }
+        }));
+    }
+}
+
+async fn record(app: &App, build: i64, end: Option<BuildStatus>) -> Result<(), StoreError> {
+    match end {
+        Some(status) => app.store.finish_build(build, status).await,
+        None => {
+            journal::remove(&app.settings.root, build).await;
+            app.store.forget_build(build).await
+        }
     }
 }
 
@@ -114,7 +134,13 @@ pub(super) async fn turns(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Res
             }
             _ => None,
         };
-        if let Some(lease) = app.leases.try_acquire(order.app) {
+        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < ticket.build);
+        let lease = match app.leases.try_acquire(order.app) {
+            // It is no deploy that has it, but one of our own chores, which is done in a moment.
+            None if ahead.is_none() => timeout(CHORE, app.leases.acquire(order.app)).await.ok(),
+            lease => lease,
+        };
+        if let Some(lease) = lease {
             if waited {
                 app.store.set_build_status(ticket.build, BuildStatus::Running).await?;
             }
@@ -122,7 +148,6 @@ pub(super) async fn turns(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Res
         }
         let builds = place.is_some();
         drop(place);
-        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < ticket.build);
         let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
         order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
         ticket.queued(app).await?;

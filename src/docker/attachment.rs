@@ -60,17 +60,19 @@ impl Engine {
 
     /// Takes names from a container and leaves it on the network, at its address: nobody finds it there any more,
     /// and connections that exist survive. The engine knows no such thing, so the container is taken off and put
-    /// back, which costs what is under way a retransmission.
-    pub async fn withdraw_names(&self, container: &ContainerId, suffix: &str) -> Result<(), EngineError> {
+    /// back, which costs what is under way a retransmission. Says whether there was such a name.
+    pub async fn withdraw_names(&self, container: &ContainerId, suffix: &str) -> Result<bool, EngineError> {
+        let mut found = false;
         for (network, attachment) in self.attachments(container).await? {
             if attachment.names.iter().any(|name| name.ends_with(suffix)) {
+                found = true;
                 self.detach(container, &network).await?;
                 if let Some(address) = attachment.address {
                     self.connect_endpoint(container, &network, &[], Some(address)).await?;
                 }
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Takes a container off a network; no error if it is not on it.
@@ -92,7 +94,7 @@ impl Engine {
     }
 
     /// The running containers on a network.
-    pub async fn containers_on(&self, network: &str) -> Result<Vec<ContainerId>, EngineError> {
+    pub async fn running_on(&self, network: &str) -> Result<Vec<ContainerId>, EngineError> {
         let found = self.client().await?.inspect_network(network, None::<InspectNetworkOptions>).await?;
         Ok(found.containers.unwrap_or_default().into_keys().map(ContainerId::new).collect())
     }

@@ -48,6 +48,8 @@ pub struct BuildSpec {
     pub target: Option<String>,
     /// `ARG`s. They are recorded in the image: nothing secret belongs here. At most about 60 KB together.
     pub build_args: BTreeMap<String, String>,
+    /// `name:address` lines for `/etc/hosts` of the steps.
+    pub hosts: Vec<String>,
     /// What `RUN --mount=type=secret,id=…` may read.
     pub secrets: Vec<BuildSecret>,
     /// The image's labels, beside the owner's.
@@ -78,6 +80,7 @@ impl BuildSpec {
             dockerfile: "Dockerfile".to_owned(),
             target: None,
             build_args: BTreeMap::new(),
+            hosts: Vec::new(),
             secrets: Vec::new(),
             labels: BTreeMap::new(),
             tag: None,

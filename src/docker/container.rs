@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 
 use crate::docker::error::EngineError;
 use crate::docker::labels::ContainerLabels;
-use crate::docker::{ANSWER_DEADLINE, Engine};
+use crate::docker::{ANSWER_DEADLINE, Engine, options};
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::container_options::ContainerOptions;
@@ -141,18 +141,22 @@ impl ContainerSpec {
 }
 
 impl Engine {
-    /// Makes a container on the owner's network, which has to exist. It is not started.
+    /// Makes a container on the owner's network and on those of its options, which have to exist, as their volumes
+    /// have to. It is not started.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        for mount in spec.options.mounts.iter().filter(|mount| !mount.is_directory()) {
+            // The engine would make an empty one, and the app would take it for its data.
+            self.volume_directory(&mount.source).await?;
+        }
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let body = create_body(self, spec);
+        let mut body = create_body(self, spec);
+        options::extend(&mut body, &spec.options);
         let made = self.client().await?.create_container(Some(options), body).await?;
         let container = ContainerId::new(made.id);
         // Engines before API 1.44 take one network only when a container is made.
-        for network in &spec.options.networks {
-            if let Err(error) = self.attach_as(&container, network, &[]).await {
-                self.remove(&container).await?;
-                return Err(error);
-            }
+        if let Err(error) = self.join_networks(&container, &spec.options).await {
+            self.remove(&container).await?;
+            return Err(error);
         }
         Ok(container)
     }

@@ -63,6 +63,23 @@ impl Engine {
         Ok(Box::pin(messages.try_filter_map(move |message| ready(Ok(read_event(message, &owner))))))
     }
 
+    /// News of containers that have left the owner's network, also since it was removed. Which ones is not told: the
+    /// list of containers says it.
+    pub async fn network_losses(
+        &self,
+    ) -> Result<impl Stream<Item = Result<(), EngineError>> + Send + use<>, EngineError> {
+        let since = self.engine_time().await?;
+        // The engine does not tell a network's labels with its news.
+        let filters = json!({
+            "type": ["network"],
+            "event": ["disconnect", "destroy"],
+            "network": [self.network_name()],
+        });
+        let target = format!("/events?since={since}&filters={}", query_value(&filters.to_string()));
+        let messages = self.wire().await?.send(Call::get(target)).await?.json_lines::<EventMessage>();
+        Ok(messages.map_ok(|_| ()))
+    }
+
     /// What the engine's clock shows, in its own form: an engine answers before it has begun to listen for news, so
     /// it is told from when on they are wanted.
     async fn engine_time(&self) -> Result<String, EngineError> {

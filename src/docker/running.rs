@@ -12,7 +12,23 @@ use crate::docker::error::EngineError;
 use crate::docker::labels::owner_filter;
 use crate::model::container_id::ContainerId;
 
+/// What the engine's host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Processors.
+    pub cpus: u64,
+    /// Memory in bytes.
+    pub memory: u64,
+}
+
 impl Engine {
+    /// What there is for containers to use.
+    pub async fn host(&self) -> Result<HostFacts, EngineError> {
+        let facts = self.client().await?.info().await?;
+        let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+        Ok(HostFacts { cpus: number(facts.ncpu), memory: number(facts.mem_total) })
+    }
+
     /// The containers that run, with the address at which each answers now.
     pub async fn running(&self) -> Result<HashMap<ContainerId, Ipv4Addr>, EngineError> {
         let network = self.network_name();

@@ -47,6 +47,11 @@ impl AppLog {
         self.batch.push(entry);
     }
 
+    /// Adds a line that a process has printed.
+    pub(super) fn print(&mut self, process: &str, line: &Line) {
+        push(&mut self.batch, process, line);
+    }
+
     /// Takes about `budget` bytes of what a container has printed, and says whether there is more.
     pub(super) fn take(&mut self, followed: &mut Followed, budget: usize) -> io::Result<bool> {
         let found = followed.file.look()?;

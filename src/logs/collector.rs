@@ -17,12 +17,13 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::logs::app_log::AppLog;
 use crate::logs::engine_file::EngineFile;
+use crate::logs::engine_line::Line;
 use crate::logs::entry::{Entry, Source, Stream};
 use crate::logs::growth::Growth;
 use crate::logs::limits::LimitTable;
 use crate::logs::message::{Message, Which};
 use crate::logs::segments;
-use crate::logs::watch::{Watch, Watches};
+use crate::logs::watchlist::{Waiting, Watchlist};
 use crate::model::container_id::ContainerId;
 use crate::store::apps::AppId;
 
@@ -34,9 +35,6 @@ const DISK_PAUSE: Duration = Duration::from_secs(1);
 const BUDGET: usize = 1 << 20;
 /// Turns after which even a container that never stops printing counts as read to its end: more than the engine keeps.
 const MOST_TURNS: usize = 64;
-/// Of 20, how much the thread stands back.
-const NICENESS: i32 = 10;
-
 /// One container's output on its way.
 #[derive(Debug)]
 pub(super) struct Followed {
@@ -58,8 +56,7 @@ pub struct Collector {
     grown: BTreeSet<ContainerId>,
     /// Apps that have lines to be written.
     waiting: BTreeSet<AppId>,
-    watched: HashMap<Watch, ContainerId>,
-    watches: Option<Watches>,
+    watchlist: Watchlist,
     next_turn: Instant,
 }
 
@@ -74,29 +71,22 @@ impl Collector {
             containers: HashMap::new(),
             grown: BTreeSet::new(),
             waiting: BTreeSet::new(),
-            watched: HashMap::new(),
-            watches: None,
+            watchlist: Watchlist::default(),
             next_turn: Instant::now(),
         }
     }
 
     /// Works until it is told to stop. Meant for a thread of its own.
     pub(super) async fn run(mut self) {
-        stand_back();
-        match Watches::new() {
-            Ok(watches) => self.watches = Some(watches),
-            Err(error) => {
-                tracing::warn!(%error, "logs are looked at every second: the kernel gives no notices")
-            }
-        }
+        self.watchlist = Watchlist::open();
         loop {
-            let busy = !self.grown.is_empty() || !self.waiting.is_empty() || self.watches.is_none();
+            let busy = !self.grown.is_empty() || !self.waiting.is_empty() || !self.watchlist.gives_notices();
             tokio::select! {
                 message = self.messages.recv() => match message {
                     None | Some(Message::Stop) => break,
                     Some(message) => self.handle(message),
                 },
-                ended = notices(self.watches.as_ref()) => self.note(ended),
+                grown = self.watchlist.next() => self.grown.extend(grown),
                 () = sleep_until(self.next_turn), if busy => self.turn(),
             }
         }
@@ -107,6 +97,7 @@ impl Collector {
         match message {
             Message::Follow { container, app, process, path } => self.follow(container, app, process, path),
             Message::Say { app, process, text } => self.say(app, &process, &text),
+            Message::Print { app, process, line } => self.print(app, &process, &line),
             Message::Settle { which, done } => {
                 let settled = self.settle(&which);
                 // Whoever asked may not wait any more.
@@ -151,6 +142,14 @@ impl Collector {
         }
     }
 
+    fn print(&mut self, app: AppId, process: &str, line: &Line) {
+        match self.log(app) {
+            Ok(log) => log.print(process, line),
+            Err(error) => tracing::warn!(app = app.0, %error, "a line for an app's log cannot be kept"),
+        }
+        self.waiting.insert(app);
+    }
+
     /// Adds lines of Slipway's own.
     fn say(&mut self, app: AppId, process: &str, text: &[u8]) {
         let time = clock::precise_now();
@@ -166,22 +165,10 @@ impl Collector {
         }
     }
 
-    fn note(&mut self, ended: io::Result<Vec<Watch>>) {
-        match ended {
-            Ok(ended) => {
-                self.grown.extend(ended.iter().filter_map(|watch| self.watched.remove(watch)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "logs are looked at every second: the kernel gives no notices");
-                self.watches = None;
-            }
-        }
-    }
-
     /// One turn of all that have something to be kept.
     fn turn(&mut self) {
         let mut pause = TURN;
-        if self.watches.is_none() {
+        if !self.watchlist.gives_notices() {
             self.grown.extend(self.containers.keys().cloned());
             pause = DISK_PAUSE;
         }
@@ -238,23 +225,14 @@ impl Collector {
     /// Waits for a container's next line, unless that has come already.
     fn watch(&mut self, id: &ContainerId) {
         let Some(followed) = self.containers.get_mut(id) else { return };
-        let watches = self.watches.as_ref();
-        match watches.map(|watches| watches.add(followed.file.path())) {
-            Some(Ok(watch)) => {
-                self.watched.insert(watch, id.clone());
-                if !followed.file.look().unwrap_or(false) {
-                    self.grown.remove(id);
-                }
-            }
-            // Removed: its end is told by the engine's events.
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                self.grown.remove(id);
-            }
-            // Looked at every turn instead.
-            Some(Err(error)) => tracing::debug!(container = %id, %error, "a log cannot be watched"),
-            None => {
-                self.grown.remove(id);
-            }
+        let looks_again = match self.watchlist.add(id, followed.file.path()) {
+            Waiting::Notice => followed.file.look().unwrap_or(false),
+            Waiting::Gone => false,
+            // Without any notices all of them are looked at anyway, at longer intervals.
+            Waiting::Look => self.watchlist.gives_notices(),
+        };
+        if !looks_again {
+            self.grown.remove(id);
         }
     }
 
@@ -326,20 +304,5 @@ impl Collector {
             _ => {}
         }
         self.growth.forget(app);
-    }
-}
-
-async fn notices(watches: Option<&Watches>) -> io::Result<Vec<Watch>> {
-    match watches {
-        Some(watches) => watches.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Lowers this thread's priority; Linux has one for each thread.
-fn stand_back() {
-    let thread = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICENESS) {
-        tracing::debug!(%error, "the thread that keeps logs has the priority of all others");
     }
 }

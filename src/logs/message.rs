@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
+use crate::logs::engine_line::Line;
 use crate::logs::limits::LimitTable;
 use crate::model::container_id::ContainerId;
 use crate::store::apps::AppId;
@@ -31,6 +32,15 @@ pub(super) enum Message {
         process: String,
         /// One or more lines.
         text: Vec<u8>,
+    },
+    /// A process has printed a line, as the engine says.
+    Print {
+        /// Whose.
+        app: AppId,
+        /// What it is marked with.
+        process: String,
+        /// The line.
+        line: Line,
     },
     /// All that was printed up to now is to be kept at once.
     Settle {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use crate::logs::entry::{Entry, LONGEST_TEXT, TIME_LENGTH};
+use crate::logs::entry::{Entry, LONGEST_TEXT, Source, TIME_LENGTH};
 use crate::logs::segments::{self, Place, Segment};
 
 /// Read at a time; no line is longer.
@@ -82,6 +82,18 @@ impl Reader {
             extent.oldest = first.and_then(Entry::parse).map(|entry| entry.time.to_owned());
         }
         Ok(extent)
+    }
+
+    /// When the last line of a process was printed.
+    pub fn last_time(&self, process: &str) -> io::Result<Option<String>> {
+        let is_meant = |entry: &Entry<'_>| entry.source == Source::App && entry.process == process;
+        let (start, end) = self.tail(&Tail { count: Some(1), since: None }, is_meant)?;
+        if start == end {
+            return Ok(None);
+        }
+        let piece = self.read(start, BLOCK)?;
+        let line = piece.lines.split(|byte| *byte == b'\n').next();
+        Ok(line.and_then(Entry::parse).map(|entry| entry.time.to_owned()))
     }
 
     /// Where the last segment begins: whoever is far behind may go on there.
@@ -180,7 +192,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::logs::entry::{Source, Stream};
+    use crate::logs::entry::Stream;
     use crate::logs::limits::Limits;
     use crate::logs::writer::Writer;
 

@@ -30,6 +30,10 @@ pub async fn prospect(
     address: Option<Ipv4Addr>,
     ports: &[PortMapping],
 ) -> Prospect {
+    if address.is_none() {
+        // Nobody tells of one that has lost its network; its successor is expected like that of one that has ended.
+        app.readiness.note_death(container);
+    }
     let addresses: Vec<SocketAddr> = address
         .into_iter()
         .flat_map(|address| ports.iter().map(move |port| (IpAddr::V4(address), port.container_port).into()))

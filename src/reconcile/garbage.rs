@@ -28,6 +28,9 @@ pub async fn collect(app: &Arc<App>, next_trim: &mut NextTrim) {
     if let Err(error) = keep_names(app).await {
         tracing::warn!(%error, "images that have lost their names get none; trying again later");
     }
+    if let Err(error) = discard_interrupted(app).await {
+        tracing::warn!(%error, "releases that broke off cannot be forgotten; trying again later");
+    }
     match garbage::find(app, Search::default()).await {
         Ok(leftovers) => {
             for leftover in leftovers {
@@ -58,6 +61,16 @@ async fn keep_names(app: &Arc<App>) -> Result<(), CommandError> {
         let repository = format!("{}/{}", app.engine.network_name(), user.app);
         app.engine.tag(&user.image, &repository, &format!("kept-{}", user.version)).await?;
         tracing::info!(app = %user.app, release = %user.version, "an image that lost its name has one again");
+    }
+    Ok(())
+}
+
+/// A deploy on a full disk may not have been able to forget the release that it had begun.
+async fn discard_interrupted(app: &Arc<App>) -> Result<(), CommandError> {
+    for id in app.store.apps_with_pending_release().await? {
+        if let Some(_lease) = app.leases.try_acquire(id) {
+            app.store.discard_pending_releases(id).await?;
+        }
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ async fn note(app: &Arc<App>, event: &ContainerEvent) -> Result<(), FollowError>
             say(app, event, &format!("started{release}")).await?;
         }
         ContainerChange::Died(code) => {
-            let wanted = app.retiring.contains(&event.id);
+            let wanted = app.retiring.contains(&event.id) || app.readiness.is_leaving(&event.id);
             let what = if wanted { format!("stopped (exit status {code})") } else { died(code) };
             say(app, event, &what).await?;
         }

@@ -133,6 +133,7 @@ async fn succeeded(app: &Arc<App>, instance: &Watched, number: usize, check: &He
     }
     if app.wellbeing.clear(&instance.subject.container, Reason::Check(number)) {
         tracing::info!(app = %instance.app_name, instance = %instance.name, "an instance is ready again and gets requests");
+        say(app, instance, "ready again: it gets requests").await;
         app.reconciler.publish_routes().await;
     }
 }
@@ -140,8 +141,14 @@ async fn succeeded(app: &Arc<App>, instance: &Watched, number: usize, check: &He
 async fn not_ready(app: &Arc<App>, instance: &Watched, number: usize, failure: &str) {
     if app.wellbeing.set_unready(&instance.subject.container, Reason::Check(number)) {
         tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "an instance is not ready and gets no requests");
+        say(app, instance, &format!("not ready, it gets no requests: {failure}")).await;
         app.reconciler.publish_routes().await;
     }
+}
+
+/// Says it in the app's log.
+async fn say(app: &App, instance: &Watched, what: &str) {
+    app.logs.platform_line(instance.app, &instance.name.to_string(), what).await;
 }
 
 /// Restarts the container, and has it left alone by requests until it has passed its startup checks.
@@ -158,6 +165,7 @@ async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) {
         return;
     }
     tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "restarting an instance whose liveness check failed");
+    say(app, instance, &format!("its liveness check failed, restarting it: {failure}")).await;
     app.wellbeing.set_unready(container, Reason::Restart);
     app.reconciler.publish_routes().await;
     match app.engine.restart(container).await {

@@ -79,6 +79,20 @@ impl Unhealthy {
     }
 }
 
+impl Unhealthy {
+    /// The same, when the kernel has ended some process of the host for want of memory meanwhile: one that was killed,
+    /// or nobody knows how it ended, was that.
+    #[must_use]
+    pub fn for_want_of_memory(self) -> Self {
+        match self {
+            Self::Exited { code: code @ (None | Some(137)), .. } => {
+                Self::Exited { code, out_of_memory: true }
+            }
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,6 +14,7 @@ use crate::docker::Engine;
 use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::oom;
 use crate::formats::procfile;
 use crate::model::app_name::AppName;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
@@ -24,7 +25,7 @@ use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::check::Subject;
 use crate::run::check_rules::{CheckRules, startup_checks};
 use crate::run::health::{self, Unhealthy};
-use crate::run::options::{self, Phase};
+use crate::run::options::{self, OptionsError, Phase};
 use crate::run::policy;
 use crate::run::startup::{StartupError, Trial};
 use crate::store::apps::AppId;
@@ -86,6 +87,9 @@ pub enum StartError {
     /// The app's settings cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The app's settings ask for what a container cannot have.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The engine could not say what runs.
     #[error("the engine cannot list its containers")]
     List(#[source] EngineError),
@@ -156,6 +160,20 @@ impl Start<'_> {
         while let Some(checked) = checks.next().await {
             checked?;
         }
+        drop(checks);
+        self.join_late_networks(created).await
+    }
+
+    /// Puts instances that are healthy on the networks that wait for that, so that nobody there meets one that is not.
+    async fn join_late_networks(&self, created: &[Created]) -> Result<(), StartError> {
+        for Created { instance, .. } in created {
+            let name = &instance.name;
+            let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+            for network in &options.late_networks {
+                let joined = self.engine.join(&instance.container, network, &options.aliases).await;
+                joined.map_err(|source| StartError::Engine { instance: name.clone(), source })?;
+            }
+        }
         Ok(())
     }
 
@@ -183,6 +201,7 @@ impl Start<'_> {
         };
         let booting = turns.all.acquire().await.map_err(closed)?;
         let engine_error = |source| StartError::Engine { instance: name.clone(), source };
+        let kills = oom::kills().await;
         self.engine.start(&created.instance.container).await.map_err(engine_error)?;
         if !self.rules.hold_for(&name.process_type) {
             console.headline(format!("Zero downtime checks have been skipped ({name})")).await;
@@ -213,6 +232,8 @@ impl Start<'_> {
             Err(StartupError::Engine(source)) => Err(engine_error(source)),
             Err(StartupError::Unhealthy(reason)) => {
                 health::show_last_lines(self.engine, self.app_name, &created.instance, console).await;
+                // The engine may not know, or have forgotten when it started the container again.
+                let reason = if oom::kills().await > kills { reason.for_want_of_memory() } else { reason };
                 Err(StartError::Unhealthy { instance: name.clone(), reason })
             }
         }

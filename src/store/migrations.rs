@@ -37,6 +37,8 @@ const STEPS: &[&str] = &[
         line INTEGER NOT NULL,
         dropped INTEGER NOT NULL
     ) STRICT",
+    // Limits, docker options, storage and mounts.
+    include_str!("schema_options.sql"),
     // Old instances that were told to end and have until then, which may be hours: a restart of the server must not
     // tell them again, nor give them more or less time.
     "CREATE TABLE stopping (
@@ -62,4 +64,39 @@ pub fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_arguments_of_older_versions_are_docker_options_now() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let new = STEPS.iter().position(|step| step.contains("CREATE TABLE docker_options")).unwrap();
+        for step in &STEPS[..new] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", i64::try_from(new).unwrap()).unwrap();
+        let old = r#"{"COLOUR":"deep \"blue\"=x","PLACE":""}"#;
+        connection.execute("INSERT INTO apps (name, created_at) VALUES ('blog', 0)", []).unwrap();
+        let insert = "INSERT INTO properties (app, name, value) VALUES (1, ?1, ?2)";
+        connection.execute(insert, ("build-args", old)).unwrap();
+        connection.execute(insert, ("build-dir", "web")).unwrap();
+
+        migrate(&mut connection).unwrap();
+
+        let mut select = connection
+            .prepare("SELECT app, phase, process_type, flag, value FROM docker_options ORDER BY id")
+            .unwrap();
+        let rows =
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)));
+        let rows: Vec<(i64, String, String, String, String)> = rows.unwrap().map(Result::unwrap).collect();
+        let row = |value: &str| {
+            (1, "build".to_owned(), "_default_".to_owned(), "build-arg".to_owned(), value.to_owned())
+        };
+        assert_eq!(rows, [row(r#"COLOUR=deep "blue"=x"#), row("PLACE")]);
+        let left: String = connection.query_row("SELECT name FROM properties", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, "build-dir");
+    }
 }

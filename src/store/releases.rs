@@ -91,6 +91,26 @@ impl Store {
         .await
     }
 
+    /// The apps that have a release which is about to be run, or was when something broke off.
+    pub async fn apps_with_pending_release(&self) -> Result<Vec<AppId>, StoreError> {
+        self.call(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT DISTINCT app FROM releases WHERE status = 'pending'")?;
+            let apps = statement.query_map([], |row| row.get(0).map(AppId))?;
+            Ok(apps.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets an app's releases that are about to be run. For whoever has its lease: then nobody is running them.
+    pub async fn discard_pending_releases(&self, app: AppId) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute("DELETE FROM releases WHERE status = 'pending' AND app = ?1", [app.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets the releases that a killed server was about to run.
     pub async fn discard_interrupted_releases(&self) -> Result<(), StoreError> {
         self.call(|connection| {
@@ -187,16 +207,6 @@ impl Store {
                 });
             }
             Ok(users)
-        })
-        .await
-    }
-
-    /// Every image that some release needs.
-    pub async fn images_in_use(&self) -> Result<Vec<ImageId>, StoreError> {
-        self.call(|connection| {
-            let mut statement = connection.prepare("SELECT DISTINCT image FROM releases")?;
-            let images = statement.query_map([], |row| row.get(0).map(ImageId))?;
-            Ok(images.collect::<Result<Vec<_>, _>>()?)
         })
         .await
     }

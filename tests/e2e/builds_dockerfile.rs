@@ -92,8 +92,8 @@ fn directory_file_target_arguments_secrets_and_caches_reach_the_build() {
         ("builder:set APP build-dir /etc", "not a path inside"),
         ("builder-dockerfile:set APP dockerfile-path a/../../b", "not a path inside"),
         ("builder-dockerfile:set APP target 'a b'", "not the name of a build stage"),
-        ("docker-options:add APP run --privileged", "Only --build-arg"),
-        ("docker-options:add APP build --network=host", "Only --build-arg"),
+        ("docker-options:add APP run --privileged", "--privileged is not allowed"),
+        ("docker-options:add APP build --network=host", "--network is not allowed"),
     ] {
         let refused = server.ssh(&alice, &line.replace("APP", &app)).exits_with(1);
         assert!(refused.stderr.contains(reason), "{line}:\n{refused}");

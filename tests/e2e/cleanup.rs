@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::harness::engine;
 use crate::harness::names;
+use crate::harness::person::Person;
+use crate::harness::private_engine::PrivateEngine;
 use crate::harness::server::Server;
 use crate::harness::torture;
 use crate::harness::wait::wait_until;
@@ -40,7 +42,7 @@ fn a_cleanup_shows_what_would_go_then_removes_that_and_nothing_else() {
 
     let detached = ssh("run:detached APP true").success().stdout.trim().to_owned();
     let of_others = engine::container_names("slipway.app", &app);
-    assert!(of_others.iter().any(|name| *name == detached), "{of_others:?}");
+    assert!(of_others.contains(&detached), "{of_others:?}");
     wait_until("the one-off process has ended", Duration::from_secs(20), || {
         engine::get(&format!("/containers/{detached}/json"))["State"]["Status"] == "exited"
     });
@@ -131,4 +133,38 @@ impl Drop for Stranger {
             engine::request("DELETE", &format!("/{}", path.replace("NAME", &self.name)));
         }
     }
+}
+
+#[test]
+fn the_build_cache_is_trimmed_to_its_quota_and_no_image_suffers() {
+    let _engine = PrivateEngine::start();
+    let server = Server::start_with("[deploy]\nbuild-cache-bytes = 1000000\n");
+    let alice = Person::new("alice");
+    server.add_key(&alice);
+    let app = names::unique("cache");
+    let repo = torture::repo();
+    let dockerfile = fs::read_to_string(repo.path().join("Dockerfile")).unwrap();
+    // A stage that only the cache keeps.
+    let stage =
+        "FROM debian:bookworm-slim AS big\nRUN head -c 20m /dev/urandom > /big && sha256sum /big > /sum\n";
+    repo.write("Dockerfile", format!("{stage}{dockerfile}COPY --from=big /sum /sum\n"));
+    repo.commit("A stage that leaves much behind");
+    repo.push(&server, &alice, &app).success();
+    let cache = || {
+        let report = server.ssh(&alice, "disk:report --format json").success().json();
+        report["build_cache"].as_u64().unwrap()
+    };
+    let before = cache();
+    assert!(before > 20_000_000, "{before}");
+    let planned = server.ssh(&alice, "cleanup --dry-run --format json").success().json();
+    let found = told(&planned).into_iter().find(|(kind, _)| kind == "build-cache");
+    assert_eq!(found.unwrap().1, "build cache beyond 1 MB", "{planned}");
+    assert_eq!(cache(), before, "a dry run removed something");
+
+    server.ssh(&alice, "cleanup").success();
+    let after = cache();
+    assert!(after <= 1_000_000, "{after} bytes are left of {before}");
+    server.ssh(&alice, &format!("ps:restart {app}")).success();
+    assert_eq!(server.get(&app, "/").status, 200);
+    wait_until_whole(&server);
 }

@@ -4,13 +4,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
+use crate::harness::engine;
+use crate::harness::http;
 use crate::harness::names;
 use crate::harness::person::Person;
-use crate::harness::process::run;
+use crate::harness::process::{count_processes_with, run};
 use crate::harness::server::Server;
 use crate::harness::torture;
 use crate::harness::wait::wait_until;
@@ -136,4 +138,41 @@ fn a_pack_that_does_not_fit_leaves_nothing_and_a_disk_that_is_nearly_full_is_sai
         let size = run(Command::new("du").arg("-sk").arg(&repository)).success().stdout;
         size.split('\t').next().and_then(|size| size.parse().ok()).is_some_and(|size: u64| size < 2000)
     });
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_the_build_and_what_is_gone_comes_back_once_there_is_room() {
+    let (server, disk, alice) = server_on("[deploy]\nmin-free-bytes = 4194304\n");
+    let app = names::unique("full");
+    let repo = torture::repo();
+    repo.push(&server, &alice, &app).success();
+    let before = server.get(&app, "/instance").text();
+
+    let marker = names::never_used("marker");
+    let dockerfile = fs::read_to_string(repo.path().join("Dockerfile")).unwrap();
+    repo.write("Dockerfile", format!("{dockerfile}RUN echo begun {marker}; sleep 300; : {marker}\n"));
+    repo.commit("A step that takes long");
+    let mut push = repo.start_push(&server, &alice, &app);
+    push.wait_for_line(&format!("   begun {marker}"));
+    disk.fill();
+    let (code, said) = push.finish_with_lines();
+    assert!(code != 0 && said.contains("MiB are free"), "{said}");
+    assert!(said.contains("disk:report") && said.contains("cleanup"), "{said}");
+    wait_until("the step is gone", Duration::from_secs(10), || count_processes_with(&marker) == 0);
+    assert_eq!(server.get(&app, "/instance").text(), before);
+
+    // With the disk full no attempt can even be recorded.
+    engine::request("DELETE", &format!("/containers/{app}.web.1?force=1"));
+    wait_until("the app is gone", Duration::from_secs(10), || server.get(&app, "/").status != 200);
+    disk.free();
+    let began = Instant::now();
+    let answers =
+        || http::get(server.http_address(), &server.host(&app), "/").is_ok_and(|it| it.status == 200);
+    wait_until("the app is back", Duration::from_secs(10), answers);
+    eprintln!("back after a full disk was freed: {:?}", began.elapsed());
+    let builds = server.ssh(&alice, &format!("builds:list {app} --format json")).success().json();
+    let kinds: Vec<_> =
+        builds.as_array().unwrap().iter().map(|build| build["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["deploy", "build", "build"], "the attempts in between are no history: {builds}");
+    wait_until_whole(&server);
 }

@@ -123,7 +123,9 @@ fn an_app_whose_name_begins_like_anothers_is_not_touched_by_its_commands() {
         is_untouched(&line);
     }
     let logs = server.ssh(&alice, &format!("logs {staging}")).success().stdout;
-    assert!(logs.lines().all(|line| line.contains(&format!(" {staging}["))), "{logs}");
+    // Nothing of the other app's is in it, and nothing has happened to this one.
+    assert_eq!(logs.matches(" slipway[web.1]: ").count(), 1, "{logs}");
+    assert!(logs.contains(" slipway[web.1]: started (v1)\n") && !logs.contains(" slipway[ps]: "), "{logs}");
     let clone = tempfile::tempdir().unwrap();
     let target = clone.path().join("staging");
     repo.git_as(&alice, &["clone", "-q", &server.git_url(&staging), target.to_str().unwrap()]).success();

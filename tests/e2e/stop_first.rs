@@ -11,15 +11,29 @@ use crate::harness::torture;
 use crate::harness::wait::wait_until;
 use crate::harness::wholeness::wait_until_whole;
 
-/// An app that is stopped first.
+/// An app with a volume that one instance may hold. It locks a file there, and exits if somebody else holds the lock.
 fn app() -> (Server, Person, Repo, String) {
     let (server, alice) = Server::with_person("alice");
     let app = names::unique("vault");
     let repo = torture::repo();
-    server.ssh(&alice, &format!("apps:create {app}")).success();
-    server.ssh(&alice, &format!("ps:set {app} deploy-strategy stop-first")).success();
+    for line in [
+        format!("apps:create {app}"),
+        format!("storage:create {app}-data"),
+        format!("storage:mount --exclusive {app} {app}-data:/data"),
+        format!("config:set {app} TORTURE_LOCK=/data/lock"),
+    ] {
+        server.ssh(&alice, &line).success();
+    }
     repo.push(&server, &alice, &app).success();
     (server, alice, repo, app)
+}
+
+/// Whether some instance ever found the lock taken, and how often it was had.
+fn assert_never_two(server: &Server, alice: &Person, app: &str, held: usize) {
+    let lock = server.ssh(alice, &format!("run {app} cat /data/lock")).success();
+    assert!(lock.stdout.lines().count() >= held, "it was held fewer than {held} times: {lock}");
+    let log = server.ssh(alice, &format!("logs {app} -n 1000")).success();
+    assert!(!log.stdout.contains("somebody else holds the lock"), "{log}");
 }
 
 #[test]
@@ -38,6 +52,8 @@ fn no_request_fails_while_instances_are_stopped_before_their_successors_start() 
     assert!(pushed.remote_lines().join("\n").contains("Stopping web.1 first; requests wait"), "{pushed}");
     assert!(instance().contains("\nversion 2\n"));
     server.ssh(&alice, &format!("ps:restart {app}")).success();
+    let two = server.ssh(&alice, &format!("ps:scale {app} web=2"));
+    assert!(two.code != 0 && two.stderr.contains("one instance at a time"), "{two}");
 
     // The new one does not come up, so that the old one is started again.
     let before = instance();
@@ -52,12 +68,20 @@ fn no_request_fails_while_instances_are_stopped_before_their_successors_start() 
     server.ssh(&alice, &format!("config:unset {app} TORTURE_EXIT")).success();
     load.stop().assert_flawless();
     wait_until_whole(&server);
+    assert_never_two(&server, &alice, &app, 5);
+
+    // The same for an app without a volume, for which somebody said so.
+    server.ssh(&alice, &format!("storage:unmount {app} {app}-data:/data")).success();
+    server.ssh(&alice, &format!("config:unset {app} TORTURE_LOCK")).success();
+    server.ssh(&alice, &format!("ps:set {app} deploy-strategy stop-first")).success();
+    let said = server.ssh(&alice, &format!("ps:restart {app}")).success().stdout;
+    assert!(said.contains("Stopping web.1 first; requests wait"), "{said}");
 }
 
 #[test]
 fn a_server_that_is_killed_between_stop_and_start_comes_back_with_the_old_release() {
     let (mut server, alice, repo, app) = app();
-    server.ssh(&alice, &format!("config:set {app} TORTURE_BOOT_MS=3000")).success();
+    server.ssh(&alice, &format!("config:set {app} TORTURE_BOOT_MS=1000")).success();
     torture::commit_version(&repo, "2");
     let mut push = repo.start_push(&server, &alice, &app);
     push.wait_for_line("Attempting pre-flight checks");
@@ -69,4 +93,5 @@ fn a_server_that_is_killed_between_stop_and_start_comes_back_with_the_old_releas
     wait_until_whole(&server);
     wait_until("a push afterwards", Duration::from_secs(30), || repo.push(&server, &alice, &app).code == 0);
     assert!(server.get(&app, "/instance").text().contains("\nversion 2\n"));
+    assert_never_two(&server, &alice, &app, 4);
 }

@@ -5,6 +5,7 @@ mod config;
 mod history;
 mod keys_and_domains;
 mod opening;
+mod options;
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;

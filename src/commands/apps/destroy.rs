@@ -3,9 +3,12 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::confirm::confirm;
 use crate::commands::{Command, Context, Scope, Target, links};
 use crate::deploy::destroy;
+use crate::model::mount::MountSource;
 use crate::model::role::Role;
+use crate::store::apps::AppRecord;
 
 /// Destroys an app with its containers, releases and repository
 #[derive(Debug, Args)]
@@ -29,8 +32,10 @@ impl Command for Destroy {
     async fn run(self, mut context: Context) -> CommandResult {
         let record = context.target()?.clone();
         links::release(&context, &record, self.force).await?;
+        tell_of_storage(&context, &record).await?;
         if !self.force {
-            confirm(&mut context, record.name.as_str()).await?;
+            let name = record.name.as_str();
+            confirm(&mut context, "app", name, &format!("apps:destroy --force {name}")).await?;
         }
         let console = context.console();
         console.step(format!("Destroying {} (including all add-ons)", record.name)).await;
@@ -39,30 +44,20 @@ impl Command for Destroy {
     }
 }
 
-/// Asks for the app's name; anything else, the end of the input included, is a no.
-async fn confirm(context: &mut Context, name: &str) -> Result<(), CommandError> {
-    let console = context.io.console.clone();
-    console.warn("WARNING: Potentially Destructive Action").await;
-    console.warn(format!("This command will destroy app {name}.")).await;
-    console.warn(format!("To proceed, type \"{name}\"")).await;
-    console.stdout("> ").await;
-    let answer = read_line(context).await;
-    console.line("").await;
-    if answer.trim() == name {
+/// Says what the app has mounted. It is not destroyed with the app: data is the last thing to lose by a slip.
+async fn tell_of_storage(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
+    let mounts = context.app.store.mounts(record.id).await?;
+    if mounts.is_empty() {
         return Ok(());
     }
-    Err(CommandError::user("Confirmation did not match test. Aborted.")
-        .hint(format!("Type the app's name, or use apps:destroy --force {name}")))
-}
-
-/// One line of the client's input, at most 4 KiB of it.
-async fn read_line(context: &mut Context) -> String {
-    let mut line = Vec::new();
-    while !line.contains(&b'\n') && line.len() < 4096 {
-        match context.io.stdin.recv().await {
-            Some(bytes) => line.extend_from_slice(&bytes),
-            None => break,
-        }
+    let console = context.console();
+    console.headline(format!("Storage of {}, which stays", record.name)).await;
+    for mount in mounts {
+        let after = match &mount.source {
+            MountSource::Named(name) => format!("afterwards, to lose its data: storage:destroy {name}"),
+            MountSource::Directory(_) => "a directory of the host".to_owned(),
+        };
+        console.detail(format!("{} on {} ({after})", mount.source, mount.target)).await;
     }
-    String::from_utf8_lossy(&line).into_owned()
+    Ok(())
 }

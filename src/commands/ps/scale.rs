@@ -10,7 +10,7 @@ use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
 use crate::model::process_type::{MOST_INSTANCES, ProcessType};
 use crate::model::role::Role;
-use crate::run::plan;
+use crate::run::{exclusive, plan};
 use crate::store::apps::AppRecord;
 use crate::store::formation::Formation;
 
@@ -54,6 +54,9 @@ impl Command for Scale {
         let changes: Formation =
             self.quantities.iter().map(|word| parse(word)).collect::<Result<_, CommandError>>()?;
         check_process_types(&context, &record, changes.keys()).await?;
+        let mut wanted = formation(&context, &record).await?;
+        wanted.extend(changes.clone());
+        exclusive::check(&context.app.store.mounts(record.id).await?, &wanted)?;
         let shown: Vec<String> = changes.iter().map(|(name, count)| format!("{name}={count}")).collect();
         context.console().step(format!("Scaling {} processes: {}", record.name, shown.join(" "))).await;
         if self.skip_deploy || record.current_release.is_none() || record.stopped {

@@ -31,8 +31,8 @@ pub const PROPERTIES: &[Property] = &[
     Property { key: "dockerfile-start-cmd", name: "dockerfile-start-cmd", check: check_command },
 ];
 
-/// Sets how an app's processes run: restart-policy, stop-timeout-seconds, drain-timeout-seconds, deploy-strategy,
-/// restore, skip-deploy, procfile-path, start-cmd
+/// Sets how an app's processes run: restart-policy, stop-timeout-seconds, drain-timeout-seconds,
+/// deploy-strategy (start-first or stop-first), restore, skip-deploy, procfile-path, start-cmd
 #[derive(Debug, Args)]
 pub struct Set {
     /// Only for this process type (stop-timeout-seconds)

@@ -37,6 +37,7 @@ pub(super) fn build_call(
         ("rm", "1".to_owned()),
         ("forcerm", "1".to_owned()),
     ];
+    pairs.extend(spec.hosts.iter().map(|host| ("extrahosts", host.clone())));
     pairs.extend(spec.target.clone().map(|target| ("target", target)));
     pairs.extend(spec.tag.clone().map(|tag| ("t", tag)));
     pairs.extend(spec.no_cache.then(|| ("nocache", "1".to_owned())));

@@ -37,7 +37,8 @@ async fn instances(app: &App) -> Result<Vec<Finding>, CommandError> {
     for record in records.iter().filter(|record| record.current_release.is_some() && !record.stopped) {
         let own: Vec<&InstanceRecord> =
             recorded.iter().filter(|instance| instance.app == record.id).collect();
-        let faults: Vec<String> = own.iter().filter_map(|instance| fault(instance, &containers)).collect();
+        let faults: Vec<String> =
+            own.iter().filter_map(|instance| fault(app, instance, &containers)).collect();
         findings.push(judge(record, own.len(), &faults));
     }
     let known: HashSet<&ContainerId> = recorded.iter().map(|instance| &instance.container).collect();
@@ -58,12 +59,13 @@ async fn instances(app: &App) -> Result<Vec<Finding>, CommandError> {
 }
 
 /// What is wrong with an instance, if anything is.
-fn fault(instance: &InstanceRecord, containers: &[Surveyed]) -> Option<String> {
+fn fault(app: &App, instance: &InstanceRecord, containers: &[Surveyed]) -> Option<String> {
     let name = &instance.name;
     let Some(container) = containers.iter().find(|container| container.id == instance.container) else {
         return Some(format!("{name} is missing"));
     };
     match container.activity {
+        _ if app.crashes.is_looping(&instance.container) => Some(format!("{name} keeps crashing")),
         Activity::Running if container.address.is_none() => Some(format!("{name} is on no network")),
         Activity::Running => None,
         Activity::Restarting => Some(format!("{name} keeps crashing")),

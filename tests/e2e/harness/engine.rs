@@ -76,7 +76,7 @@ pub fn image_names(label: &str, value: &str) -> Vec<String> {
     names
 }
 
-/// Removes every container, network and image that belongs to the server with this owner's name.
+/// Removes every container, network, image and volume that belongs to the server with this owner's name.
 ///
 /// Tolerates what is gone already or cannot be removed: this is the clean-up, not the test.
 pub fn remove_all_of(owner: &str) {
@@ -93,6 +93,11 @@ pub fn remove_all_of(owner: &str) {
         for id in found.as_array().into_iter().flatten().filter_map(|entry| entry["Id"].as_str()) {
             request("DELETE", &format!("/{kind}/{id}{query}"));
         }
+    }
+    let volumes = get(&format!("/volumes?{filter}"));
+    for name in volumes["Volumes"].as_array().into_iter().flatten().filter_map(|found| found["Name"].as_str())
+    {
+        request("DELETE", &format!("/volumes/{name}"));
     }
 }
 

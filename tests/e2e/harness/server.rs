@@ -31,6 +31,8 @@ pub struct Server {
     directory: TempDir,
     process: Option<Child>,
     addresses: Addresses,
+    /// More of its environment.
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// `listen.json`, as the server writes it once it listens.
@@ -67,7 +69,12 @@ impl Server {
         fs::write(directory.path().join("root/slipway.toml"), settings).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = Addresses { ssh: any_port, http: any_port, https: None, pid: 0 };
-        Self { directory, process: None, addresses }
+        Self { directory, process: None, addresses, variables: Vec::new() }
+    }
+
+    /// Adds to its environment from its next start on.
+    pub fn set_variables(&mut self, variables: Vec<(&'static str, PathBuf)>) {
+        self.variables = variables;
     }
 
     /// Starts it after [`Server::stop`] or [`Server::kill`], with the same root on the same ports.
@@ -274,6 +281,7 @@ impl Server {
         if let Some(https) = self.addresses.https {
             command.env("SLIPWAY_HTTPS_LISTEN", https.to_string());
         }
+        command.envs(self.variables.iter().cloned());
         command
     }
 

@@ -70,7 +70,9 @@ async fn what_a_killed_server_left_half_done_is_cleared_and_the_rest_is_there() 
     store.fail_interrupted_builds().await.unwrap();
 
     assert_eq!(store.release(pending.id).await.unwrap(), None);
-    assert_eq!(store.images_in_use().await.unwrap(), [ImageId("image".to_owned())]);
+    let users = store.image_users().await.unwrap();
+    assert_eq!(users.len(), 1);
+    assert_eq!((&users[0].image, users[0].current), (&ImageId("image".to_owned()), true));
     let blog = store.app_by_id(blog.id).await.unwrap().unwrap();
     assert_eq!(blog.current_release, Some(serving));
     let builds = store.builds(None, 9).await.unwrap();
@@ -92,6 +94,9 @@ async fn pruning_keeps_the_newest_and_what_runs_and_no_number_comes_back() {
     let web = instance(blog.id, "web.1", "again", first);
     database.store.commit_instances(blog.id, first, vec![web], [].into()).await.unwrap();
 
+    let beyond = database.store.releases_beyond(blog.id, 2).await.unwrap();
+    let numbers: Vec<u32> = beyond.iter().map(|(version, _)| version.0).collect();
+    assert_eq!(numbers, [2, 3]);
     database.store.prune_releases(blog.id, 2).await.unwrap();
 
     assert_eq!(versions(&database, &blog).await, [5, 4, 1]);

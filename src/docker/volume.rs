@@ -1,0 +1,54 @@
+//! Volumes: what outlives containers. Every volume here carries its owner's label.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::RemoveVolumeOptions;
+
+use crate::docker::Engine;
+use crate::docker::error::EngineError;
+use crate::docker::labels::OWNER;
+use crate::model::mount::StorageName;
+
+/// The name that a person gave it.
+const STORAGE: &str = "slipway.storage";
+
+impl Engine {
+    /// What the engine calls the volume with that name of a person's: names are global there.
+    pub fn volume_name(&self, name: &StorageName) -> String {
+        format!("{}-{name}", self.network_name())
+    }
+
+    /// Makes a volume; no error if it is there already.
+    pub async fn create_volume(&self, name: &StorageName) -> Result<(), EngineError> {
+        let labels = [(OWNER, self.owner().to_string()), (STORAGE, name.to_string())];
+        let request = VolumeCreateRequest {
+            name: Some(self.volume_name(name)),
+            labels: Some(HashMap::from(labels.map(|(key, value)| (key.to_owned(), value)))),
+            ..VolumeCreateRequest::default()
+        };
+        self.client().await?.create_volume(request).await?;
+        Ok(())
+    }
+
+    /// Where the host has a volume's files, by its name in the engine.
+    pub async fn volume_directory(&self, volume: &str) -> Result<PathBuf, EngineError> {
+        match self.client().await?.inspect_volume(volume).await.map_err(EngineError::from) {
+            Ok(found) => Ok(PathBuf::from(found.mountpoint)),
+            Err(error) if error.is_not_found() => Err(EngineError::NotFound(format!(
+                "the volume {volume} is gone: somebody removed it from the engine"
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a volume with all that is in it; no error if there is none. One that a container has is a conflict.
+    pub async fn remove_volume(&self, volume: &str) -> Result<(), EngineError> {
+        let removed = self.client().await?.remove_volume(volume, None::<RemoveVolumeOptions>).await;
+        match removed.map_err(EngineError::from) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
