@@ -15,6 +15,7 @@ mod prepare;
 pub mod recover;
 pub mod retention;
 pub mod retirement;
+mod roll_out;
 pub mod stop_first;
 pub mod switch;
 mod task_output;
@@ -31,19 +32,15 @@ use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::journal::{AppLog, Journal};
-use crate::deploy::stop_first::{StopFirst, Swap};
+use crate::deploy::roll_out::Before;
 use crate::deploy::tasks::Tasks;
 use crate::deploy::ticket::{Ticket, Turns};
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
-use crate::run::exclusive;
-use crate::run::plan::{self, Replace};
-use crate::run::start::Start;
 use crate::store::apps::{AppId, AppRecord};
 use crate::store::config::Completion;
 use crate::store::formation::Formation;
-use crate::urls;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -124,9 +121,8 @@ async fn queue_and_run(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Result
     }
     let result = Box::pin(stages(app, &record, order, ticket.build)).await;
     drop((lease, place));
-    if result.is_err() {
-        app.reconciler.collect_garbage();
-    }
+    // Not before: an app's images are removed under its lease.
+    app.reconciler.collect_garbage();
     result
 }
 
@@ -148,6 +144,8 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
             return Ok(());
         }
+    }
+    if let Work::Build(_) | Work::Recover(_) = order.work {
         tasks.predeploy(&mut content).await?;
     }
     let wanted = Wanted {
@@ -165,7 +163,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             tasks.owe_first_deploy().await?;
         }
         let before = Before { release: current.as_ref(), completion };
-        Box::pin(run_and_switch(app, record, order, &release, before)).await
+        Box::pin(roll_out::run(app, record, order, &release, before)).await
     };
     match switched.await {
         Ok(()) => {
@@ -247,68 +245,6 @@ async fn content(
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
     }
-}
-
-/// What a deploy comes from: the release that served, and config vars that app.json gives.
-struct Before<'a> {
-    release: Option<&'a Release>,
-    completion: Completion,
-}
-
-/// Starts what is new, and once it is healthy makes it the app.
-async fn run_and_switch(
-    app: &Arc<App>,
-    record: &AppRecord,
-    order: &Order,
-    release: &Release,
-    before: Before<'_>,
-) -> Result<(), DeployError> {
-    let unchanged = record.current_release == Some(release.id);
-    let replace = match &order.work {
-        Work::Scale(_) | Work::Replace if unchanged => Replace::None,
-        Work::Restart(Some(process_type)) if unchanged => Replace::Only(process_type.clone()),
-        _ => Replace::All,
-    };
-    let set = app.store.formation(record.id).await?;
-    let quantities = formation::quantities(&order.work, &release.content, before.release, set);
-    let wanted = &quantities.wanted;
-    exclusive::check(&app.store.mounts(record.id).await?, wanted)?;
-    let alive = app.engine.running().await?;
-    let recorded = app.store.instances(Some(record.id)).await?;
-    let mut plan = plan::plan(wanted, recorded, |instance| alive.contains_key(&instance.container), &replace);
-    let stop_first = StopFirst::of(&app.store, record.id, wanted.keys()).await?;
-    plan.stop_first(|process_type| stop_first.includes(process_type));
-    if matches!(order.work, Work::Replace) && plan.start.is_empty() {
-        return Ok(());
-    }
-    for (process_type, quantity) in wanted {
-        order.console.step(format!("Deploying {process_type} (count={quantity})")).await;
-    }
-    let rules = checks::rules(app, record).await?;
-    let addresses = prepare::addresses(app).await?;
-    let start = Start {
-        engine: &app.engine,
-        store: &app.store,
-        addresses: &addresses,
-        app: record.id,
-        app_name: &record.name,
-        release,
-        port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
-        rules: &rules,
-    };
-    links::ensure_networks(app, record).await?;
-    let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };
-    timed("stop first", swap.begin()).await?;
-    let result = async {
-        let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
-        let change = switch::Change { started, plan: &plan, quantities, completion: before.completion };
-        timed("switch", switch::switch(app, record, order, release, change)).await
-    };
-    let result = result.await;
-    if result.is_err() {
-        swap.undo().await;
-    }
-    result
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

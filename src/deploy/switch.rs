@@ -73,7 +73,6 @@ pub async fn switch(
     }
     links::refresh(app, record).await;
     retention::prune(app, record.id).await?;
-    app.reconciler.collect_garbage();
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -19,6 +19,9 @@ use crate::store::apps::AppId;
 
 /// How long after a record could not be written it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a lease is waited for in silence that no deploy has.
+const CHORE: Duration = Duration::from_secs(1);
 
 /// A deploy that was asked for: listed, and cancellable.
 #[derive(Debug)]
@@ -131,7 +134,13 @@ pub(super) async fn turns(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Res
             }
             _ => None,
         };
-        if let Some(lease) = app.leases.try_acquire(order.app) {
+        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < ticket.build);
+        let lease = match app.leases.try_acquire(order.app) {
+            // It is no deploy that has it, but one of our own chores, which is done in a moment.
+            None if ahead.is_none() => timeout(CHORE, app.leases.acquire(order.app)).await.ok(),
+            lease => lease,
+        };
+        if let Some(lease) = lease {
             if waited {
                 app.store.set_build_status(ticket.build, BuildStatus::Running).await?;
             }
@@ -139,7 +148,6 @@ pub(super) async fn turns(app: &Arc<App>, order: &Order, ticket: &Ticket) -> Res
         }
         let builds = place.is_some();
         drop(place);
-        let ahead = app.running_builds.of(order.app).into_iter().find(|other| *other < ticket.build);
         let ahead = ahead.map_or_else(String::new, |ahead| format!(" (build {ahead})"));
         order.console.step(format!("Waiting for the app's other deploy to end{ahead}...")).await;
         ticket.queued(app).await?;

@@ -114,11 +114,12 @@ async fn adopt(
     instance: &InstanceRecord,
     container: Option<&Surveyed>,
 ) -> Result<bool, CommandError> {
+    let restored = app.store.computed_property(record.id, "restore").await?.as_deref() != Some("false");
     let Some(container) = container else {
         // It may have been made after the list was.
         return match app.engine.inspect(instance.container.as_str()).await {
             Ok(_) => Ok(true),
-            Err(EngineError::NotFound(_)) => Ok(false),
+            Err(EngineError::NotFound(_)) => Ok(!restored),
             Err(error) => Err(error.into()),
         };
     };
@@ -126,6 +127,7 @@ async fn adopt(
         // Somebody took its network away.
         Activity::Running => container.address.is_some(),
         Activity::Restarting => true,
+        Activity::Idle if !restored => true,
         Activity::Idle => start(app, record, instance, container).await?,
         Activity::Removing => false,
     };

@@ -91,6 +91,16 @@ impl Leftover {
                 Ok(true)
             }
             What::Image { reference } => {
+                // A build may be making the very same image again, which the engine would take from under it. The
+                // end of that deploy brings us here again.
+                let owner = match &self.app {
+                    Some(name) => app.store.app(name).await?,
+                    None => None,
+                };
+                let lease = owner.map(|record| app.leases.try_acquire(record.id));
+                if matches!(lease, Some(None)) {
+                    return Ok(false);
+                }
                 Ok(app.engine.remove_image(reference).await? == ImageRemoval::Removed)
             }
             What::Container { id, .. } => Ok(app.engine.remove(id).await.map(|()| true)?),
