@@ -1,6 +1,7 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
 pub mod build_queue;
+pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
 pub mod pushes;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::build_queue::BuildQueue;
+use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -79,6 +81,8 @@ pub struct App {
     pub wellbeing: Wellbeing,
     /// One-off containers whose clients are connected.
     pub one_offs: OneOffs,
+    /// Runs of scheduled tasks that are under way.
+    pub cron_runs: CronRuns,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

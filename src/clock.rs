@@ -2,9 +2,14 @@
 
 use jiff::Timestamp;
 
+/// What time it is.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// Seconds since the Unix epoch.
 pub fn unix_seconds() -> i64 {
-    Timestamp::now().as_second()
+    now().as_second()
 }
 
 /// The time as RFC 3339 in UTC with nine digits behind the second, as entries of logs have it.

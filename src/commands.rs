@@ -11,6 +11,7 @@ pub mod checks;
 pub mod cleanup;
 pub mod config;
 pub mod confirm;
+pub mod cron;
 pub mod disk;
 pub mod dispatch;
 pub mod docker_options;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod command_error;
 pub mod commands;
 pub mod console;
+pub mod cron;
 pub mod deploy;
 pub mod docker;
 pub mod drains;

@@ -173,6 +173,9 @@ impl Logs {
         if let Some(instance) = instances.into_iter().find(|instance| instance.container == *container) {
             return Ok(Some(instance.app));
         }
+        if let Some(app) = self.store.task_owner(container).await? {
+            return Ok(Some(app));
+        }
         Ok(self.store.app(&labels.app).await?.map(|record| record.id))
     }
 

@@ -8,6 +8,7 @@ pub mod containers;
 pub mod exits;
 pub mod garbage;
 pub mod instance_log;
+pub mod one_offs;
 pub mod replace;
 pub mod routes;
 mod start_order;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::reconciler::{BACKLOG, Wakings};
+use crate::cron::scheduler;
 use crate::deploy::links;
 use crate::docker::error::EngineError;
 use crate::reconcile::exits::Exits;
@@ -44,11 +46,13 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Runs the reconcilers until the server stops.
 pub async fn run(app: Arc<App>, wakings: Wakings) {
-    let Wakings { routes, containers, garbage, over } = wakings;
+    let Wakings { routes, containers, garbage, cron, one_offs, over } = wakings;
     tokio::join!(
         publish_on_request(&app, routes, &over),
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
+        scheduler::run(&app, &cron),
+        one_offs::run(&app, &one_offs),
         watch_engine(&app),
         watch::run(&app),
         instance_log::watch(&app),

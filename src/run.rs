@@ -11,6 +11,7 @@ pub mod directories;
 pub mod exclusive;
 pub mod health;
 mod http_probe;
+pub mod one_off;
 pub mod options;
 pub mod plan;
 pub mod policy;

@@ -23,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::app::build_queue::BuildQueue;
+use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
@@ -141,6 +142,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         crashes: Crashes::default(),
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
+        cron_runs: CronRuns::default(),
         tasks: TaskTracker::new(),
         engine: engine(&settings, &logs)?,
         drains: Drains::new(logs.clone(), store.clone(), host_name()),

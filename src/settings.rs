@@ -39,6 +39,8 @@ pub struct Settings {
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
+    /// Limits on one-off processes.
+    pub run: RunLimits,
     /// Limits on requests.
     pub router: RouterLimits,
 }
@@ -103,6 +105,16 @@ pub struct DeployLimits {
     pub build_cache_bytes: u64,
 }
 
+/// Limits on one-off processes.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RunLimits {
+    /// Seconds for which the output and exit status of a detached process that ended can be read.
+    pub keep_ended_seconds: u64,
+    /// Detached processes of each app that ended and can be read.
+    pub keep_ended: usize,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -117,7 +129,14 @@ impl Default for Settings {
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
             router: RouterLimits::default(),
+            run: RunLimits::default(),
         }
+    }
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self { keep_ended_seconds: 86_400, keep_ended: 20 }
     }
 }
 

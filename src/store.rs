@@ -5,6 +5,7 @@
 pub mod apps;
 pub mod builds;
 pub mod config;
+pub mod cron;
 pub mod docker_options;
 pub mod domains;
 pub mod drains;
@@ -14,6 +15,7 @@ pub mod instances;
 pub mod keys;
 pub mod links;
 mod migrations;
+pub mod one_offs;
 pub mod ports;
 pub mod properties;
 pub mod releases;

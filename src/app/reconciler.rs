@@ -14,6 +14,8 @@ pub struct Reconciler {
     routes: mpsc::Sender<oneshot::Sender<bool>>,
     containers: Arc<Notify>,
     garbage: Arc<Notify>,
+    cron: Arc<Notify>,
+    one_offs: Arc<Notify>,
     over: CancellationToken,
 }
 
@@ -26,6 +28,10 @@ pub struct Wakings {
     pub containers: Arc<Notify>,
     /// Something may not be needed any more.
     pub garbage: Arc<Notify>,
+    /// Scheduled tasks may be others than before.
+    pub cron: Arc<Notify>,
+    /// A one-off container was made, or may have to go.
+    pub one_offs: Arc<Notify>,
     /// Nobody publishes routes any more.
     pub over: CancellationToken,
 }
@@ -35,10 +41,17 @@ impl Reconciler {
     pub fn new() -> (Self, Wakings) {
         let (sender, routes) = mpsc::channel(BACKLOG);
         let (containers, garbage) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (cron, one_offs) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let over = CancellationToken::new();
-        let wakings =
-            Wakings { routes, containers: containers.clone(), garbage: garbage.clone(), over: over.clone() };
-        (Self { routes: sender, containers, garbage, over }, wakings)
+        let wakings = Wakings {
+            routes,
+            containers: containers.clone(),
+            garbage: garbage.clone(),
+            cron: cron.clone(),
+            one_offs: one_offs.clone(),
+            over: over.clone(),
+        };
+        (Self { routes: sender, containers, garbage, cron, one_offs, over }, wakings)
     }
 
     /// Publishes a route table that was made after this call, and returns when it is in force; false if it could
@@ -61,5 +74,15 @@ impl Reconciler {
     /// Has what nobody needs removed, soon.
     pub fn collect_garbage(&self) {
         self.garbage.notify_one();
+    }
+
+    /// Has the scheduled tasks read anew, soon: after whatever changes a release, an app or a setting of theirs.
+    pub fn check_cron(&self) {
+        self.cron.notify_one();
+    }
+
+    /// Has the one-off containers looked after, soon.
+    pub fn check_one_offs(&self) {
+        self.one_offs.notify_one();
     }
 }

@@ -1,9 +1,9 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, builder, builds, checks, cleanup, config, disk, docker_options, doctor, domains,
-    drains, git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage, urls,
-    version,
+    Entry, app_json, apps, builder, builds, checks, cleanup, config, cron, disk, docker_options, doctor,
+    domains, drains, git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -43,6 +43,15 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<config::set::Set>(),
     Entry::of::<config::show::Show>().alias(&["config"]),
     Entry::of::<config::unset::Unset>(),
+    Entry::of::<cron::history::History>(),
+    Entry::of::<cron::list::List>(),
+    Entry::of::<cron::logs::Logs>(),
+    Entry::of::<cron::properties::Report>(),
+    Entry::of::<cron::suspend::Resume>(),
+    Entry::of::<cron::run::Run>(),
+    Entry::of::<cron::properties::Set>(),
+    Entry::of::<cron::stop::Stop>(),
+    Entry::of::<cron::suspend::Suspend>(),
     Entry::of::<disk::Report>(),
     Entry::of::<docker_options::add::Add>(),
     Entry::of::<docker_options::clear::Clear>(),
@@ -118,8 +127,9 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<resource::clear::ReserveClear>(),
     Entry::of::<run::interactive::Run>(),
     Entry::of::<run::detached::Detached>(),
-    Entry::of::<run::manage::List>(),
-    Entry::of::<run::manage::Logs>(),
+    Entry::of::<run::list::List>(),
+    Entry::of::<run::logs::Logs>(),
+    Entry::of::<run::manage::Retire>(),
     Entry::of::<run::manage::Stop>(),
     Entry::of::<keys::add::Add>(),
     Entry::of::<keys::list::List>(),

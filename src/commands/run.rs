@@ -1,24 +1,44 @@
-//! `run`, `run:detached`, `run:list`, `run:stop`, `run:logs`, `enter`: one-off processes beside an app's instances.
+//! `run`, `run:detached`, `run:list`, `run:stop`, `run:logs`, `run:retire`, `enter`: one-off processes beside an app's
+//! instances.
 
 pub mod detached;
 pub mod enter;
 pub mod interactive;
+pub mod list;
+pub mod logs;
 pub mod manage;
+mod named;
 mod stream;
 
+use crate::app::App;
+use crate::app::one_offs::Claim;
+use crate::clock;
 use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::console::Terminal;
-use crate::docker::container::{ContainerSpec, OutputLog};
-use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::container::ContainerSpec;
+use crate::docker::labels::ContainerKind;
 use crate::model::app_name::AppName;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
-use crate::model::process_type::ProcessType;
-use crate::model::release::{ProcessCommand, Release};
-use crate::run::options::{self, Phase};
-use crate::run::start;
+use crate::model::container_id::ContainerId;
+use crate::model::release::Release;
+use crate::run::one_off::OneOff;
 use crate::store::apps::AppRecord;
+use crate::store::one_offs::OneOffRecord;
 use crate::urls;
+
+/// How long a one-off process may take if nothing else is said, in seconds: a day, as Dokku has it.
+const DEFAULT_TTL_SECONDS: u64 = 86_400;
+
+/// A one-off process as a person asks for it.
+#[derive(Debug)]
+struct Request<'a> {
+    record: &'a AppRecord,
+    words: &'a [String],
+    variables: &'a [String],
+    ttl_seconds: u64,
+    detached: bool,
+}
 
 /// The app was deployed, and nothing of it runs.
 fn no_instances(name: &AppName) -> CommandError {
@@ -44,55 +64,68 @@ async fn current_release(context: &Context, record: &AppRecord) -> Result<Releas
     release.ok_or_else(|| CommandError::not_deployed(&record.name))
 }
 
-/// A container for a one-off process of the release: its image, its environment, a name `APP.run.NUMBER`.
-async fn specification(
-    context: &Context,
-    record: &AppRecord,
-    words: &[String],
-    variables: &[String],
-) -> Result<ContainerSpec, CommandError> {
+/// The container for a one-off process, with a name `APP.run.NUMBER`.
+async fn specification(context: &Context, request: &Request<'_>) -> Result<ContainerSpec, CommandError> {
+    if request.ttl_seconds == 0 {
+        return Err(CommandError::user("--ttl-seconds must be a positive integer"));
+    }
+    let record = request.record;
     let release = current_release(context, record).await?;
     let number: u16 = rand::random_range(1000..=9999);
-    let dyno = format!("run.{number}");
-    let port = urls::web_port(&context.app.store.ports(record.id).await?, &release.content);
-    let mut environment = start::environment(&release, &record.name, port, &dyno);
-    for pair in variables {
-        let wrong = || CommandError::user(format!("Invalid env pair: {pair}")).hint("Write -e KEY=VALUE");
-        let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
+    let one_off = OneOff {
+        kind: ContainerKind::Run,
+        app: record.id,
+        app_name: &record.name,
+        port: urls::web_port(&context.app.store.ports(record.id).await?, &release.content),
+        dyno: format!("run.{number}"),
+        words: request.words.to_vec(),
+        variables: variables(request.variables)?,
+        release: &release,
+    };
+    if let Some(name) = one_off.process_type() {
+        let found = format!("-----> Found '{name}' in Procfile, running that command\n");
+        context.console().stderr(found).await;
+    }
+    Ok(one_off.specification(&context.app.store).await?)
+}
+
+fn variables(pairs: &[String]) -> Result<ConfigVars, CommandError> {
+    let parse = |pair: &String| {
+        // What stands behind the `=` is not repeated: it may be a secret.
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            CommandError::user(format!("Invalid env pair: {pair}")).hint("Write -e KEY=VALUE")
+        })?;
         let key: ConfigKey = key.parse().map_err(CommandError::user)?;
         let value = ConfigValue::from_bytes(value.as_bytes().to_vec()).map_err(CommandError::user)?;
-        environment.insert(key, value);
+        Ok((key, value))
+    };
+    pairs.iter().map(parse).collect()
+}
+
+/// Makes the container and records it. Whoever holds its claim is asked for before anybody removes it.
+async fn create<'a>(
+    context: &Context,
+    app: &'a App,
+    spec: &ContainerSpec,
+    request: &Request<'_>,
+) -> Result<(ContainerId, Claim<'a>), CommandError> {
+    let claim = app.one_offs.claim(&spec.name);
+    let id = app.engine.create(spec).await?;
+    let record = OneOffRecord {
+        container: id.clone(),
+        app: request.record.id,
+        name: spec.name.clone(),
+        detached: request.detached,
+        command: shlex::try_join(request.words.iter().map(String::as_str))
+            .unwrap_or_else(|_| request.words.join(" ")),
+        started_by: context.caller.name.clone(),
+        created_at: clock::unix_seconds(),
+        ttl_seconds: request.ttl_seconds,
+        timed_out: false,
+    };
+    if let Err(error) = app.store.add_one_off(record).await {
+        app.engine.remove(&id).await?;
+        return Err(error.into());
     }
-    let named: Option<ProcessType> = words.first().and_then(|word| word.parse().ok());
-    let named = named.filter(|name| release.content.processes.contains_key(name));
-    let options = options::of(&context.app.store, record.id, named.as_ref(), Phase::Run).await?;
-    let (command, entrypoint) = match named {
-        Some(name) => {
-            let console = context.console();
-            let found = format!("-----> Found '{name}' in Procfile, running that command\n");
-            console.stderr(found).await;
-            let mut command = start::command(&release, &name, &environment);
-            if let ProcessCommand::Arguments(arguments) = &mut command {
-                arguments.extend(words.iter().skip(1).cloned());
-            }
-            (command, None)
-        }
-        // A person's words are a command of their own, not arguments of the image's entry point.
-        None => (ProcessCommand::Arguments(words.to_vec()), Some(Vec::new())),
-    };
-    let labels = ContainerLabels {
-        kind: ContainerKind::Run,
-        app: record.name.clone(),
-        process_type: None,
-        instance: None,
-        release: Some(release.version),
-    };
-    Ok(ContainerSpec {
-        command,
-        entrypoint,
-        environment,
-        options,
-        log: OutputLog::Off,
-        ..ContainerSpec::new(format!("{}.{dyno}", record.name), release.content.image.clone(), labels)
-    })
+    Ok((id, claim))
 }

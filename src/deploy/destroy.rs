@@ -1,5 +1,6 @@
 //! The ends of an app: destroying it, stopping it, renaming it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -10,8 +11,9 @@ use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::deploy::error::DeployError;
 use crate::deploy::{self, Order, switch};
-use crate::docker::facts::{ContainerFacts, ContainerFilter};
+use crate::docker::facts::ContainerFilter;
 use crate::model::app_name::AppName;
+use crate::model::container_id::ContainerId;
 use crate::store::apps::AppRecord;
 
 /// Destroys an app: its deploys are cancelled, its routes and containers go, then its repository and records.
@@ -21,17 +23,28 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     // Asked before anything is forgotten: with an engine that is down nothing is destroyed at all.
     let filter = ContainerFilter { app: Some(record.name.clone()), kind: None };
     let containers = app.engine.list(&filter).await?;
+    // By the record, too: an app that was renamed may have processes with its former name.
+    let tasks = app.store.task_containers(Some(record.id)).await?;
     // The repository first: should the server be killed now, the app is still known and can be destroyed again,
     // while a repository that nobody knows would block the name for ever.
     app.repositories.remove(&record.name).await?;
     app.logs.forget(record.id).await;
     app.store.delete_app(record.id).await?;
+    app.reconciler.check_cron();
+    app.reconciler.check_one_offs();
     app.reconciler.publish_routes().await;
     console.detail("Removing containers").await;
     // An app that was renamed may still run in containers with this name in their labels.
-    let of_others = app.store.instances(None).await?;
-    let is_own = |container: &&ContainerFacts| of_others.iter().all(|other| other.container != container.id);
-    let removals = containers.iter().filter(is_own).map(|container| app.engine.remove(&container.id));
+    let mut of_others: HashSet<ContainerId> =
+        app.store.instances(None).await?.into_iter().map(|instance| instance.container).collect();
+    of_others.extend(app.store.task_containers(None).await?);
+    let own: HashSet<ContainerId> = containers
+        .into_iter()
+        .map(|facts| facts.id)
+        .chain(tasks)
+        .filter(|id| !of_others.contains(id))
+        .collect();
+    let removals = own.iter().map(|id| app.engine.remove(id));
     for error in join_all(removals).await.into_iter().filter_map(Result::err) {
         tracing::warn!(app = %record.name, %error, "a container of a destroyed app is left to the reconciler");
     }
@@ -60,6 +73,7 @@ pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Resu
     let instances = app.store.instances(Some(record.id)).await?;
     app.store.stop_app(record.id).await?;
     app.logs.platform_line(record.id, "ps", "the app is stopped").await;
+    app.reconciler.check_cron();
     if app.reconciler.publish_routes().await {
         switch::retire_instances(app, instances);
     } else {
@@ -87,6 +101,7 @@ pub async fn rename(
         app.repositories.rename(name, &record.name).await?;
         return Err(error.into());
     }
+    app.reconciler.check_cron();
     app.reconciler.publish_routes().await;
     drop(lease);
     if record.current_release.is_some() && !record.stopped {

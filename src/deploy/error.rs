@@ -122,7 +122,11 @@ impl DeployError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Start(StartError::Engine { source, .. }) => engine_fault(source),
-            Self::Start(StartError::Address(_) | StartError::Store(_) | StartError::List(_))
+            Self::Start(
+                StartError::Address(_) | StartError::Store(_) | StartError::List(_) | StartError::Options(_),
+            )
+            | Self::Options(_)
+            | Self::Routes
             | Self::Build(BuildStageError::Engine(_) | BuildStageError::Build(BuildError::Engine(_)))
             | Self::DiskFull { .. }
             | Self::Engine(_)

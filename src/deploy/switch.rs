@@ -59,6 +59,7 @@ pub async fn switch(
         remove(&app.engine, &started).await;
         return Err(error.into());
     }
+    app.reconciler.check_cron();
     let in_force = app.reconciler.publish_routes().await;
     // Told first: the engine takes its time over names, and the app is reachable without them.
     announce(app, record, order, &quantities.wanted).await;

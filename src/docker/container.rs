@@ -18,11 +18,12 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use crate::docker::error::EngineError;
-use crate::docker::labels::ContainerLabels;
+use crate::docker::labels::{CRON_TASK, ContainerLabels, DOKKU_CRON_ID};
 use crate::docker::{ANSWER_DEADLINE, Engine, options};
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 use crate::model::container_options::ContainerOptions;
+use crate::model::cron::CronTaskId;
 use crate::model::release::{ImageId, ProcessCommand};
 
 /// How many processes and threads a container may have. A fork bomb stays in its container, a JVM still fits.
@@ -116,6 +117,8 @@ pub struct ContainerSpec {
     pub log: OutputLog,
     /// What the app's settings add.
     pub options: ContainerOptions,
+    /// The scheduled task that it runs, if it runs one.
+    pub cron_task: Option<CronTaskId>,
 }
 
 impl ContainerSpec {
@@ -136,6 +139,7 @@ impl ContainerSpec {
             stop_timeout: Duration::from_secs(30),
             log: OutputLog::Rotated,
             options: ContainerOptions::default(),
+            cron_task: None,
         }
     }
 }
@@ -254,7 +258,7 @@ fn create_body(engine: &Engine, spec: &ContainerSpec) -> ContainerCreateBody {
             .as_ref()
             .map(|words| if words.is_empty() { vec![String::new()] } else { words.clone() }),
         env: Some(environment_pairs(&spec.environment)),
-        labels: Some(spec.labels.to_engine(engine.owner())),
+        labels: Some(labels(engine, spec)),
         hostname: spec.hostname.clone(),
         tty: Some(spec.terminal),
         open_stdin: Some(spec.stdin),
@@ -270,6 +274,14 @@ fn create_body(engine: &Engine, spec: &ContainerSpec) -> ContainerCreateBody {
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+fn labels(engine: &Engine, spec: &ContainerSpec) -> HashMap<String, String> {
+    let mut labels = spec.labels.to_engine(engine.owner());
+    for name in [CRON_TASK, DOKKU_CRON_ID] {
+        labels.extend(spec.cron_task.iter().map(|task| (name.to_owned(), task.to_string())));
+    }
+    labels
 }
 
 fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {

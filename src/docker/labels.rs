@@ -20,6 +20,8 @@ pub const INSTANCE: &str = "slipway.instance";
 pub const RELEASE: &str = "slipway.release";
 /// What the container is for, see [`ContainerKind`].
 pub const KIND: &str = "slipway.kind";
+/// The scheduled task that a container runs: its id.
+pub const CRON_TASK: &str = "slipway.cron-task";
 
 /// Dokku's name for the app.
 pub const DOKKU_APP: &str = "com.dokku.app-name";
@@ -29,6 +31,8 @@ pub const DOKKU_PROCESS_TYPE: &str = "com.dokku.process-type";
 pub const DOKKU_CONTAINER_TYPE: &str = "com.dokku.container-type";
 /// Dokku's name for the instance.
 pub const DOKKU_DYNO: &str = "com.dokku.dyno";
+/// Dokku's name for the scheduled task.
+pub const DOKKU_CRON_ID: &str = "com.dokku.cron-id";
 
 /// A short text that is unique to one Slipway installation: 3 to 32 lowercase letters and digits.
 ///
@@ -74,14 +78,16 @@ pub enum ContainerKind {
     Deploy,
     /// A one-off process that somebody asked for (`run`).
     Run,
-    /// A release's own one-off process (the release task), or a scheduled one.
+    /// A release's own one-off process: the release task and its like.
     Task,
+    /// A run of a scheduled task.
+    Cron,
     /// A step of a build.
     Build,
 }
 
 impl ContainerKind {
-    const ALL: [Self; 4] = [Self::Deploy, Self::Run, Self::Task, Self::Build];
+    const ALL: [Self; 5] = [Self::Deploy, Self::Run, Self::Task, Self::Cron, Self::Build];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -89,6 +95,7 @@ impl ContainerKind {
             Self::Deploy => "deploy",
             Self::Run => "run",
             Self::Task => "task",
+            Self::Cron => "cron",
             Self::Build => "build",
         }
     }
@@ -97,11 +104,12 @@ impl ContainerKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Dokku knows no build containers, and calls everything that ends by itself `run`.
+    /// Dokku knows no build containers, and calls release tasks `run`.
     fn dokku_container_type(self) -> Option<&'static str> {
         match self {
             Self::Deploy => Some("deploy"),
             Self::Run | Self::Task => Some("run"),
+            Self::Cron => Some("cron"),
             Self::Build => None,
         }
     }

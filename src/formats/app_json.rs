@@ -14,6 +14,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::formats::app_json::node::{Node, line_of};
 use crate::model::app_json::{AppJson, ConcurrencyPolicy, CronEntry, FormationEntry, Scripts};
+use crate::model::cron_schedule::CronSchedule;
 use crate::model::process_type::{MOST_INSTANCES, ProcessType};
 
 /// Keys of Heroku's and Dokku's that mean nothing here.
@@ -195,12 +196,13 @@ fn cron(node: &Node<'_>, warnings: &mut Vec<String>) -> Result<Vec<CronEntry>, A
     Ok(entries)
 }
 
-/// Five fields or a word such as `@daily`. Whether the fields mean something is not looked at here.
+/// Kept as it was written, since a task's id is made of it.
 fn schedule(node: &Node<'_>) -> Result<String, AppJsonError> {
     let text = node.text()?;
-    let fields = text.split_whitespace().count();
-    let is_word = fields == 1 && text.starts_with('@');
-    if fields == 5 || is_word { Ok(text) } else { Err(node.wrong("five fields, or a word such as @daily")) }
+    match text.parse::<CronSchedule>() {
+        Ok(_) => Ok(text),
+        Err(reason) => Err(node.wrong(format_args!("a schedule: {reason}"))),
+    }
 }
 
 fn policy(node: &Node<'_>) -> Result<ConcurrencyPolicy, AppJsonError> {

@@ -65,7 +65,6 @@ async fn try_reconcile(app: &Arc<App>, replacements: &Arc<Replacements>) -> Resu
         let results: Vec<Result<(), CommandError>> = tending.collect().await;
         results.into_iter().collect::<Result<(), _>>()?;
     }
-    remove_abandoned(app, &containers).await;
     retire_orphans(app, &containers, &records).await
 }
 
@@ -167,23 +166,6 @@ async fn rename(app: &Arc<App>, container: &Surveyed, name: String) {
     }
 }
 
-/// Removes one-off containers whose client went away with a server that was killed: nobody can reach them any more.
-/// Detached ones have no client and stay.
-async fn remove_abandoned(app: &Arc<App>, containers: &Containers) {
-    let of_clients = containers.values().filter(|container| container.labels.kind == ContainerKind::Run);
-    for container in of_clients.filter(|container| !app.one_offs.contains(&container.name)) {
-        // The list does not say whether it takes input.
-        let has_input = app.engine.inspect(container.id.as_str()).await.is_ok_and(|facts| facts.stdin);
-        if !has_input {
-            continue;
-        }
-        tracing::info!(container = %container.name, "removing a one-off container whose client is gone");
-        if let Err(error) = app.engine.remove(&container.id).await {
-            tracing::warn!(container = %container.name, %error, "a one-off container was not removed");
-        }
-    }
-}
-
 /// Retires what no record names: what a killed server was about to run, or had not yet stopped.
 async fn retire_orphans(
     app: &Arc<App>,
@@ -193,9 +175,11 @@ async fn retire_orphans(
     app.store.forget_stopping_but(containers.keys().cloned().collect()).await?;
     let known = recorded(app).await?;
     let mut orphans = Vec::new();
-    // What somebody here waits for is nobody's orphan.
+    // What somebody here waits for is nobody's orphan; one-off processes and scheduled tasks have records of their
+    // own, and are looked after there.
     let is_claimed = |container: &&Surveyed| {
-        container.labels.kind == ContainerKind::Run || app.one_offs.contains(&container.name)
+        matches!(container.labels.kind, ContainerKind::Run | ContainerKind::Cron)
+            || app.one_offs.contains(&container.name)
     };
     let of_deploys = containers.values().filter(|container| !is_claimed(container));
     for container in of_deploys.filter(|container| !known.contains(&container.id)) {

@@ -48,6 +48,8 @@ const STEPS: &[&str] = &[
         since INTEGER NOT NULL,
         until INTEGER NOT NULL
      ) STRICT;",
+    // One-off processes and scheduled tasks.
+    include_str!("schema_tasks.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

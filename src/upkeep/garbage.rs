@@ -34,9 +34,6 @@ pub struct Search<'a> {
     pub usage: Option<&'a DiskUsage>,
 }
 
-/// How long a one-off container that has ended can be asked for its output.
-const ONE_OFF_SECONDS: i64 = 24 * 3600;
-
 /// Finds everything that nobody needs. In the order in which it can be removed.
 pub async fn find(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, CommandError> {
     let records: Vec<AppRecord> = match search.app {
@@ -118,7 +115,7 @@ fn own_bytes(usage: &DiskUsage, id: &ImageId) -> u64 {
 async fn containers(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, CommandError> {
     let filter =
         ContainerFilter { app: search.app.map(|record| record.name.clone()), kind: Some(ContainerKind::Run) };
-    let oldest = clock::unix_seconds() - ONE_OFF_SECONDS;
+    let oldest = clock::unix_seconds().saturating_sub_unsigned(app.settings.run.keep_ended_seconds);
     let dead = app.engine.list(&filter).await?.into_iter().filter(|container| {
         let ended = match container.state {
             RunState::Exited(_) => container.finished_at,

@@ -3,13 +3,13 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::harness::engine;
 use crate::harness::names;
-use crate::harness::person::Person;
 use crate::harness::process::Output;
 use crate::harness::server::Server;
 use crate::harness::torture;
@@ -27,15 +27,27 @@ fn findings(output: &Output, check: &str) -> Vec<(String, String, String, String
     .collect()
 }
 
-/// The state of the finding of a check that is like this: place, what and what to do.
-#[track_caller]
-fn state_of(output: &Output, check: &str, (place, what, fix): (&str, &str, &str)) -> String {
-    let found = findings(output, check);
-    let fits = |finding: &&(String, String, String, String)| {
-        finding.1.contains(place) && finding.2.contains(what) && finding.3.contains(fix)
+/// Each of the faults, where it is, and what mends it.
+fn names_what_is_wrong(ill: &Output, key: &Path, app: &str, port: u16) {
+    assert_eq!(ill.code, 1, "{ill}");
+    let problem = |check: &str, place: &str, what: &str, fix: &str| {
+        let found = findings(ill, check);
+        let fits = |finding: &&(String, String, String, String)| {
+            finding.1.contains(place) && finding.2.contains(what) && finding.3.contains(fix)
+        };
+        found
+            .iter()
+            .find(fits)
+            .map(|finding| finding.0.clone())
+            .unwrap_or_else(|| panic!("{check}: {found:?}"))
     };
-    let state = found.iter().find(fits).map(|finding| finding.0.clone());
-    state.unwrap_or_else(|| panic!("{check}: {found:?}"))
+    let shown = key.display().to_string();
+    assert_eq!(problem("permissions", &shown, "mode 644", &format!("chmod 600 {shown}")), "problem");
+    assert_eq!(problem("images", &format!("{app} v1"), "gone from the engine", "push its commit"), "warning");
+    assert_eq!(problem("dns", "nowhere.invalid", "does not resolve", "domains:remove"), "warning");
+    let own = format!("(process {})", std::process::id());
+    assert_eq!(problem("ports", &port.to_string(), &own, "ports:set"), "problem");
+    assert_eq!(problem("clock", "", "behind what was recorded last", "timedatectl"), "problem");
 }
 
 #[test]
@@ -70,19 +82,9 @@ fn a_doctor_finds_each_fault_and_is_content_once_it_is_mended() {
     rusqlite::Connection::open(server.root().join("slipway.db")).unwrap().execute(newest, []).unwrap();
     server.start_again();
 
-    let ill = examine(&server);
-    assert_eq!(ill.code, 1, "{ill}");
-    let problem = |check, place: &str, what, fix| state_of(&ill, check, (place, what, fix));
-    let shown = key.display().to_string();
-    let (mend, old) = (format!("chmod 600 {shown}"), format!("{app} v1"));
-    assert_eq!(problem("permissions", &shown, "mode 644", &mend), "problem");
-    assert_eq!(problem("images", &old, "gone from the engine", "push its commit"), "warning");
-    assert_eq!(problem("dns", "nowhere.invalid", "does not resolve", "domains:remove"), "warning");
-    let own = format!("(process {})", std::process::id());
-    assert_eq!(problem("ports", &port.to_string(), &own, "ports:set"), "problem");
-    assert_eq!(problem("clock", "", "behind what was recorded last", "timedatectl"), "problem");
+    names_what_is_wrong(&examine(&server), &key, &app, port);
     let text = server.ssh(&alice, "doctor").exits_with(1);
-    assert!(text.stdout.contains(&format!("PROBLEM permissions: {shown}: ")), "{text}");
+    assert!(text.stdout.contains(&format!("PROBLEM permissions: {}: ", key.display())), "{text}");
     assert!(text.stderr.contains(" wrong, "), "{text}");
 
     // A clock that jumped back loses nothing: what waits, waits by another clock, and numbers go on.
@@ -100,14 +102,9 @@ fn a_doctor_finds_each_fault_and_is_content_once_it_is_mended() {
     rusqlite::Connection::open(server.root().join("slipway.db")).unwrap().execute(back, []).unwrap();
     server.start_again();
     server.wait_until_reachable(&app, "/");
-    wait_until_all_is_well(&server, &alice);
-}
-
-/// Tells what is still wrong, should it stay so.
-fn wait_until_all_is_well(server: &Server, person: &Person) {
     let mut told = Vec::new();
     wait_until("all is well again", Duration::from_secs(20), || {
-        let now = server.ssh(person, "doctor --format json");
+        let now = examine(&server);
         let findings = now.json();
         let findings = findings.as_array().unwrap().iter();
         let problems: Vec<Value> = findings.filter(|it| it["state"] == "problem").cloned().collect();

@@ -23,6 +23,7 @@ mod crash_deploy;
 mod crash_disk;
 mod crash_run;
 mod crash_shutdown;
+mod cron;
 mod doctor;
 mod domains_and_ports;
 mod engine_restart;

@@ -161,6 +161,9 @@ fn a_terminal_has_the_windows_size_and_ctrl_c_ends_what_runs_in_it() {
     shell.wait_for_line("42 in /bin/sh");
     shell.write(b"exit 7\n");
     assert_eq!(shell.finish(), 7);
+    // Without a client's terminal, one can still be had.
+    let forced = server.ssh(&alice, &format!("run --force-tty {app} sh -c 'test -t 1 && echo terminal'"));
+    assert_eq!(forced.success().stdout, "terminal\r\n");
     wait_until("no one-off container is left", SOON, || one_offs(&app).is_empty());
 }
 
@@ -186,6 +189,81 @@ fn nothing_is_left_of_a_process_whose_client_vanished() {
         });
     }
     assert_eq!(server.get(&app, "/").text(), "torture\n");
+}
+
+#[test]
+fn nothing_is_left_of_a_terminal_or_a_connection_that_broke() {
+    let server = Server::start_with("[ssh]\nkeep-alive-seconds = 1\n");
+    let alice = Person::new("alice");
+    server.add_key(&alice);
+    let app = names::unique("one-off");
+    torture::repo().push(&server, &alice, &app).success();
+    let line = format!("run {app} sh -c 'echo ready; exec sleep 1000'");
+
+    let mut closed = in_terminal(&server, &alice, &line);
+    closed.wait_for_line("ready");
+    closed.kill();
+    wait_until("the closed terminal's container is gone", SOON, || one_offs(&app).is_empty());
+
+    // A client that answers nothing any more and never closes: as if its network were cut.
+    let mut cut = server.start_ssh(&alice, &line);
+    cut.wait_for_line("ready");
+    cut.suspend();
+    wait_until("the cut connection's container is gone", 2 * SOON, || one_offs(&app).is_empty());
+    cut.kill();
+}
+
+#[test]
+fn one_off_processes_through_the_end_of_their_time_and_of_the_server() {
+    let mut server = Server::start_with("[run]\nkeep-ended = 2\n");
+    let alice = Person::new("alice");
+    server.add_key(&alice);
+    let app = names::unique("one-off");
+    torture::repo().push(&server, &alice, &app).success();
+    let detach = |server: &Server, words: &str| {
+        let line = format!("run:detached {words}").replace("APP", &app);
+        server.ssh(&alice, &line).success().stdout.trim().to_owned()
+    };
+    let secret = names::never_used("secret");
+    let goes_on = detach(&server, &format!("-e SECRET={secret} APP sh -c 'echo on; exec sleep 1000'"));
+    let timed =
+        detach(&server, "--force-tty --ttl-seconds 2 APP sh -c 'test -t 1 && echo tty; exec sleep 1000'");
+    let mut attended = server.start_ssh(&alice, &format!("run {app} sh -c 'echo ready; exec sleep 1000'"));
+    attended.wait_for_line("ready");
+
+    server.kill();
+    server.start_again();
+    let row = |server: &Server, name: &str| {
+        let list = server.ssh(&alice, &format!("run:list {app} --format json")).success().json();
+        list.as_array().unwrap().iter().find(|row| row["name"] == name).cloned()
+    };
+    wait_until("the one whose time is over was ended", SOON, || {
+        row(&server, &timed).is_some_and(|row| row["timed_out"] == true && row["state"] == "exited")
+    });
+    assert_eq!(row(&server, &timed).unwrap()["exit_code"], 143);
+    assert_eq!(row(&server, &goes_on).unwrap()["state"], "running");
+    wait_until("the one whose client is gone was removed", SOON, || one_offs(&app).len() == 2);
+    let logs = server.ssh(&alice, &format!("run:logs --container {timed}")).success();
+    assert_eq!(logs.stdout, "tty\r\n");
+    let both = server.ssh(&alice, &format!("run:logs {app} -n 5")).success().stdout;
+    assert!(both.contains(&format!("{goes_on}: on\n")) && both.contains(&format!("{timed}: tty")), "{both}");
+    assert!(!server.log().contains(&secret), "a variable's value is in the server's log");
+
+    // Of those that have ended, two are kept.
+    let first = detach(&server, "APP true");
+    let second = detach(&server, "APP true");
+    wait_until("the oldest was removed", SOON, || {
+        // Each new one is a reason to look.
+        row(&server, &timed).is_none() || {
+            detach(&server, "APP true");
+            false
+        }
+    });
+    server.ssh(&alice, &format!("run:retire {app}")).success();
+    assert!(row(&server, &first).is_none() && row(&server, &second).is_none());
+    server.ssh(&alice, &format!("run:stop --container {goes_on}")).success();
+    assert!(!one_offs(&app).contains(&goes_on));
+    server.ssh(&alice, "run:stop --container nosuch.run.1").exits_with(20);
 }
 
 #[test]

@@ -43,6 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "urls",
         ],
     ),
+    ("cron", &["app", "clock", "docker", "model", "run", "store", "urls"]),
     (
         "upkeep",
         &["app", "build", "clock", "command_error", "deploy", "docker", "model", "route", "store", "urls"],
@@ -51,8 +52,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "clock",
             "command_error",
             "console",
+            "cron",
             "deploy",
             "docker",
             "logs",
@@ -72,6 +75,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "clock",
             "command_error",
             "console",
+            "cron",
             "deploy",
             "docker",
             "drains",

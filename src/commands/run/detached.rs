@@ -3,9 +3,8 @@
 use clap::Args;
 
 use crate::command_error::CommandResult;
-use crate::commands::run::specification;
+use crate::commands::run::{DEFAULT_TTL_SECONDS, Request, create, specification};
 use crate::commands::{Command, Context, Scope, Target};
-use crate::docker::container::OutputLog;
 use crate::model::role::Role;
 
 /// Runs a command in a new container and does not wait for it
@@ -14,6 +13,12 @@ pub struct Detached {
     /// An environment variable, KEY=VALUE; may be repeated
     #[arg(short, long = "env", value_name = "KEY=VALUE")]
     env: Vec<String>,
+    /// With a terminal, although nobody sits at it
+    #[arg(long)]
+    force_tty: bool,
+    /// Seconds after which it is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL_SECONDS)]
+    ttl_seconds: u64,
     /// The app
     app: String,
     /// The command, or a process type of the Procfile
@@ -31,15 +36,24 @@ impl Command for Detached {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let record = context.target()?.clone();
-        let mut spec = specification(&context, &record, &self.command, &self.env).await?;
-        spec.log = OutputLog::Rotated;
-        let engine = &context.app.engine;
-        let id = engine.create(&spec).await?;
-        if let Err(error) = engine.start(&id).await {
-            engine.remove(&id).await?;
+        let request = Request {
+            record: context.target()?,
+            words: &self.command,
+            variables: &self.env,
+            ttl_seconds: self.ttl_seconds,
+            detached: true,
+        };
+        let mut spec = specification(&context, &request).await?;
+        spec.terminal = self.force_tty;
+        let app = context.app.clone();
+        let (id, claim) = create(&context, &app, &spec, &request).await?;
+        if let Err(error) = app.engine.start(&id).await {
+            app.engine.remove(&id).await?;
+            app.store.forget_one_off(&id).await?;
             return Err(error.into());
         }
+        drop(claim);
+        app.reconciler.check_one_offs();
         context.console().line(spec.name).await;
         Ok(0)
     }

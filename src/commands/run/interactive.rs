@@ -5,12 +5,16 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::sleep;
 
-use crate::command_error::{CommandError, CommandResult};
+use crate::command_error::CommandResult;
 use crate::commands::run::stream::{Controls, Until, relay};
-use crate::commands::run::{specification, terminal_environment};
+use crate::commands::run::{DEFAULT_TTL_SECONDS, Request, create, specification, terminal_environment};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::docker::container::OutputLog;
 use crate::model::container_id::ContainerId;
 use crate::model::role::Role;
+
+/// Between SIGTERM and SIGKILL for a process whose time is over.
+const STOP: Duration = Duration::from_secs(10);
 
 /// Runs a command in a new container of the app's current release
 #[derive(Debug, Args)]
@@ -21,8 +25,11 @@ pub struct Run {
     /// No terminal, even if the client has one
     #[arg(long)]
     no_tty: bool,
+    /// With a terminal, even if the client has none
+    #[arg(long, conflicts_with = "no_tty")]
+    force_tty: bool,
     /// Seconds after which it is ended
-    #[arg(long, value_name = "SECONDS", default_value_t = 86400)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL_SECONDS)]
     ttl_seconds: u64,
     /// The app
     app: String,
@@ -42,12 +49,16 @@ impl Command for Run {
     }
 
     async fn run(self, mut context: Context) -> CommandResult {
-        if self.ttl_seconds == 0 {
-            return Err(CommandError::user("--ttl-seconds must be a positive integer"));
-        }
         let record = context.target()?.clone();
         let words = if self.command.is_empty() { vec!["/bin/sh".to_owned()] } else { self.command };
-        let mut spec = specification(&context, &record, &words, &self.env).await?;
+        let request = Request {
+            record: &record,
+            words: &words,
+            variables: &self.env,
+            ttl_seconds: self.ttl_seconds,
+            detached: false,
+        };
+        let mut spec = specification(&context, &request).await?;
         if self.no_tty {
             context.io.terminal = None;
         }
@@ -55,16 +66,19 @@ impl Command for Run {
             // What the app itself sets wins.
             spec.environment.entry(key).or_insert(value);
         }
-        spec.terminal = context.io.terminal.is_some();
+        spec.terminal = self.force_tty || context.io.terminal.is_some();
         spec.stdin = true;
+        spec.log = OutputLog::Off;
         let app = context.app.clone();
-        let claim = app.one_offs.claim(&spec.name);
-        let id = app.engine.create(&spec).await?;
+        let (id, claim) = create(&context, &app, &spec, &request).await?;
         let running = attach_and_run(context, &id, Duration::from_secs(self.ttl_seconds));
         let result = running.await;
         // Whatever happened, nothing is left behind; what this cannot remove the reconciler does.
         if let Err(error) = app.engine.remove(&id).await {
             tracing::warn!(app = %record.name, %error, "a one-off container was not removed");
+        }
+        if let Err(error) = app.store.forget_one_off(&id).await {
+            tracing::warn!(app = %record.name, %error, "a one-off container is still recorded");
         }
         drop(claim);
         result
@@ -90,6 +104,7 @@ async fn attach_and_run(context: Context, id: &ContainerId, limit: Duration) -> 
         }
         Until::ClientGone => Ok(1),
         Until::TimeOver => {
+            engine.stop(id, STOP).await?;
             console.warn(format!("Ended after {} s (--ttl-seconds)", limit.as_secs())).await;
             Ok(124)
         }

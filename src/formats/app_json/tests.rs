@@ -127,7 +127,12 @@ fn what_is_wrong_is_named_by_its_key_and_line_with_what_is_allowed() {
         (r#"{"env": {"A": "a\u0000b"}}"#, "must not contain a NUL"),
         (r#"{"cron": {"command": "x"}}"#, "cron (line 1): {\"command\": \"x\"} is not an array"),
         (r#"{"cron": [{"schedule": "@daily"}]}"#, "cron[0] (line 1): it has no command"),
-        (r#"{"cron": [{"command": "a", "schedule": "* * * * * *"}]}"#, "is not five fields"),
+        (
+            r#"{"cron": [{"command": "a", "schedule": "* * * * * *"}]}"#,
+            "cron[0].schedule (line 1): \"* * * * * *\" is not a schedule: it has 6 fields: seconds cannot be given",
+        ),
+        (r#"{"cron": [{"command": "a", "schedule": "61 * * * *"}]}"#, "\"61 * * * *\" is not a schedule: "),
+        (r#"{"cron": [{"command": "a", "schedule": "@fortnightly"}]}"#, "@fortnightly is not known"),
         (r#"{"cron": [{"command": "a", "schedule": "@daily", "concurrency_policy": "x"}]}"#, "one of allow"),
         (r#"{"healthchecks": {"web": [{"attempts": 3}]}}"#, "web[0] (line 1): a check has exactly one of"),
         (r#"{"healthchecks": {"web": [{"path": "/", "uptime": 3}]}}"#, "a check has exactly one of"),

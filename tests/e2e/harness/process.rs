@@ -213,6 +213,11 @@ impl Running {
         wait_with_bound(&mut self.child, OsStr::new("the interrupted program"));
     }
 
+    /// Makes it do nothing any more, as if its network were cut, until it is killed.
+    pub fn suspend(&self) {
+        self.signal_group(Signal::SIGSTOP);
+    }
+
     /// Waits for its end; panics with everything that it said unless it succeeded.
     #[track_caller]
     pub fn success(mut self) {
