@@ -117,12 +117,12 @@ async fn repeat(app: &Arc<App>, instance: &Watched, number: usize, check: &Healt
                 }
             }
             CheckKind::Startup | CheckKind::Readiness => not_ready(app, instance, number, &failure).await,
-            CheckKind::Liveness if restarts.may_restart(Instant::now()) => {
-                restarts.note(Instant::now());
-                restart(app, instance, &failure).await;
-                failures = 0;
+            CheckKind::Liveness => {
+                if restarts.may_restart(Instant::now()) && restart(app, instance, &failure).await {
+                    restarts.note(Instant::now());
+                    failures = 0;
+                }
             }
-            CheckKind::Liveness => {}
         }
     }
 }
@@ -151,18 +151,19 @@ async fn say(app: &App, instance: &Watched, what: &str) {
     app.logs.platform_line(instance.app, &instance.name.to_string(), what).await;
 }
 
-/// Restarts the container, and has it left alone by requests until it has passed its startup checks.
-async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) {
+/// Restarts the container, and has it left alone by requests until it has passed its startup checks. False if that
+/// is nothing for now.
+async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) -> bool {
     // Whoever deploys is about to replace it.
     if app.leases.try_acquire(instance.app).is_none() {
-        return;
+        return false;
     }
     let container = &instance.subject.container;
     // One that has ended is started by the engine, with pauses of its own.
     let runs =
         app.engine.inspect(container.as_str()).await.is_ok_and(|facts| facts.state == RunState::Running);
     if !runs {
-        return;
+        return false;
     }
     tracing::warn!(app = %instance.app_name, instance = %instance.name, failure, "restarting an instance whose liveness check failed");
     say(app, instance, &format!("its liveness check failed, restarting it: {failure}")).await;
@@ -177,6 +178,7 @@ async fn restart(app: &Arc<App>, instance: &Watched, failure: &str) {
     }
     app.wellbeing.clear(container, Reason::Restart);
     app.reconciler.publish_routes().await;
+    true
 }
 
 async fn wait_until_up(instance: &Watched) {

@@ -91,6 +91,25 @@ fn the_checks_of_app_json_decide_and_a_failure_says_why() {
 }
 
 #[test]
+fn instances_boot_side_by_side_unless_app_json_says_how_many() {
+    let (server, alice) = Server::with_person("alice");
+    let (app, repo) = (names::unique("checked"), torture::repo());
+    server.ssh(&alice, &format!("apps:create {app}")).success();
+    // Longer than it takes to start the other one.
+    server.ssh(&alice, &format!("config:set --no-restart {app} TORTURE_BOOT_MS=2500")).success();
+    let first_end_before_last_begin = |formation: serde_json::Value| {
+        repo.write("app.json", serde_json::json!({ "formation": { "web": formation } }).to_string());
+        repo.commit("A formation");
+        let lines = repo.push(&server, &alice, &app).success().remote_lines();
+        let place = |text: &str| lines.iter().position(|line| line.contains(text));
+        let last_begin = lines.iter().rposition(|line| line.contains("Attempting pre-flight checks"));
+        place("All checks successful").unwrap() < last_begin.unwrap()
+    };
+    assert!(!first_end_before_last_begin(serde_json::json!({ "quantity": 2 })));
+    assert!(first_end_before_last_begin(serde_json::json!({ "quantity": 2, "max_parallel": 1 })));
+}
+
+#[test]
 fn without_checks_an_app_has_to_answer_below_500() {
     let (server, alice, app) = impatient();
     let repo = torture::repo();

@@ -7,6 +7,8 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::commands::property;
+use crate::commands::ps::set::PROPERTIES;
 use crate::commands::report::{AppReport, Rows};
 use crate::docker::facts::{ContainerFacts, RunState};
 use crate::model::container_id::ContainerId;
@@ -53,6 +55,7 @@ impl AppReport for Report {
             ("running".to_owned(), running.to_owned()),
             ("stopped".to_owned(), record.stopped.to_string()),
         ];
+        rows.extend(settings(context, record).await?);
         rows.extend(states.into_iter().map(|status| (status.key, status.text)));
         Ok(rows)
     }
@@ -77,6 +80,25 @@ async fn containers(
         };
     }
     Ok(containers)
+}
+
+/// What `ps:set` has set, and what holds where it has not.
+async fn settings(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
+    let limits = &context.app.settings.deploy;
+    let mut rows = property::rows(&context.app.store, record.id, PROPERTIES).await?;
+    for (key, value) in rows.iter_mut().filter(|(_, value)| value.is_empty()) {
+        match key.as_str() {
+            "computed-restart-policy" => *value = "unless-stopped".to_owned(),
+            "computed-stop-timeout-seconds" => *value = limits.stop_seconds.to_string(),
+            "computed-drain-timeout-seconds" => *value = limits.drain_seconds.to_string(),
+            "computed-deploy-strategy" => *value = "start-first".to_owned(),
+            "computed-restore" => *value = true.to_string(),
+            "computed-skip-deploy" => *value = false.to_string(),
+            "computed-procfile-path" => *value = "Procfile".to_owned(),
+            _ => {}
+        }
+    }
+    Ok(rows)
 }
 
 /// Whether `ps:scale` decides: not where app.json has a formation.
