@@ -19,7 +19,10 @@ use crate::model::container_id::ContainerId;
 /// How long after the end of its output a process may take to be recorded as ended.
 const END_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How often it is asked for.
+/// How long after the answer to its start a process may take to be recorded.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often either is asked for.
 const END_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is run in a container.
@@ -83,15 +86,29 @@ impl Engine {
     ///
     /// The engine cannot do this: without it, the shell of a client that vanished would live on.
     pub async fn kill_exec(&self, exec: &ExecId, signal: Signal) -> Result<(), EngineError> {
-        let facts = match self.client().await?.inspect_exec(&exec.0).await.map_err(EngineError::from) {
-            Err(EngineError::NotFound(_)) => return Ok(()),
-            answer => answer?,
-        };
-        let pid = facts.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
-        let (Some(pid), Some(true)) = (pid, facts.running) else { return Ok(()) };
-        match signal::kill(Pid::from_raw(pid), signal) {
+        let Some(pid) = self.exec_pid(exec).await? else { return Ok(()) };
+        match signal::kill(pid, signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(EngineError::Broken(Box::new(errno))),
+        }
+    }
+
+    /// A process on the host; `None` if it has ended. The engine answers the call that starts one, and passes its
+    /// first output on, before it has recorded either that it runs or its number.
+    async fn exec_pid(&self, exec: &ExecId) -> Result<Option<Pid>, EngineError> {
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let facts = match self.client().await?.inspect_exec(&exec.0).await.map_err(EngineError::from) {
+                Err(EngineError::NotFound(_)) => return Ok(None),
+                answer => answer?,
+            };
+            let pid = facts.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+            match (pid, facts.running == Some(true)) {
+                (Some(pid), true) => return Ok(Some(Pid::from_raw(pid))),
+                (_, false) if facts.exit_code.is_some() => return Ok(None),
+                _ if Instant::now() > deadline => return Err(EngineError::TimedOut),
+                _ => sleep(END_INTERVAL).await,
+            }
         }
     }
 }
