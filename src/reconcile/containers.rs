@@ -88,9 +88,6 @@ async fn tend(
     containers: &Containers,
     replacements: &Arc<Replacements>,
 ) -> Result<(), CommandError> {
-    if app.store.computed_property(record.id, "restore").await?.as_deref() == Some("false") {
-        return Ok(());
-    }
     let Some(lease) = app.leases.try_acquire(record.id) else { return Ok(()) };
     // Read under the lease, or a deploy that has just switched would be judged by yesterday's records.
     let instances = app.store.instances(Some(record.id)).await?;

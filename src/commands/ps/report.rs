@@ -10,6 +10,7 @@ use crate::commands::Context;
 use crate::commands::property;
 use crate::commands::ps::set::PROPERTIES;
 use crate::commands::report::{AppReport, Rows};
+use crate::deploy::retirement;
 use crate::docker::facts::{ContainerFacts, RunState};
 use crate::model::container_id::ContainerId;
 use crate::run::crashes::History;
@@ -57,6 +58,7 @@ impl AppReport for Report {
         ];
         rows.extend(settings(context, record).await?);
         rows.extend(states.into_iter().map(|status| (status.key, status.text)));
+        rows.extend(retirement::rows(&context.app, record).await?);
         Ok(rows)
     }
 }
