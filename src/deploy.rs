@@ -138,7 +138,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     }
     let tasks = Tasks { app, record, order, build };
     let mut completion = Completion::default();
-    if let Work::Build(_) | Work::Recover(_) = order.work {
+    if let Work::Build(_) = order.work {
         completion = env::complete(&record.name, &mut content, &order.console).await?;
         if prepare::skips_deploy(app, record.id).await? {
             order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;

@@ -55,16 +55,14 @@ impl SetArguments {
 
 /// Sets or unsets one of the properties.
 pub async fn set(context: &Context, arguments: &SetArguments, properties: &[Property]) -> CommandResult {
-    let words =
-        if arguments.global { &arguments.words[..] } else { arguments.words.get(1..).unwrap_or_default() };
     let app = if arguments.global { None } else { Some(context.target()?.id) };
-    let Some(key) = words.first() else {
+    let Some((key, words)) = arguments.property() else {
         return Err(CommandError::user("No property specified").hint(valid(properties)));
     };
     let Some(property) = properties.iter().find(|property| property.key == key) else {
         return Err(CommandError::user(format!("Invalid property specified, {}", valid(properties))));
     };
-    let value = words.get(1..).unwrap_or_default().join(" ");
+    let value = words.join(" ");
     if value.is_empty() {
         context.app.store.set_property(app, property.name, None).await?;
         context.console().headline(format!("Unsetting {key}")).await;
@@ -92,6 +90,16 @@ pub async fn rows(store: &Store, app: AppId, properties: &'static [Property]) ->
         rows.push((format!("computed-{}", property.key), own.or(global).unwrap_or_default()));
     }
     Ok(rows)
+}
+
+/// Says of properties that nobody has set what holds instead.
+pub fn fill_in(rows: &mut Rows, defaults: &[(&str, String)]) {
+    for (key, default) in defaults {
+        let computed = format!("computed-{key}");
+        if let Some((_, value)) = rows.iter_mut().find(|(key, value)| *key == computed && value.is_empty()) {
+            value.clone_from(default);
+        }
+    }
 }
 
 /// `true` or `false`.

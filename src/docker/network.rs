@@ -227,6 +227,11 @@ impl Engine {
             labels: Some(HashMap::from([(OWNER.to_owned(), self.owner().to_string())])),
             ..NetworkCreateRequest::default()
         };
+        self.send_network(request).await
+    }
+
+    /// Has the engine make a network. A name that is taken is a conflict.
+    pub(super) async fn send_network(&self, request: NetworkCreateRequest) -> Result<(), EngineError> {
         let mut request =
             serde_json::to_value(request).map_err(|error| EngineError::Broken(Box::new(error)))?;
         if let Some(fields) = request.as_object_mut() {

@@ -10,7 +10,6 @@ use bollard::query_parameters::{
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::docker::labels::{OWNER, owner_filter};
-use crate::docker::wire::Call;
 use crate::model::container_id::ContainerId;
 use crate::model::container_options::ContainerOptions;
 
@@ -51,14 +50,7 @@ impl Engine {
             labels: Some(HashMap::from(labels.map(|(key, value)| (key.to_owned(), value)))),
             ..NetworkCreateRequest::default()
         };
-        let mut request =
-            serde_json::to_value(request).map_err(|error| EngineError::Broken(Box::new(error)))?;
-        if let Some(fields) = request.as_object_mut() {
-            // See `ensure_network`: without it there could be two of that name.
-            fields.insert("CheckDuplicate".to_owned(), true.into());
-        }
-        self.wire().await?.send(Call::post("/networks/create".to_owned(), request.to_string())).await?;
-        Ok(())
+        self.send_network(request).await
     }
 
     /// The networks that `network:create` of this owner has made, by name.

@@ -1,4 +1,6 @@
 //! Has each container's output followed, and says in the app's log what happened to its instances.
+//!
+//! Follows the engine's events by itself: whoever keeps the routes right must not wait for a log.
 
 use std::sync::Arc;
 

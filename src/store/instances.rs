@@ -24,11 +24,8 @@ pub struct InstanceRecord {
 }
 
 /// What becomes of an app's own config vars at the switch.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ConfigChange {
-    /// They stay as they are.
-    #[default]
-    None,
     /// Those of another release become the app's own again, and all others go.
     Restore(ConfigVars),
     /// Those that app.json gives join them.
@@ -42,19 +39,9 @@ impl Store {
     }
 
     /// The switch: from here on this release and these containers are the app, in these quantities as far as
-    /// they were changed. One transaction, on the disk when it returns; before it, the old ones are.
-    pub async fn commit_instances(
-        &self,
-        app: AppId,
-        release: i64,
-        instances: Vec<InstanceRecord>,
-        changes: Formation,
-    ) -> Result<(), StoreError> {
-        self.commit_switch(app, release, instances, (changes, ConfigChange::None)).await
-    }
-
-    /// The same, and the app's config vars change with it: in the same transaction, so that a deploy that fails
-    /// leaves none behind, and no restart ever brings back those of another release.
+    /// they were changed. The app's config vars change with it, so that a deploy that fails leaves none behind, and no
+    /// restart ever brings back those of another release. One transaction, on the disk when it returns; before it,
+    /// the old ones are.
     pub async fn commit_switch(
         &self,
         app: AppId,
@@ -69,7 +56,6 @@ impl Store {
             formation::set(&transaction, app, &changes)?;
             formation::forget_others(&transaction, app, release)?;
             match config {
-                ConfigChange::None => {}
                 ConfigChange::Restore(wanted) => config::restore(&transaction, &key, app, wanted)?,
                 ConfigChange::Complete(completion) => {
                     config::complete(&transaction, &key, app, completion)?;

@@ -35,7 +35,7 @@ pub struct ImageUser {
 
 impl Store {
     /// Records a release that is about to be run, with the app's next number. It counts only once
-    /// [`Store::commit_instances`] has named it.
+    /// [`Store::commit_switch`] has named it.
     pub async fn add_release(
         &self,
         app: AppId,

@@ -15,6 +15,8 @@ use slipway::model::config_var::{ConfigValue, ConfigVars};
 use slipway::model::release::{ImageId, ReleaseContent, Source};
 use slipway::store::Store;
 use slipway::store::apps::AppRecord;
+use slipway::store::config::Completion;
+use slipway::store::instances::ConfigChange;
 use tempfile::TempDir;
 
 /// A database, and the directory that goes with the test.
@@ -54,6 +56,11 @@ fn vars(pairs: &[(&str, &str)]) -> ConfigVars {
         (key.parse().unwrap(), ConfigValue::from_bytes(value.as_bytes().to_vec()).unwrap())
     });
     pairs.collect()
+}
+
+/// A switch that leaves the config vars as they are.
+fn same_config() -> ConfigChange {
+    ConfigChange::Complete(Completion::default())
 }
 
 fn content(image: &str, config: ConfigVars) -> ReleaseContent {

@@ -8,6 +8,7 @@ use crate::commands::report::{AppReport, Rows};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::checks::{DISABLED, SKIPPED, WINDOW, selection};
 use crate::model::role::Role;
+use crate::run::policy::DRAIN_TIMEOUT;
 use crate::store::apps::AppRecord;
 
 /// The longest time to retire or to stay up, in seconds: a day.
@@ -15,7 +16,7 @@ const LONGEST: u64 = 86_400;
 
 const PROPERTIES: &[Property] = &[
     Property { key: "stability-window-ms", name: WINDOW, check: check_milliseconds },
-    Property { key: "wait-to-retire", name: "wait-to-retire", check: check_seconds },
+    Property { key: "wait-to-retire", name: DRAIN_TIMEOUT, check: check_seconds },
 ];
 
 /// Sets how instances come and go: stability-window-ms, wait-to-retire
@@ -63,13 +64,11 @@ impl AppReport for Report {
         }
         rows.extend(property::rows(store, record.id, PROPERTIES).await?);
         let limits = &context.app.settings.deploy;
-        for (key, value) in rows.iter_mut().filter(|(_, value)| value.is_empty()) {
-            match key.as_str() {
-                "computed-wait-to-retire" => *value = limits.drain_seconds.to_string(),
-                "computed-stability-window-ms" => *value = limits.stability_window_ms.to_string(),
-                _ => {}
-            }
-        }
+        let defaults = [
+            ("wait-to-retire", limits.drain_seconds.to_string()),
+            ("stability-window-ms", limits.stability_window_ms.to_string()),
+        ];
+        property::fill_in(&mut rows, &defaults);
         Ok(rows)
     }
 }

@@ -60,16 +60,11 @@ impl AppReport for Report {
         let mut rows = property::rows(&context.app.store, record.id, CRON).await?;
         let host_zone = TimeZone::system().iana_name().unwrap_or("the host's").to_owned();
         let defaults = [
-            ("computed-maintenance", "false".to_owned()),
-            ("computed-timezone", host_zone),
-            ("computed-ttl-seconds", DEFAULT_TTL_SECONDS.to_string()),
+            ("maintenance", false.to_string()),
+            ("timezone", host_zone),
+            ("ttl-seconds", DEFAULT_TTL_SECONDS.to_string()),
         ];
-        for (key, default) in defaults {
-            let unset = rows.iter_mut().find(|(name, value)| name == key && value.is_empty());
-            if let Some((_, value)) = unset {
-                *value = default;
-            }
-        }
+        property::fill_in(&mut rows, &defaults);
         let apps = context.app.store.cron_apps().await?;
         let count = apps.iter().find(|app| app.id == record.id).map_or(0, |app| app.entries.len());
         rows.push(("task-count".to_owned(), count.to_string()));

@@ -57,13 +57,8 @@ impl AppReport for Report {
 
     async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
         let mut rows = property::rows(&context.app.store, record.id, PROPERTIES).await?;
-        for (key, value) in &mut rows {
-            match key.as_str() {
-                "computed-max-size" if value.is_empty() => DEFAULT_MAX_SIZE.clone_into(value),
-                "computed-max-age" if value.is_empty() => DEFAULT_MAX_AGE.clone_into(value),
-                _ => {}
-            }
-        }
+        let defaults = [("max-size", DEFAULT_MAX_SIZE.to_owned()), ("max-age", DEFAULT_MAX_AGE.to_owned())];
+        property::fill_in(&mut rows, &defaults);
         let reader = context.app.logs.reader(record.id);
         let extent = spawn_blocking(move || reader.extent()).await.unwrap_or_else(|error| Err(error.into()));
         let extent = extent.map_err(|error| CommandError::internal("The app's log cannot be read", error))?;

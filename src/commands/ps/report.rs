@@ -88,18 +88,16 @@ async fn containers(
 async fn settings(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
     let limits = &context.app.settings.deploy;
     let mut rows = property::rows(&context.app.store, record.id, PROPERTIES).await?;
-    for (key, value) in rows.iter_mut().filter(|(_, value)| value.is_empty()) {
-        match key.as_str() {
-            "computed-restart-policy" => *value = "unless-stopped".to_owned(),
-            "computed-stop-timeout-seconds" => *value = limits.stop_seconds.to_string(),
-            "computed-drain-timeout-seconds" => *value = limits.drain_seconds.to_string(),
-            "computed-deploy-strategy" => *value = "start-first".to_owned(),
-            "computed-restore" => *value = true.to_string(),
-            "computed-skip-deploy" => *value = false.to_string(),
-            "computed-procfile-path" => *value = "Procfile".to_owned(),
-            _ => {}
-        }
-    }
+    let defaults = [
+        ("restart-policy", "unless-stopped".to_owned()),
+        ("stop-timeout-seconds", limits.stop_seconds.to_string()),
+        ("drain-timeout-seconds", limits.drain_seconds.to_string()),
+        ("deploy-strategy", "start-first".to_owned()),
+        ("restore", true.to_string()),
+        ("skip-deploy", false.to_string()),
+        ("procfile-path", "Procfile".to_owned()),
+    ];
+    property::fill_in(&mut rows, &defaults);
     Ok(rows)
 }
 

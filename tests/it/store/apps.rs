@@ -5,7 +5,7 @@ use slipway::model::role::{AppAccess, Role};
 use slipway::store::StoreError;
 use slipway::store::domains::DomainsChange;
 
-use super::{Database, content, vars};
+use super::{Database, content, same_config, vars};
 use crate::store::keys_and_domains::key;
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn nothing_of_a_deleted_app_is_left_and_nothing_of_others_is_gone() {
         let release =
             store.add_release(app.id, content(name, vars(&[("A", name)])), "ann", "Deploy").await.unwrap();
         let instance = super::history::instance(app.id, "web.1", &format!("container-{name}"), release.id);
-        store.commit_instances(app.id, release.id, vec![instance], [].into()).await.unwrap();
+        store.commit_switch(app.id, release.id, vec![instance], ([].into(), same_config())).await.unwrap();
         store.begin_build(app.id, BuildKind::Build, "1f6c3a2", "ann").await.unwrap();
         store.set_formation(app.id, [("web".parse().unwrap(), 2)].into()).await.unwrap();
         store.set_ports(app.id, vec!["http:80:5000".parse().unwrap()]).await.unwrap();

@@ -8,7 +8,7 @@ use slipway::store::StoreError;
 use slipway::store::apps::{AppId, AppRecord};
 use slipway::store::instances::InstanceRecord;
 
-use super::{Database, content, vars};
+use super::{Database, content, same_config, vars};
 
 pub(super) fn instance(app: AppId, name: &str, container: &str, release: i64) -> InstanceRecord {
     InstanceRecord {
@@ -24,7 +24,7 @@ async fn release(database: &Database, app: &AppRecord) -> i64 {
     let store = &database.store;
     let release = store.add_release(app.id, content("image", vars(&[])), "ann", "Deploy").await.unwrap();
     let web = instance(app.id, "web.1", &format!("{}-{}", app.name, release.version), release.id);
-    store.commit_instances(app.id, release.id, vec![web], [].into()).await.unwrap();
+    store.commit_switch(app.id, release.id, vec![web], ([].into(), same_config())).await.unwrap();
     release.id
 }
 
@@ -92,7 +92,7 @@ async fn pruning_keeps_the_newest_and_what_runs_and_no_number_comes_back() {
     }
     // As after a rollback that runs the first one's containers again.
     let web = instance(blog.id, "web.1", "again", first);
-    database.store.commit_instances(blog.id, first, vec![web], [].into()).await.unwrap();
+    database.store.commit_switch(blog.id, first, vec![web], ([].into(), same_config())).await.unwrap();
 
     let beyond = database.store.releases_beyond(blog.id, 2).await.unwrap();
     let numbers: Vec<u32> = beyond.iter().map(|(version, _)| version.0).collect();
@@ -120,7 +120,9 @@ async fn the_switch_to_other_instances_is_whole_or_not_at_all() {
     // The second is a container that belongs to another app already, so the database refuses it.
     let half =
         vec![instance(blog.id, "web.1", "new-1", new.id), instance(blog.id, "web.2", "shop-v1", new.id)];
-    let refused = store.commit_instances(blog.id, new.id, half, [("web".parse().unwrap(), 2)].into()).await;
+    let refused = store
+        .commit_switch(blog.id, new.id, half, ([("web".parse().unwrap(), 2)].into(), same_config()))
+        .await;
 
     assert!(matches!(refused, Err(StoreError::Sqlite(_))), "{refused:?}");
     assert_eq!(store.instances(Some(blog.id)).await.unwrap(), before);
@@ -131,7 +133,7 @@ async fn the_switch_to_other_instances_is_whole_or_not_at_all() {
     let whole =
         vec![instance(blog.id, "web.1", "new-1", new.id), instance(blog.id, "worker.1", "new-2", new.id)];
     store
-        .commit_instances(blog.id, new.id, whole.clone(), [("web".parse().unwrap(), 2)].into())
+        .commit_switch(blog.id, new.id, whole.clone(), ([("web".parse().unwrap(), 2)].into(), same_config()))
         .await
         .unwrap();
     assert_eq!(store.formation(blog.id).await.unwrap(), [("web".parse().unwrap(), 2)].into());
