@@ -37,6 +37,9 @@ brackets. Each part has a server of its own with default settings.
   side by side until each has answered at its own address. Three process types: `ps:restart` of an app whose web
   process sleeps two seconds before it listens, with a worker and a clock beside it, to its return, against
   `docker run` of that web process alone until it answers.
+- **chatter**: a worker that writes 50,000 lines of 100 bytes each second, each with a call of its own, and how many of
+  them `logs` tells afterwards; processor time of the server and of dockerd with containerd, from the start of the
+  worker until the last line can be read. Meanwhile another app is asked through the router.
 - **many**: two hundred apps with one instance each, in an engine of the bench's own. Idle: the server's processor
   time over thirty seconds in which nobody asks for anything. Engine restart: dockerd is stopped with all its
   containers and started again; from its start until it answers, and until every app has answered through the router.

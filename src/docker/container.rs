@@ -165,8 +165,19 @@ impl Engine {
         Ok(container)
     }
 
-    /// Starts a container; no error if it runs already.
+    /// Starts a container; no error if it runs already. The owner's network is made if it is not there: the first
+    /// command may come before the server has made it, and somebody may have taken it away.
     pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        match self.start_once(id).await {
+            Err(EngineError::NotFound(message)) if message.contains(&format!("network {} ", self.network_name())) => {
+                self.ensure_network().await?;
+                self.start_once(id).await
+            }
+            started => started,
+        }
+    }
+
+    async fn start_once(&self, id: &ContainerId) -> Result<(), EngineError> {
         Ok(self.client().await?.start_container(id.as_str(), None::<StartContainerOptions>).await?)
     }
 

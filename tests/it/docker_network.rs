@@ -32,6 +32,14 @@ async fn the_network_is_made_once_and_isolates_containers() {
 }
 
 #[tokio::test]
+async fn a_container_starts_though_the_network_is_not_there_yet() {
+    let test = TestEngine::new();
+    let id = test.started(&test.script("early", "exec sleep 1000")).await;
+    let address = test.engine.inspect(id.as_str()).await.unwrap().address.unwrap();
+    assert!(test.engine.ensure_network().await.unwrap().subnet.contains(address));
+}
+
+#[tokio::test]
 async fn two_that_make_the_network_at_once_make_one() {
     let test = TestEngine::new();
     let (one, other) = tokio::join!(test.engine.ensure_network(), test.engine.ensure_network());
