@@ -16,19 +16,20 @@ REQUESTS = 200
 # Each line is a write of its own and has a hundred bytes, as of a program that logs its requests.
 WORKER = f"""\
 use strict;
-use Time::HiRes qw(time sleep);
-my ($began, $printed) = (time, 0);
+use POSIX;
+# In hundredths of a second, as POSIX has them.
+my ($began, $printed) = ((POSIX::times())[0], 0);
 while ($printed < {LINES}) {{
-    my $due = int((time - $began) * {LINES_PER_SECOND});
+    my $due = ((POSIX::times())[0] - $began) * {LINES_PER_SECOND // 100};
     $due = {LINES} if $due > {LINES};
     while ($printed < $due) {{
         $printed++;
         my $line = "chatter $printed ";
         syswrite STDOUT, $line . ('.' x (99 - length $line)) . "\\n";
     }}
-    sleep 0.01;
+    select undef, undef, undef, 0.01;
 }}
-print "all is said\\n";
+syswrite STDOUT, "all is said\\n";
 sleep 1 while 1;
 """
 

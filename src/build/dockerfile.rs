@@ -55,7 +55,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let mut spec = specification(order, dockerfile);
     fence.mark(&mut spec.build_args);
     let context =
-        snapshot.context(ContextRequest { subdirectory: directory, ignore, extra_files: Vec::new() });
+        snapshot.context(ContextRequest { subdirectory: directory, ignore, ..ContextRequest::default() });
     let built = run(order, &spec, context).await;
     let toll = fence.lower().await;
     let image = built.map_err(|error| match error {

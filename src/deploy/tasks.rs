@@ -25,7 +25,7 @@ use crate::docker::labels::{ContainerKind, ContainerLabels};
 use crate::docker::output::OutputChunk;
 use crate::formats::procfile;
 use crate::model::process_type::ProcessType;
-use crate::model::release::{ImageId, ProcessCommand, Release, ReleaseContent};
+use crate::model::release::{ImageId, ProcessCommand, Release, ReleaseContent, SHELL_ENTRYPOINT};
 use crate::run::options::{self, Phase};
 use crate::run::predeploy::{self, Predeploy};
 use crate::run::start;
@@ -109,8 +109,11 @@ impl Tasks<'_> {
     /// Runs the Procfile's release task in the release that is about to serve.
     pub async fn release(&self, release: &Release) -> Result<(), DeployError> {
         let found = release.content.processes.iter().find(|(name, _)| name.is_release());
-        let Some((name, ProcessCommand::Arguments(shown))) = found else { return Ok(()) };
-        let shown = procfile::join(shown);
+        let (name, shown) = match found {
+            Some((name, ProcessCommand::Arguments(words))) => (name, procfile::join(words)),
+            Some((name, ProcessCommand::Line(line))) => (name, line.clone()),
+            Some((_, ProcessCommand::Image)) | None => return Ok(()),
+        };
         let task = Task { name: "release", whence: "Procfile", command: &shown };
         let mut spec = self.specification(release, task, Some(name)).await?;
         spec.command = start::command(release, name, &spec.environment);
@@ -253,6 +256,9 @@ impl Tasks<'_> {
 /// A script as arguments: for a shell, unless the image has an entry point, which then gets its words. `tini` is
 /// an entry point that runs what it gets.
 fn words(image: &ImageFacts, script: &str) -> Result<Vec<String>, DeployError> {
+    if image.entrypoint.first().is_some_and(|program| program == SHELL_ENTRYPOINT) {
+        return Ok(vec![format!("set -e; {script}")]);
+    }
     let program = image.entrypoint.first().and_then(|program| program.rsplit('/').next());
     if matches!(program, None | Some("tini")) {
         return Ok(["/bin/sh", "-c", &format!("set -e; {script}")].map(str::to_owned).to_vec());

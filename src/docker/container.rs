@@ -169,7 +169,9 @@ impl Engine {
     /// command may come before the server has made it, and somebody may have taken it away.
     pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         match self.start_once(id).await {
-            Err(EngineError::NotFound(message)) if message.contains(&format!("network {} ", self.network_name())) => {
+            Err(EngineError::NotFound(message))
+                if message.contains(&format!("network {} ", self.network_name())) =>
+            {
                 self.ensure_network().await?;
                 self.start_once(id).await
             }
@@ -262,6 +264,7 @@ fn create_body(engine: &Engine, spec: &ContainerSpec) -> ContainerCreateBody {
         cmd: match &spec.command {
             ProcessCommand::Image => None,
             ProcessCommand::Arguments(words) => Some(words.clone()),
+            ProcessCommand::Line(line) => Some(vec![line.clone()]),
         },
         // The engine reads an empty list as "the image's own", and a list of one empty word as "none".
         entrypoint: spec

@@ -20,6 +20,8 @@ pub struct Procfile {
 pub struct Command {
     /// The line it stands on, from 1.
     pub line: usize,
+    /// The command as it was written.
+    pub text: String,
     /// Its words, without quotes and comments; variables are not filled in yet. Never empty.
     pub words: Vec<String>,
 }
@@ -63,11 +65,11 @@ impl Procfile {
         for (line, content) in text.lines().enumerate().map(|(index, content)| (index + 1, content.trim())) {
             last = line;
             let at = |reason| ProcfileError { line, reason };
-            let Some((name, words)) = parse_line(content).map_err(at)? else { continue };
+            let Some((name, command)) = parse_line(line, content).map_err(at)? else { continue };
             if let Some(earlier) = commands.get(&name) {
                 return Err(at(Reason::Duplicate { name, first: earlier.line }));
             }
-            commands.insert(name, Command { line, words });
+            commands.insert(name, command);
         }
         if commands.is_empty() {
             return Err(ProcfileError { line: last, reason: Reason::Empty });
@@ -100,7 +102,7 @@ fn text_of(bytes: &[u8]) -> Result<&str, ProcfileError> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-fn parse_line(line: &str) -> Result<Option<(ProcessType, Vec<String>)>, Reason> {
+fn parse_line(number: usize, line: &str) -> Result<Option<(ProcessType, Command)>, Reason> {
     if line.is_empty() || line.starts_with('#') || line.starts_with("//") {
         return Ok(None);
     }
@@ -114,7 +116,8 @@ fn parse_line(line: &str) -> Result<Option<(ProcessType, Vec<String>)>, Reason> 
     if words.is_empty() {
         return Err(Reason::NoCommand(name));
     }
-    Ok(Some((name, words)))
+    let command = Command { line: number, text: command.trim().to_owned(), words };
+    Ok(Some((name, command)))
 }
 
 /// Fills in `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}` in the words of a command.
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(words(text, "web"), ["a", "b"]);
         assert_eq!(
             procfile.commands[&"worker".parse().unwrap()],
-            Command { line: 5, words: vec!["c".into()] }
+            Command { line: 5, text: "c".into(), words: vec!["c".into()] }
         );
     }
 

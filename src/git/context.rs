@@ -43,6 +43,8 @@ pub struct ContextRequest {
     pub ignore: DockerIgnore,
     /// Files that are put in front and are not in the commit, such as a generated Dockerfile.
     pub extra_files: Vec<(String, Vec<u8>)>,
+    /// The number of the user and group that everything belongs to.
+    pub owner: u32,
 }
 
 /// A build context under way.
@@ -283,8 +285,8 @@ impl Walk<'_> {
         let mut header = Header::new_gnu();
         header.set_entry_type(entry_type);
         header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
+        header.set_uid(self.request.owner.into());
+        header.set_gid(self.request.owner.into());
         header.set_mtime(self.time);
         // Sizes are 64 bits wide on every host that Slipway runs on.
         header.set_size(u64::try_from(size).unwrap_or(u64::MAX));

@@ -62,6 +62,9 @@ pub enum Source {
     },
 }
 
+/// The entry point of images that buildpacks made.
+pub const SHELL_ENTRYPOINT: &str = "/slipway/start";
+
 /// How one process type is started: arguments for the image's entry point, or the image's own command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +73,18 @@ pub enum ProcessCommand {
     Image,
     /// The Procfile's words, already split.
     Arguments(Vec<String>),
+    /// A command line as it is, for the shell that the image's entry point starts: an image made by buildpacks.
+    Line(String),
+}
+
+impl fmt::Display for ProcessCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image => f.write_str("(the image's own command)"),
+            Self::Arguments(words) => f.write_str(&words.join(" ")),
+            Self::Line(line) => f.write_str(line),
+        }
+    }
 }
 
 /// What a release consists of, before it has a number.
@@ -109,6 +124,13 @@ pub struct Release {
 }
 
 impl ReleaseContent {
+    /// What sets up the environment of a process, if an image made by buildpacks does: it is put in front of what a
+    /// person wants to run there.
+    pub fn shell_entrypoint(&self) -> Option<&'static str> {
+        let is_line = |command: &ProcessCommand| matches!(command, ProcessCommand::Line(_));
+        self.processes.values().any(is_line).then_some(SHELL_ENTRYPOINT)
+    }
+
     /// The port given to web processes as `PORT`: the config var of that name, else the lowest exposed one, else 5000.
     pub fn web_port(&self) -> u16 {
         let config = self.config.iter().find(|(key, _)| key.as_str() == "PORT");

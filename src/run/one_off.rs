@@ -2,6 +2,7 @@
 
 use crate::docker::container::ContainerSpec;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::formats::procfile;
 use crate::model::app_name::AppName;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
@@ -48,10 +49,21 @@ impl OneOff<'_> {
         let (command, entrypoint) = match named {
             Some(name) => {
                 let mut command = start::command(self.release, &name, &environment);
-                if let ProcessCommand::Arguments(arguments) = &mut command {
-                    arguments.extend(self.words.into_iter().skip(1));
+                let added = self.words.into_iter().skip(1);
+                match &mut command {
+                    ProcessCommand::Arguments(arguments) => arguments.extend(added),
+                    ProcessCommand::Line(line) => {
+                        let added: Vec<String> = added.collect();
+                        if !added.is_empty() {
+                            *line = format!("{line} {}", procfile::join(&added));
+                        }
+                    }
+                    ProcessCommand::Image => {}
                 }
                 (command, None)
+            }
+            None if self.release.content.shell_entrypoint().is_some() => {
+                (ProcessCommand::Arguments(self.words), None)
             }
             // A person's words are a command of their own, not arguments of the image's entry point.
             None => (ProcessCommand::Arguments(self.words), Some(Vec::new())),

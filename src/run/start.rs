@@ -57,6 +57,7 @@ pub struct Start<'a> {
 }
 
 /// A container that was made, and where it will answer.
+#[derive(Clone)]
 struct Created {
     instance: InstanceRecord,
     address: Ipv4Addr,
@@ -133,34 +134,37 @@ impl Start<'_> {
     ) -> Result<(), StartError> {
         let mut in_use = self.engine.addresses_in_use().await.map_err(StartError::List)?;
         let mut creations = FuturesUnordered::new();
-        for name in names {
+        // Visitors wait for web, so it comes first.
+        let (web, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.process_type.is_web());
+        for name in web.into_iter().chain(others) {
             let address = self.addresses.next(&in_use)?;
             in_use.insert(address);
             creations.push(async move { Ok((name, address, self.create(name, address).await?)) });
         }
-        let mut failure = None;
-        // To the end also after a failure: what was made has to be known to be removed.
-        while let Some(made) = creations.next().await {
-            match made {
-                Ok((name, address, container)) => {
-                    let release = self.release.id;
-                    let instance = InstanceRecord { app: self.app, name: name.clone(), container, release };
-                    created.push(Created { instance, address });
-                }
-                Err(error) => failure = failure.or(Some(error)),
+        let turns = self.turns();
+        let mut checks = FuturesUnordered::new();
+        let mut outcome = Ok(());
+        loop {
+            tokio::select! {
+                // To the end also after a failure: what was made has to be known to be removed.
+                Some(made) = creations.next() => match made {
+                    Ok((name, address, container)) => {
+                        let release = self.release.id;
+                        let instance = InstanceRecord { app: self.app, name: name.clone(), container, release };
+                        created.push(Created { instance, address });
+                        if let (Ok(()), Some(created)) = (&outcome, created.last().cloned()) {
+                            checks.push(self.start_and_check(created, &turns, console));
+                        }
+                    }
+                    Err(error) => outcome = outcome.and(Err(error)),
+                },
+                Some(checked) = checks.next(), if outcome.is_ok() => outcome = checked,
+                else => break,
             }
         }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
+        drop((creations, checks));
+        outcome?;
         created.sort_by(|one, other| one.instance.name.cmp(&other.instance.name));
-        let turns = self.turns();
-        let mut checks: FuturesUnordered<_> =
-            created.iter().map(|created| self.start_and_check(created, &turns, console)).collect();
-        while let Some(checked) = checks.next().await {
-            checked?;
-        }
-        drop(checks);
         self.join_late_networks(created).await
     }
 
@@ -189,7 +193,7 @@ impl Start<'_> {
 
     async fn start_and_check(
         &self,
-        created: &Created,
+        created: Created,
         turns: &Turns,
         console: &Console,
     ) -> Result<(), StartError> {
@@ -208,7 +212,7 @@ impl Start<'_> {
             return Ok(());
         }
         console.detail(format!("Attempting pre-flight checks ({name})")).await;
-        let subject = self.subject(created);
+        let subject = self.subject(&created);
         let trial = Trial {
             subject: &subject,
             name,
@@ -297,6 +301,8 @@ pub fn command(release: &Release, process_type: &ProcessType, environment: &Conf
                 found.map(|(_, value)| value.expose().to_owned())
             }))
         }
+        // The shell fills in what it finds.
+        Some(line @ ProcessCommand::Line(_)) => line.clone(),
         Some(ProcessCommand::Image) | None => ProcessCommand::Image,
     }
 }

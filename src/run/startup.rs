@@ -23,8 +23,10 @@ use crate::run::probe;
 const UPTIME: Duration = Duration::from_secs(1);
 /// Pauses between two looks: short at first, since most apps are up within milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// The longest pause while nothing listens, and between two looks at the container.
+/// The longest pause between two looks at the container.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause while nothing listens: to be refused a connection costs next to nothing.
+const LONGEST_PAUSE_BETWEEN_CONNECTIONS: Duration = Duration::from_millis(25);
 /// The longest pause once it answers: each attempt is a request in the app's log.
 const LONGEST_PAUSE_BETWEEN_ANSWERS: Duration = Duration::from_millis(500);
 /// How long one answer to the default check may take, as long as the router's clients are patient.
@@ -168,7 +170,7 @@ impl Trial<'_> {
             let outcome = ask(&default_question(self.subject), left.clamp(LONGEST_PAUSE, ANSWER)).await;
             let longest = match &outcome {
                 Ok(answer) if answer.status < FAILURES => return Ok(()),
-                Err(NoAnswer::NotListening(_)) => LONGEST_PAUSE,
+                Err(NoAnswer::NotListening(_)) => LONGEST_PAUSE_BETWEEN_CONNECTIONS,
                 _ => LONGEST_PAUSE_BETWEEN_ANSWERS,
             };
             if began.elapsed() >= self.deadline {

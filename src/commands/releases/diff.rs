@@ -10,7 +10,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::releases::{current, find};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
-use crate::model::release::{ProcessCommand, Release, Source};
+use crate::model::release::{Release, Source};
 use crate::model::role::Role;
 
 /// Shows what differs between two releases; values of config vars are not shown
@@ -126,11 +126,7 @@ fn facts(release: &Release) -> Result<BTreeMap<String, String>, CommandError> {
         Source::Image { reference } => facts.insert("2 source image".to_owned(), reference.clone()),
     };
     for (name, command) in &content.processes {
-        let command = match command {
-            ProcessCommand::Image => "(the image's own command)".to_owned(),
-            ProcessCommand::Arguments(words) => words.join(" "),
-        };
-        facts.insert(format!("3 process {name}"), command);
+        facts.insert(format!("3 process {name}"), command.to_string());
         let quantity = release.formation.get(name).copied().unwrap_or(0);
         if quantity > 0 {
             facts.insert(format!("4 scale {name}"), quantity.to_string());

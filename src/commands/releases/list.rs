@@ -164,9 +164,5 @@ fn scale(quantities: &BTreeMap<String, u32>) -> String {
 }
 
 fn process(name: &ProcessType, command: &ProcessCommand) -> Vec<String> {
-    let command = match command {
-        ProcessCommand::Image => "(the image's own command)".to_owned(),
-        ProcessCommand::Arguments(words) => words.join(" "),
-    };
-    vec![format!("Process {name}:"), command]
+    vec![format!("Process {name}:"), command.to_string()]
 }

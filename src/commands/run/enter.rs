@@ -38,7 +38,7 @@ impl Command for Enter {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?.clone();
         let instance = choose(&context, &record, self.process.as_deref()).await?;
-        let command = if self.command.is_empty() { vec!["/bin/sh".to_owned()] } else { self.command };
+        let command = command(&context, &instance, self.command).await?;
         let terminal = context.io.terminal.as_ref();
         let environment = terminal_environment(terminal);
         let spec = ExecSpec { command, environment, terminal: terminal.is_some(), stdin: true };
@@ -56,6 +56,19 @@ impl Command for Enter {
         }
         Ok(u8::try_from(engine.exec_exit_code(&id).await?).unwrap_or(1))
     }
+}
+
+/// A shell if nothing was said; in an image made by buildpacks with the environment that its processes have.
+async fn command(
+    context: &Context,
+    instance: &InstanceRecord,
+    words: Vec<String>,
+) -> Result<Vec<String>, CommandError> {
+    let release = context.app.store.release(instance.release).await?;
+    let entrypoint = release.and_then(|release| release.content.shell_entrypoint());
+    let shell = if entrypoint.is_some() { "bash" } else { "/bin/sh" };
+    let words = if words.is_empty() { vec![shell.to_owned()] } else { words };
+    Ok(entrypoint.map(str::to_owned).into_iter().chain(words).collect())
 }
 
 /// The instance that is meant; without a name the only process type's first one.

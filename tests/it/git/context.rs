@@ -113,7 +113,7 @@ async fn a_context_leaves_out_what_dockerignore_says() {
     let request = |rules: &str, subdirectory: &str| ContextRequest {
         subdirectory: subdirectory.to_owned(),
         ignore: DockerIgnore::parse(rules.as_bytes(), &["Dockerfile", ".dockerignore"]).unwrap(),
-        extra_files: Vec::new(),
+        ..ContextRequest::default()
     };
     assert_eq!(
         names(&snapshot, request("*\n!docs/keep\n", "")).await,
