@@ -20,11 +20,13 @@ use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
+use crate::build::buildpacks::hints::Hints;
 use crate::docker::Engine;
 use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::Logs;
+use crate::model::surroundings::Surroundings;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -51,6 +53,10 @@ pub struct App {
     pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
+    /// What containers need to get out of this host.
+    pub surroundings: Surroundings,
+    /// What builds by buildpacks have found out.
+    pub build_hints: Hints,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

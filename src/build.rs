@@ -2,18 +2,22 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+pub mod buildpacks;
 pub mod cgroup;
 mod checks;
 pub mod dockerfile;
 pub mod fence;
 pub mod image;
 pub mod process_files;
+mod source;
 
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::build::buildpacks::BuildpacksError;
+use crate::build::buildpacks::hints::Hints;
 use crate::build::cgroup::Limits;
 use crate::console::Console;
 use crate::docker::Engine;
@@ -27,10 +31,12 @@ use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
 use crate::model::app_name::AppName;
+use crate::model::buildpack::{Builder, BuildpackReference};
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ImageId, ProcessCommand, Source};
+use crate::model::surroundings::Surroundings;
 
 /// What there is to build.
 #[derive(Clone, Debug)]
@@ -73,6 +79,12 @@ pub struct BuildOptions {
     pub arguments: BTreeMap<String, String>,
     /// `--add-host NAME:ADDRESS` of the same.
     pub hosts: Vec<String>,
+    /// Which builder was chosen (`builder:set selected`).
+    pub builder: Builder,
+    /// Which buildpacks were chosen, in their order (`buildpacks:add`); none for what fits.
+    pub buildpacks: Vec<BuildpackReference>,
+    /// The stack image to use instead of Slipway's own (`buildpacks:set-property stack`).
+    pub stack: Option<String>,
 }
 
 /// What a builder is given.
@@ -96,6 +108,12 @@ pub struct BuildOrder<'a> {
     pub console: &'a Console,
     /// What its steps may take.
     pub limits: Limits,
+    /// What containers need to get out of this host.
+    pub surroundings: &'a Surroundings,
+    /// The volume in which buildpacks keep what they need again.
+    pub cache_volume: String,
+    /// What earlier builds have found out.
+    pub hints: &'a Hints,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -163,6 +181,14 @@ pub enum BuildStageError {
         /// The command and the property that set it.
         property: &'static str,
     },
+    /// Nothing says what is to be run.
+    #[error(
+        "nothing says how the app is started\nAdd a Procfile with a line such as `web: ./server --port $PORT`"
+    )]
+    NoProcess,
+    /// Buildpacks cannot build it.
+    #[error(transparent)]
+    Buildpacks(#[from] BuildpacksError),
     /// There is nothing that a builder knows.
     #[error(
         "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
@@ -207,7 +233,28 @@ impl From<SubmoduleError> for BuildStageError {
 /// Builds a source with the builder that fits.
 pub async fn build(order: &BuildOrder<'_>, source: &BuildSource) -> Result<Built, BuildStageError> {
     match source {
-        BuildSource::Commit(snapshot) => dockerfile::build(order, snapshot).await,
+        BuildSource::Commit(snapshot) => {
+            let snapshot = source::with_submodules(order, snapshot).await?;
+            match choose(order, &snapshot).await? {
+                Builder::Buildpacks => buildpacks::build(order, &snapshot).await,
+                Builder::Dockerfile | Builder::Auto => dockerfile::build(order, &snapshot).await,
+            }
+        }
         BuildSource::Image { reference } => image::find(order, reference).await,
     }
+}
+
+/// As Dokku has it: a Dockerfile comes first, unless the source or a person says which buildpacks there should be.
+async fn choose(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Builder, TreeError> {
+    let options = &order.options;
+    if options.builder != Builder::Auto {
+        return Ok(options.builder);
+    }
+    let names_buildpacks =
+        !options.buildpacks.is_empty() || source::read(snapshot, options, buildpacks::LIST).await?.is_some();
+    let dockerfile = options.dockerfile.as_deref().unwrap_or("Dockerfile");
+    let has_dockerfile = source::read(snapshot, options, dockerfile).await?.is_some();
+    // A path that a person has set and that is not there is to be told as such.
+    let wants_dockerfile = has_dockerfile || options.dockerfile.is_some();
+    Ok(if wants_dockerfile && !names_buildpacks { Builder::Dockerfile } else { Builder::Buildpacks })
 }

@@ -208,6 +208,9 @@ async fn content(
                 options,
                 config: &config,
                 limits: prepare::build_limits(app),
+                surroundings: &app.surroundings,
+                cache_volume: prepare::cache_volume(&app.engine, record.id),
+                hints: &app.build_hints,
                 console: &order.console,
                 cancel: &order.cancel,
             };

@@ -29,6 +29,7 @@ use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
+use crate::build::buildpacks::hints::Hints;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
@@ -46,6 +47,7 @@ use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::surroundings;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -135,6 +137,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         leases: Leases::default(),
         push_turns: Leases::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
+        build_hints: Hints::default(),
+        surroundings: surroundings::of_host(),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),

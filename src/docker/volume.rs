@@ -32,6 +32,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes a volume for what builds need again; no error if it is there already.
+    pub async fn create_cache(&self, name: &str) -> Result<(), EngineError> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(HashMap::from([(OWNER.to_owned(), self.owner().to_string())])),
+            ..VolumeCreateRequest::default()
+        };
+        self.client().await?.create_volume(request).await?;
+        Ok(())
+    }
+
     /// Where the host has a volume's files, by its name in the engine.
     pub async fn volume_directory(&self, volume: &str) -> Result<PathBuf, EngineError> {
         match self.client().await?.inspect_volume(volume).await.map_err(EngineError::from) {

@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("run", &["console", "docker", "formats", "model", "route", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
-    ("app", &["docker", "drains", "git", "logs", "model", "route", "run", "settings", "store"]),
+    ("app", &["build", "docker", "drains", "git", "logs", "model", "route", "run", "settings", "store"]),
     ("urls", &["app", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (

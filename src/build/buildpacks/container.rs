@@ -1,0 +1,301 @@
+//! One run of the driver in a build container: the source goes in, what it made stays in the container.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use nix::ifaddrs::getifaddrs;
+
+use crate::build::buildpacks::bundle::{Files, USER};
+use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::plan::Plan;
+use crate::build::buildpacks::{BuildpacksError, packages};
+use crate::build::source::LIMIT;
+use crate::build::{BuildOrder, BuildStageError};
+use crate::console::whole_lines::WholeLines;
+use crate::docker::Engine;
+use crate::docker::container::{ContainerSpec, OutputLog};
+use crate::docker::error::EngineError;
+use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::oom;
+use crate::git::context::ContextRequest;
+use crate::git::tree::Snapshot;
+use crate::model::byte_size::ByteSize;
+use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
+use crate::model::container_id::ContainerId;
+use crate::model::container_options::{ContainerOptions, EngineOptions, Limits, Mount};
+
+/// Where the driver leaves what it found out.
+const OUT: &str = "/slipway/out";
+/// The most output that is shown. A build in an endless loop must not fill a disk with its words.
+const OUTPUT_LIMIT: usize = 16 << 20;
+/// Link-local addresses, where clouds answer questions about the host (RFC 3927).
+const LINK_LOCAL: &str = "169.254.0.0/16";
+/// The driver's exit statuses, as its head lists them.
+const NOT_DETECTED: i64 = 41;
+const NEEDS_PACKAGES: i64 = 42;
+const UNUSABLE: [i64; 2] = [43, 44];
+/// Of a process that was killed.
+const KILLED: i64 = 137;
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The build.
+    pub order: &'a BuildOrder<'a>,
+    /// The source.
+    pub snapshot: &'a Snapshot,
+    /// The buildpacks.
+    pub plan: &'a Plan,
+    /// Where.
+    pub hint: &'a Hint,
+}
+
+/// How it ended, if it did not fail.
+#[derive(Debug)]
+pub enum Ended {
+    /// `/app` is compiled.
+    Built(Scratch),
+    /// What was detected asks for packages that the image lacks.
+    NeedsPackages {
+        /// In the driver's words.
+        detected: String,
+        /// The `buildpack.toml`s of what was detected.
+        wishes: Vec<Vec<u8>>,
+    },
+}
+
+/// A container that is removed when nobody needs it any more, however that comes.
+#[derive(Debug)]
+pub struct Scratch {
+    engine: Engine,
+    container: Option<ContainerId>,
+    id: ContainerId,
+}
+
+impl Scratch {
+    /// Makes it.
+    pub async fn create(engine: &Engine, spec: &ContainerSpec) -> Result<Self, EngineError> {
+        let id = engine.create(spec).await?;
+        Ok(Self { engine: engine.clone(), container: Some(id.clone()), id })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// Removes it.
+    pub async fn remove(mut self) -> Result<(), EngineError> {
+        let removed = self.engine.remove(&self.id).await;
+        self.container = None;
+        removed
+    }
+
+    /// A file of it, up to a size.
+    pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        self.engine.container_file(&self.id, path, LIMIT).await
+    }
+
+    /// `NAME.0`, `NAME.1` and so on of what the driver left, as many as there are buildpacks; empty where there is none.
+    pub async fn outputs(&self, name: &str) -> Result<Vec<Vec<u8>>, EngineError> {
+        let detected = self.text("detected").await?;
+        let mut found = Vec::new();
+        for index in 0..detected.lines().filter(|line| line.starts_with("buildpack ")).count() {
+            found.push(self.file(&format!("{OUT}/{name}.{index}")).await?.unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    /// Tells how long each step took.
+    pub async fn show_steps(&self, order: &BuildOrder<'_>) -> Result<(), EngineError> {
+        let steps = self.text("steps").await?;
+        let times: Vec<String> = steps
+            .lines()
+            .filter_map(|line| {
+                let (name, milliseconds) = line.split_once('\t')?;
+                Some(format!("{name} {:.1} s", milliseconds.parse::<f64>().ok()? / 1000.0))
+            })
+            .collect();
+        order.console.detail(format!("Time: {}", times.join(", "))).await;
+        Ok(())
+    }
+
+    async fn text(&self, name: &str) -> Result<String, EngineError> {
+        let bytes = self.file(&format!("{OUT}/{name}")).await?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(container) = self.container.take() {
+            let engine = self.engine.clone();
+            tokio::spawn(async move {
+                if let Err(error) = engine.remove(&container).await {
+                    tracing::warn!(%error, "a build container was not removed; it is an orphan now");
+                }
+            });
+        }
+    }
+}
+
+/// Makes the container, fills it, and runs it to its end.
+pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
+    let engine = order.order.engine;
+    engine.create_cache(&order.order.cache_volume).await?;
+    let scratch = Scratch::create(engine, &specification(order.order, order.hint, order.snapshot)).await?;
+    let tools = tools(order).map_err(|error| EngineError::Broken(error.into()))?;
+    engine.upload(scratch.id(), "/", stream::iter([Ok(Bytes::from(tools))])).await?;
+    let ignore = packages::slugignore(order.order, order.snapshot).await?;
+    let context = order.snapshot.context(ContextRequest {
+        subdirectory: order.order.options.directory.clone().unwrap_or_default(),
+        ignore,
+        owner: USER,
+        ..ContextRequest::default()
+    });
+    engine.upload(scratch.id(), "/app", context.stream.map_err(io::Error::other)).await?;
+    let kills = oom::kills().await;
+    let status = to_the_end(order.order, &scratch).await?;
+    match status {
+        0 => Ok(Ended::Built(scratch)),
+        NEEDS_PACKAGES => {
+            let (detected, wishes) = (scratch.text("detected").await?, scratch.outputs("toml").await?);
+            scratch.remove().await?;
+            Ok(Ended::NeedsPackages { detected, wishes })
+        }
+        _ => {
+            let error = failure(order, &scratch, status, kills).await?;
+            scratch.remove().await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn failure(
+    order: Order<'_>,
+    scratch: &Scratch,
+    status: i64,
+    kills: Option<u64>,
+) -> Result<BuildpacksError, EngineError> {
+    if status == NOT_DETECTED && order.plan.is_fixed {
+        return Ok(BuildpacksError::NotFit);
+    }
+    if status == NOT_DETECTED {
+        let candidates = scratch.text("candidates").await?;
+        let said = candidates.lines().filter_map(|line| {
+            let mut fields = line.split('\t');
+            let (name, said) = (fields.next()?, fields.nth(1)?);
+            Some(format!("{name}: {}", said.trim_end_matches(['.', ' ', ';'])))
+        });
+        return Ok(BuildpacksError::NotDetected(said.collect::<Vec<_>>().join("\n")));
+    }
+    if UNUSABLE.contains(&status) {
+        return Ok(BuildpacksError::Unusable);
+    }
+    if status == KILLED || oom::kills().await > kills {
+        return Ok(BuildpacksError::OutOfMemory(ByteSize(order.order.limits.memory)));
+    }
+    Ok(BuildpacksError::Failed(status))
+}
+
+async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, EngineError> {
+    let mut output = order.engine.attach(scratch.id()).await?.output;
+    order.engine.start(scratch.id()).await?;
+    let (mut lines, mut shown) = (WholeLines::default(), 0);
+    while let Some(chunk) = output.next().await {
+        let bytes = chunk?.bytes;
+        let had_room = shown < OUTPUT_LIMIT;
+        shown = shown.saturating_add(bytes.len());
+        if shown < OUTPUT_LIMIT {
+            for line in lines.take(&bytes) {
+                order.console.line(line).await;
+            }
+        } else if had_room {
+            order
+                .console
+                .warn(format!("more than {} of output: the rest is left out", ByteSize(16 << 20)))
+                .await;
+        }
+    }
+    if let Some(line) = lines.finish() {
+        order.console.line(line).await;
+    }
+    order.engine.wait(scratch.id()).await
+}
+
+fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> ContainerSpec {
+    let labels = ContainerLabels {
+        kind: ContainerKind::Build,
+        app: order.app_name.clone(),
+        process_type: None,
+        instance: None,
+        release: None,
+    };
+    let mut environment = order.surroundings.environment.clone();
+    let mut set = |key: &str, value: String| {
+        if let (Ok(key), Ok(value)) = (key.parse::<ConfigKey>(), ConfigValue::from_bytes(value.into_bytes()))
+        {
+            environment.insert(key, value);
+        }
+    };
+    set("SOURCE_VERSION", snapshot.commit().as_str().to_owned());
+    set("REQUEST_ID", format!("{:032x}", rand::random::<u128>()));
+    set("DYNO", order.image_tag.replacen('-', ".", 1));
+    set("SLIPWAY_UNREACHABLE", unreachable());
+    let cache = Mount {
+        source: order.cache_volume.clone(),
+        target: "/cache".to_owned(),
+        read_only: false,
+        exclusive: false,
+    };
+    let options = ContainerOptions {
+        limits: Limits {
+            memory: Some(order.limits.memory),
+            cpu_shares: Some(u64::from(order.limits.cpu_weight) * 1024 / 100),
+            pids: Some(order.limits.pids),
+            ..Limits::default()
+        },
+        mounts: order.surroundings.mounts.iter().cloned().chain([cache]).collect(),
+        engine: EngineOptions {
+            user: Some("0:0".to_owned()),
+            // Given up again before anything of a person's runs.
+            added_capabilities: vec!["NET_ADMIN".to_owned()],
+            hosts: order.options.hosts.clone(),
+            ..EngineOptions::default()
+        },
+        ..ContainerOptions::default()
+    };
+    let name = format!("{}.{}", order.app_name, order.image_tag.replacen('-', ".", 1));
+    ContainerSpec {
+        entrypoint: Some(vec!["/slipway/buildpacks/stack/enter".to_owned()]),
+        environment,
+        log: OutputLog::Off,
+        options,
+        ..ContainerSpec::new(name, hint.build.clone(), labels)
+    }
+}
+
+/// The host's own addresses, and where clouds answer for it: no business of a build's.
+fn unreachable() -> String {
+    let interfaces = getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    let own =
+        addresses.filter(|address: &Ipv4Addr| !address.is_loopback()).map(|address| format!("{address}/32"));
+    own.chain([LINK_LOCAL.to_owned()]).collect::<Vec<_>>().join(" ")
+}
+
+/// The bundle, the plan, and a file for each config var.
+fn tools(order: Order<'_>) -> io::Result<Vec<u8>> {
+    let mut files = Files::with_bundle()?;
+    files.directory("slipway/out")?;
+    files.directory("slipway/env")?;
+    files.add("slipway/plan", 0o644, order.plan.text().as_bytes())?;
+    files.add("slipway/expected", 0o644, order.hint.detected.as_bytes())?;
+    let config: &ConfigVars = order.order.config;
+    for (key, value) in config {
+        files.add_owned(&format!("slipway/env/{key}"), 0o400, USER, value.expose().as_bytes())?;
+    }
+    files.finish()
+}
