@@ -1,0 +1,79 @@
+# What installs: uv for everything, with Poetry or Pipenv where their lock files are read. All of it stays in the cache.
+# shellcheck shell=bash
+
+UV_VERSION=0.13.8
+POETRY_VERSION=2.5.1
+PIPENV_VERSION=2026.10.3
+PIP_VERSION=26.3
+
+# Seconds since a time, as people read them.
+since() {
+    local now=$EPOCHREALTIME
+    local milliseconds=$(((${now/./} - ${1/./}) / 1000))
+    printf '(%d.%d s)' $((milliseconds / 1000)) $((milliseconds % 1000 / 100))
+}
+
+# Debian's pip installs uv, and uv installs the rest.
+install_uv() {
+    local begun=$EPOCHREALTIME folder=$CACHE/uv-$UV_VERSION
+    use_bounds
+    if ! "$folder/bin/uv" --version >/dev/null 2>&1; then
+        rm -rf "$CACHE"/uv-* "$CACHE/new"
+        step "Installing uv $UV_VERSION"
+        install_with_debians_pip "uv==$UV_VERSION" || exit
+        mv "$CACHE/new" "$folder"
+        detail "$(since "$begun")"
+    fi
+    export PATH="$folder/bin:$PATH"
+}
+
+install_with_debians_pip() {
+    local wheels=(/usr/share/python-wheels/pip-*.whl) log=$CACHE/pip.log
+    if ! /usr/bin/python3 "${wheels[0]}/pip" install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+        --only-binary :all: --target "$CACHE/new" "$1" >"$log" 2>&1; then
+        indent <"$log"
+        fail "$1 cannot be had from the package index" "$(advice_for_fetch "$log")"
+    fi
+}
+
+# Failing fetches are named at once.
+use_bounds() {
+    export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-20} UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-1}
+    export PIP_TIMEOUT=${PIP_TIMEOUT:-15} PIP_RETRIES=${PIP_RETRIES:-1}
+    export POETRY_REQUESTS_TIMEOUT=${POETRY_REQUESTS_TIMEOUT:-20} PIPENV_TIMEOUT=${PIPENV_TIMEOUT:-60}
+    export UV_NO_PROGRESS=1 UV_LINK_MODE=copy UV_CACHE_DIR=$CACHE/wheels UV_PYTHON_CACHE_DIR=$CACHE/interpreters
+    export POETRY_CACHE_DIR=$CACHE/poetry POETRY_NO_INTERACTION=1 PIP_CACHE_DIR=$CACHE/pip PIP_NO_INPUT=1
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off PYTHONUNBUFFERED=1 LANG=C.UTF-8
+}
+
+# A tool in an environment of its own, which the app's cannot disturb.
+install_tool() {
+    local name=$1 version=$2 begun=$EPOCHREALTIME
+    local folder=$CACHE/$name-$version
+    if ! "$folder/bin/$name" --version >/dev/null 2>&1; then
+        rm -rf "$CACHE/$name"-*
+        step "Installing $name $version"
+        uv venv --quiet --no-config --python /usr/bin/python3 "$folder"
+        run_logged env --unset=UV_INDEX_STRATEGY uv pip install --quiet --no-config --python "$folder/bin/python" "$name==$version" \
+            || fail "$name cannot be had from the package index" "$(advice_for_fetch "$LOG")"
+        detail "$(since "$begun")"
+    fi
+    export PATH="$PATH:$folder/bin"
+}
+
+# Runs a program with its output below the step, and in LOG.
+run_logged() {
+    LOG=$CACHE/log
+    "$@" 2>&1 | tee "$LOG" | indent
+}
+
+# What to do about a failed installation, from what was said.
+advice_for_fetch() {
+    local host
+    host=$(grep -oE '(https?://|host=.)[^]/:@`'"'"' ),]+' "$1" | sed -E "s,^(https?://|host=.),," | tail -n 1)
+    if grep -qiE 'HTTP status|Failed to fetch|connect|resolve|timed out|certificate|Max retries' "$1"; then
+        echo "Check that ${host:-the package index} can be reached from here, and what PIP_INDEX_URL or UV_DEFAULT_INDEX say"
+    else
+        echo "Mend what is said above"
+    fi
+}
