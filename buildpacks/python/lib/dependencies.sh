@@ -104,5 +104,5 @@ slim_environment() {
     packages=$(echo "$PYTHON"/lib/python3*/site-packages)
     find "$packages" -mindepth 2 -type d -name tests -not -path '*/tests/*' -prune -exec sh -c '
         for directory; do ls "$directory" | grep -qE "^(test_.*|conftest)\.py$" && rm -rf "$directory"; done; true' sh {} +
-    "$PYTHON/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages" >/dev/null 2>&1 || true
+    "$PYTHON/bin/python" -m compileall -q -j 0 -x "site-packages/pip/" --invalidation-mode unchecked-hash "$packages" >/dev/null 2>&1 || true
 }

@@ -64,7 +64,7 @@ install_tool() {
 # Runs a program with its output below the step, and in LOG.
 run_logged() {
     LOG=$CACHE/log
-    "$@" 2>&1 | tee "$LOG" | indent
+    "$@" 2>&1 | sed -u '/^Using Python .* environment at/d' | tee "$LOG" | indent
 }
 
 # What to do about a failed installation, from what was said.
