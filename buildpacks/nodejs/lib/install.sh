@@ -1,9 +1,9 @@
 # Installs the dependencies, builds, and prunes. To be sourced.
 # shellcheck shell=bash
 
-# Runs a program of the app, with what it says below the step and in $SCRATCH/log.
+# Runs a program of the app, with what it says below the step and in $SCRATCH/log. npm adds its manual to some errors.
 run() {
-    (cd "$BUILD_DIR" && "$@" 2>&1) | tee "$SCRATCH/log" | indent
+    (cd "$BUILD_DIR" && "$@" 2>&1) | tee "$SCRATCH/log" | sed -u '/^npm [^ ]* Clean install a project/,/^npm [^ ]* Run "npm help/d' | indent
 }
 
 # Runs a script of package.json, if there is one.

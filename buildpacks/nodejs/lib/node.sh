@@ -94,13 +94,15 @@ install_node() {
 unpack_node() {
     local begun=$EPOCHREALTIME fresh="$CACHE_DIR/node.new"
     rm -rf "$fresh"
-    registry_unpack "$SCRATCH/node.json" "$NODE_VERSION" "$fresh"
+    # The headers for other systems are most of what would be written.
+    registry_unpack "$SCRATCH/node.json" "$NODE_VERSION" "$fresh" --exclude "*/share" \
+        --exclude "*/openssl/archs/[!l]*" --exclude "*/openssl/archs/linux[!-]*" --exclude "*/openssl/archs/linux-[!ax]*"
     # A sixth of the binary is names that only a debugger reads.
     strip --strip-unneeded "$fresh/bin/node" 2>/dev/null || true
     # The npm that this Node is released with is in its changelog.
     grep --only-matching --perl-regexp --max-count 1 '(upgrade|update) npm to v?\K[0-9]+\.[0-9]+\.[0-9]+' \
         "$fresh/CHANGELOG.md" >"$fresh/npm" 2>/dev/null || true
-    rm -rf "$fresh/share" "$fresh"/*.md
+    rm -f "$fresh"/*.md
     mkdir -p "$CACHE_DIR/node"
     mv "$fresh" "$1"
     [ "$("$1/bin/node" --version 2>&1)" = "v$NODE_VERSION" ] \
