@@ -62,13 +62,13 @@ choose_node() {
             "Write the one you use to engines.node in package.json"
     fi
     if ! registry_package "$package" "$list"; then
-        NODE_VERSION=$(find "$CACHE_DIR/node" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | semver_newest "$WANTED_NODE")
+        NODE_VERSION=$(find "$CACHE_DIR/node" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | semver_newest "$WANTED_NODE") || true
         [ -n "$NODE_VERSION" ] \
             || fail "Node could not be looked up: $FETCH_ERROR" "Check that this host can reach it, then push again"
         warn "The registry cannot be reached ($FETCH_ERROR): taking Node from the cache"
         return
     fi
-    NODE_VERSION=$(package_versions "$list" | semver_newest "$WANTED_NODE")
+    NODE_VERSION=$(package_versions "$list" | semver_newest "$WANTED_NODE") || true
     [ -n "$NODE_VERSION" ] || fail "Node $WANTED_NODE cannot be had" \
         "These can: $(package_versions "$list" | semver_newest_of_each | head -n 8 | paste --serial --delimiters ,  | sed 's/,/, /g'); write one of them to ${WANTED_BY:-engines.node in package.json}"
 }
