@@ -50,29 +50,31 @@ install_with_uv() {
 }
 
 install_pipfile() {
-    local list
     [ -f Pipfile ] || fail "There is a Pipfile.lock, but no Pipfile" "Commit the Pipfile"
-    install_tool pipenv "$PIPENV_VERSION"
-    pipenv verify >/dev/null 2>&1 || fail "Pipfile.lock was not made from this Pipfile" "Run: pipenv lock; then commit Pipfile.lock"
-    list=$(mktemp)
-    pipenv requirements --hash >"$list"
-    install_with_uv Pipfile.lock --requirements "$list" "pip==$PIP_VERSION"
+    if [ "$RESTORED" = no ]; then
+        install_tool pipenv "$PIPENV_VERSION"
+        pipenv verify >"$CACHE/log" 2>&1 || disagrees Pipfile.lock Pipfile "pipenv lock"
+        pipenv requirements --hash >"$CACHE/locked.txt"
+    fi
+    install_with_uv Pipfile.lock --requirements "$CACHE/locked.txt" "pip==$PIP_VERSION"
 }
 
 # Poetry says what its lock file holds, and uv installs it: from the package index that the build uses.
 install_poetry() {
-    local list packages
+    local packages=(--requirements "$CACHE/locked.txt")
     [ -f pyproject.toml ] || fail "There is a poetry.lock, but no pyproject.toml" "Commit the pyproject.toml"
-    install_tool poetry "$POETRY_VERSION" "poetry-plugin-export==$POETRY_EXPORT_VERSION"
-    list=$(mktemp)
-    if ! poetry export --only main --with-credentials --output "$list" >"$CACHE/log" 2>&1; then
-        indent <"$CACHE/log"
-        fail "poetry.lock was not made from this pyproject.toml" "Run: poetry lock; then commit poetry.lock"
+    if [ "$RESTORED" = no ]; then
+        install_tool poetry "$POETRY_VERSION" "poetry-plugin-export==$POETRY_EXPORT_VERSION"
+        poetry export --only main --with-credentials --output "$CACHE/locked.txt" >"$CACHE/log" 2>&1 \
+            || disagrees poetry.lock pyproject.toml "poetry lock"
     fi
-    packages=(--requirements "$list")
     [ "$(toml_get pyproject.toml tool poetry package-mode)" = False ] || packages+=(--editable .)
     install_with_uv poetry.lock "${packages[@]}"
-    rm "$list"
+}
+
+disagrees() {
+    indent <"$CACHE/log"
+    fail "$1 was not made from this $2" "Run: $3; then commit $1"
 }
 
 install_uv_lock() {
@@ -92,7 +94,7 @@ install_project() {
 
 failed_installation() {
     if grep -q 'lockfile .*needs to be updated' "$LOG"; then
-        fail "$1 was not made from this pyproject.toml" "Run: uv lock; then commit uv.lock"
+        fail "$1 was not made from this pyproject.toml" "Run: uv lock; then commit $1"
     fi
     fail "What $1 asks for cannot be installed" "$(advice_for_fetch "$LOG")"
 }

@@ -1,5 +1,5 @@
 # Which Python, and where it comes from.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Sets WANTED, what is asked for in uv's words (3.12, 3.12.4, >=3.10,<3.13; nothing if anything will do), and SAID_BY.
 read_wanted() {

@@ -19,6 +19,7 @@ restore_environment() {
     local begun=$EPOCHREALTIME
     KEY=$(environment_key) RESTORED=no
     if [ "$(head -n 1 "$CACHE/environment.key" 2>/dev/null)" = "$KEY" ] \
+        && { [[ $MANAGER != p*e* ]] || [ -f "$CACHE/locked.txt" ]; } \
         && (cd "$CACHE" && sha256sum --check --status environment.sum) 2>/dev/null \
         && tar -xf "$CACHE/environment.tar" -C .heroku && "$PYTHON/bin/python" -c '' 2>/dev/null; then
         RESTORED=yes

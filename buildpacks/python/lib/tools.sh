@@ -1,5 +1,5 @@
 # What installs: uv for everything, with Poetry or Pipenv to read their lock files. All of it stays in the cache.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 UV_VERSION=0.13.8
 POETRY_VERSION=2.5.1
@@ -81,7 +81,7 @@ run_logged() {
 # What to do about a failed installation, from what was said.
 advice_for_fetch() {
     local host
-    host=$(grep -oE '(https?://|host=.)[^]/:@`'"'"' ),]+' "$1" | sed -E "s,^(https?://|host=.),," | tail -n 1)
+    host=$(echo "${PIP_INDEX_URL-}" | cat - "$1" | grep -oE '(https?://|host=.)[^]/:@`'"'"' ),]+' | sed -E "s,^(https?://|host=.),," | tail -n 1)
     if grep -qiE 'HTTP status|Failed to fetch|connect|resolve|timed out|certificate|Max retries' "$1"; then
         echo "Check that ${host:-the package index} can be reached from here, and what PIP_INDEX_URL or UV_DEFAULT_INDEX say"
     else
