@@ -13,7 +13,7 @@ install_dependencies() {
         setup) install_with_uv "setup.py" --editable . ;;
         none) step "Nothing to install: no requirements.txt, pyproject.toml or lock file" && return ;;
     esac
-    detail "Installed $(since "$begun")"
+    detail "Installed ($(seconds_since "$begun"))"
 }
 
 # uv reads requirements.txt as pip does; where a file or a variable asks for something that only pip does, it is pip.

@@ -7,13 +7,6 @@ POETRY_EXPORT_VERSION=1.10.1
 PIPENV_VERSION=2026.10.3
 PIP_VERSION=26.3
 
-# Seconds since a time, as people read them.
-since() {
-    local now=$EPOCHREALTIME
-    local milliseconds=$(((${now/./} - ${1/./}) / 1000))
-    printf '(%d.%d s)' $((milliseconds / 1000)) $((milliseconds % 1000 / 100))
-}
-
 # Debian's pip installs uv, and uv installs the rest.
 install_uv() {
     local begun=$EPOCHREALTIME folder=$CACHE/uv-$UV_VERSION
@@ -22,7 +15,7 @@ install_uv() {
         step "Installing uv $UV_VERSION"
         install_with_debians_pip "uv==$UV_VERSION" || exit
         mv "$CACHE/new" "$folder"
-        detail "$(since "$begun")"
+        detail "($(seconds_since "$begun"))"
     fi
     export PATH="$folder/bin:$PATH"
 }
@@ -67,7 +60,7 @@ install_tool() {
         uv venv --quiet --no-config --python /usr/bin/python3 "$folder"
         run_logged env --unset=UV_INDEX_STRATEGY uv pip install --quiet --no-config --python "$folder/bin/python" "$name==$version" "$@" \
             || fail "$name cannot be had from the package index" "$(advice_for_fetch "$LOG")"
-        detail "$(since "$begun")"
+        detail "($(seconds_since "$begun"))"
     fi
     export PATH="$PATH:$folder/bin"
 }
@@ -78,11 +71,12 @@ run_logged() {
     "$@" 2>&1 | sed -u '/^Using Python .* environment at/d' | tee "$LOG" | indent
 }
 
-# What to do about a failed installation, from what was said.
+# What to do about a failed installation, from what was said. Addresses may hold a name and a password.
 advice_for_fetch() {
     local host
-    host=$(echo "${PIP_INDEX_URL-}" | cat - "$1" | grep -oE '(https?://|host=.)[^]/:@`'"'"' ),]+' | sed -E "s,^(https?://|host=.),," | tail -n 1)
-    if grep -qiE 'HTTP status|Failed to fetch|connect|resolve|timed out|certificate|Max retries' "$1"; then
+    host=$(echo "${PIP_INDEX_URL-}" | cat - "$1" | sed -E 's,//[^/@ ]*@,//,g' | grep -oE 'https?://[A-Za-z0-9.:-]+' | tail -n 1)
+    host=${host#*://}
+    if grep -qiE 'HTTP status|failed to fetch|connect|resolve host|timed out|certificate|max retries' "$1"; then
         echo "Check that ${host:-the package index} can be reached from here, and what PIP_INDEX_URL or UV_DEFAULT_INDEX say"
     else
         echo "Mend what is said above"

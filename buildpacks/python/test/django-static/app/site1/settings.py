@@ -1,3 +1,6 @@
-SECRET_KEY = "for the fixture"
+import os
+
+# Not set when it is built: a common mistake.
+SECRET_KEY = os.environ["SECRET_KEY"]
 INSTALLED_APPS = ["django.contrib.staticfiles"]
 STATIC_URL = "static/"
