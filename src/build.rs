@@ -12,6 +12,7 @@ pub mod process_files;
 mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +117,8 @@ pub struct BuildOrder<'a> {
     pub previous: Option<&'a ImageId>,
     /// What earlier builds have found out.
     pub hints: &'a Hints,
+    /// The directory of a buildpack that is tested: it takes its place among the bundled ones.
+    pub tested: Option<&'a Path>,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }

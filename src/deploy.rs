@@ -212,6 +212,7 @@ async fn content(
                 cache_volume: prepare::cache_volume(&app.engine, record.id),
                 previous: current.map(|release| &release.content.image),
                 hints: &app.build_hints,
+                tested: None,
                 console: &order.console,
                 cancel: &order.cancel,
             };

@@ -13,6 +13,8 @@ mod release_file;
 mod slug;
 pub mod stack;
 
+use std::collections::BTreeMap;
+
 use crate::build::buildpacks::container::{Ended, Order};
 use crate::build::buildpacks::hints::Hint;
 use crate::build::buildpacks::plan::Plan;
@@ -23,6 +25,7 @@ use crate::docker::error::EngineError;
 use crate::git::tree::Snapshot;
 use crate::model::buildpack::BuildpackError;
 use crate::model::byte_size::ByteSize;
+use crate::model::process_type::ProcessType;
 
 /// The file in which a source names its buildpacks, a line each.
 pub const LIST: &str = ".buildpacks";
@@ -79,8 +82,22 @@ pub enum BuildpacksError {
     Stack(String),
 }
 
+/// What buildpacks have made.
+#[derive(Debug)]
+pub struct Made {
+    /// The image and what is run of it.
+    pub built: Built,
+    /// What `bin/release` proposed to run, of all buildpacks together.
+    pub proposed: BTreeMap<ProcessType, String>,
+}
+
 /// Builds the image.
 pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built, BuildStageError> {
+    Ok(make(order, snapshot).await?.built)
+}
+
+/// Builds the image, and says what the buildpacks themselves said.
+pub async fn make(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Made, BuildStageError> {
     let contents = source::process_files(snapshot, &order.options).await?;
     process_files::check_paths(order, &contents)?;
     let plan = Plan::of(order, snapshot).await?;
@@ -104,11 +121,11 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
             }
         }
     };
-    let built = finish(order, contents, &hint, &container).await;
+    let made = finish(order, contents, &hint, &container).await;
     container.remove_later();
-    let built = built?;
+    let made = made?;
     order.hints.put(&order.image_repository, hint);
-    Ok(built)
+    Ok(made)
 }
 
 /// Makes the image of what was compiled.
@@ -117,7 +134,7 @@ async fn finish(
     mut contents: process_files::Contents,
     hint: &Hint,
     container: &container::Scratch,
-) -> Result<Built, BuildStageError> {
+) -> Result<Made, BuildStageError> {
     container.show_steps(order).await?;
     let release = ReleaseFile::merge(container.outputs("release").await?)?;
     if let Some(addons) = release.addons_note() {
@@ -128,11 +145,12 @@ async fn finish(
         let path = format!("/app/{}", process_files::procfile_path(&order.options));
         contents.procfile = container.file(&path).await?;
     }
-    let ReleaseFile { processes, config, .. } = release;
-    let ProcessFiles { processes, app_json } = process_files::read_lines(order, contents, processes).await?;
+    let ReleaseFile { processes: proposed, config, .. } = release;
+    let ProcessFiles { processes, app_json } =
+        process_files::read_lines(order, contents, proposed.clone()).await?;
     let image = slug::make(order, &hint.run, container, config).await?;
     let facts = order.engine.image_facts(&image.0).await?;
     let gone = || EngineError::NotFound(format!("the image {image} is gone"));
     let exposed_ports = facts.ok_or_else(gone)?.exposed_tcp_ports;
-    Ok(Built { image, exposed_ports, processes, app_json })
+    Ok(Made { built: Built { image, exposed_ports, processes, app_json }, proposed })
 }

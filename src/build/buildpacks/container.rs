@@ -304,6 +304,9 @@ fn unreachable() -> String {
 /// The bundle, the plan, and a file for each config var.
 fn tools(order: Order<'_>) -> io::Result<Vec<u8>> {
     let mut files = Files::with_bundle()?;
+    if let Some(folder) = order.order.tested {
+        files.add_buildpack(folder)?;
+    }
     files.directory("slipway/out")?;
     files.directory("slipway/env")?;
     files.directory("slipway/apart")?;
