@@ -97,6 +97,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "server",
         &[
             "app",
+            "build",
             "commands",
             "console",
             "docker",

@@ -26,7 +26,7 @@ pub async fn make(
     built: &Scratch,
     config: ConfigVars,
 ) -> Result<ImageId, BuildStageError> {
-    let base = Scratch::create(order.engine, &specification(order, run_image, config)).await?;
+    let base = Scratch::create(order, &specification(order, run_image, config)).await?;
     let start = start().map_err(|error| EngineError::Broken(error.into()))?;
     order.engine.upload(base.id(), "/", stream::iter([Ok(Bytes::from(start))])).await?;
     let size = Arc::new(AtomicU64::new(0));
