@@ -60,3 +60,20 @@ fn go_with_modules() {
     let (server, ann) = Server::with_person("ann");
     goes_live(&server, &ann, "go-web", "Go");
 }
+
+#[test]
+fn rust_with_crates_of_the_registry() {
+    let (server, ann) = Server::with_person("ann");
+    goes_live(&server, &ann, "rust-web", "Rust");
+}
+
+#[test]
+fn a_single_page_app_that_is_built_and_served_as_files() {
+    let (server, ann) = Server::with_person("ann");
+    let (app, repo) = (names::unique("spa"), samples::repo("node-spa"));
+    let said = repo.push(&server, &ann, &app).success().stderr;
+    let page = server.get(&app, "/");
+    assert!(page.text().contains("<script"), "{said}");
+    // What is no file is a place within the app.
+    assert_eq!(server.get(&app, "/a/place/in/the/app").text(), page.text());
+}
