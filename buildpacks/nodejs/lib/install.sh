@@ -50,7 +50,7 @@ install_command() {
     case $MANAGER in
         npm) install_with_npm ;;
         pnpm)
-            COMMAND=(pnpm install --store-dir "$CACHE_DIR/pnpm" --reporter append-only)
+            COMMAND=(pnpm install "--config.store-dir=$CACHE_DIR/pnpm" --reporter append-only)
             [ -z "$LOCK" ] && COMMAND+=(--no-frozen-lockfile) || COMMAND+=(--frozen-lockfile)
             if wants_development; then COMMAND+=(--prod=false); else COMMAND+=(--prod); fi
             [ -n "$(npmrc fetch-retries)" ] || COMMAND+=(--config.fetch-retries=1 --config.fetch-retry-mintimeout=1000)
@@ -129,7 +129,7 @@ prune_command() {
         pnpm)
             if [ "${PNPM_SKIP_PRUNING:-false}" = true ] || grep --quiet '^packages:' "$BUILD_DIR/pnpm-workspace.yaml" 2>/dev/null; then return; fi
             # Without a terminal pnpm asks nobody whether it may replace node_modules.
-            COMMAND=(env CI=true pnpm prune --prod --store-dir "$CACHE_DIR/pnpm")
+            COMMAND=(env CI=true pnpm prune --prod "--config.store-dir=$CACHE_DIR/pnpm")
             ((${MANAGER_VERSION%%.*} < 9)) || COMMAND+=(--ignore-scripts) ;;
         yarn)
             if ! is_berry; then
