@@ -12,6 +12,7 @@ pub mod process_files;
 mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use crate::formats::app_json::AppJsonError;
 use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
+use crate::formats::slugignore::SlugIgnoreError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
@@ -116,6 +118,8 @@ pub struct BuildOrder<'a> {
     pub previous: Option<&'a ImageId>,
     /// What earlier builds have found out.
     pub hints: &'a Hints,
+    /// The directory of a buildpack that is tested: it takes its place among the bundled ones.
+    pub tested: Option<&'a Path>,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -145,6 +149,9 @@ pub enum BuildStageError {
     /// The `.dockerignore` is not one.
     #[error(transparent)]
     Ignore(#[from] DockerIgnoreError),
+    /// The `.slugignore` is not one.
+    #[error(transparent)]
+    SlugIgnore(#[from] SlugIgnoreError),
     /// The engine's build failed; its output has been shown.
     #[error(transparent)]
     Build(#[from] BuildError),

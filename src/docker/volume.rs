@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::RemoveVolumeOptions;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::OWNER;
+use crate::docker::labels::{OWNER, owner_filter};
 use crate::model::mount::StorageName;
 
 /// The name that a person gave it.
@@ -41,6 +41,14 @@ impl Engine {
         };
         self.client().await?.create_volume(request).await?;
         Ok(())
+    }
+
+    /// The names of the owner's volumes.
+    pub async fn own_volumes(&self) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.client().await?.list_volumes(Some(options)).await?;
+        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
     }
 
     /// Where the host has a volume's files, by its name in the engine.

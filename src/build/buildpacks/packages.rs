@@ -6,14 +6,20 @@ use serde::Deserialize;
 
 use crate::build::buildpacks::BuildpacksError;
 use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::plan::Plan;
 use crate::build::buildpacks::stack::{self, Stack};
 use crate::build::{BuildOrder, BuildStageError, source};
-use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::aptfile::{Aptfile, is_package};
+use crate::formats::ignore::Ignore;
+use crate::formats::slugignore::SlugIgnore;
 use crate::git::tree::Snapshot;
+use crate::model::buildpack::BuildpackReference;
 use crate::model::release::ImageId;
 
 /// The file that says what stays out of the build.
 const IGNORE: &str = ".slugignore";
+/// The file in which a source asks for packages.
+const APTFILE: &str = "Aptfile";
 /// More is no app.
 const MOST: usize = 500;
 
@@ -66,7 +72,10 @@ async fn with(
         "FROM {base}\nUSER root\nRUN apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
          --no-install-recommends {names} >/dev/null && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives /var/log/apt\n"
     );
-    stack::layer(order, kind, &dockerfile, "").await
+    stack::layer(order, kind, &dockerfile, "").await.map_err(|error| match error {
+        BuildStageError::Buildpacks(BuildpacksError::Stack(_)) => BuildpacksError::Packages(names).into(),
+        other => other,
+    })
 }
 
 impl Wishes {
@@ -101,23 +110,30 @@ impl Wishes {
     }
 }
 
-/// Debian Policy, section 5.6.1, with a version if somebody insists. It becomes a word of a shell's.
-fn is_package(name: &str) -> bool {
-    let (name, version) = name.split_once('=').unwrap_or((name, "0"));
-    let good = |text: &str, others: &str| {
-        text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || others.contains(c))
+/// The packages that the source itself asks for, in the driver's words. A buildpack for that, which unpacks them into
+/// the app, does it instead if it was chosen.
+pub async fn aptfile(
+    order: &BuildOrder<'_>,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<String, BuildStageError> {
+    let is_apt = |buildpack: &BuildpackReference| buildpack.to_string().contains("buildpack-apt");
+    let contents = source::read(snapshot, &order.options, APTFILE).await?;
+    let (Some(contents), false) = (contents, plan.buildpacks.iter().any(is_apt)) else {
+        return Ok(String::new());
     };
-    good(name, "+.-") && good(version, "+.-:~")
+    let packages = Aptfile::parse(&contents).map_err(BuildpacksError::from)?.packages;
+    Ok(packages.iter().map(|name| format!("build {name}\nrun {name}\n")).collect())
 }
 
 /// What of the source stays out of the build.
-pub async fn slugignore(
-    order: &BuildOrder<'_>,
-    snapshot: &Snapshot,
-) -> Result<DockerIgnore, BuildStageError> {
+pub async fn slugignore(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Ignore, BuildStageError> {
     let rules = source::read(snapshot, &order.options, IGNORE).await?.unwrap_or_default();
-    Ok(DockerIgnore::parse(&rules, &[])?)
+    let rules = SlugIgnore::parse(&rules)?;
+    for warning in &rules.warnings {
+        order.console.warn(warning).await;
+    }
+    Ok(Ignore::Slug(rules))
 }
 
 #[cfg(test)]

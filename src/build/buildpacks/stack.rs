@@ -82,7 +82,9 @@ pub async fn layer(
     let mut files = Files::new();
     let added = files.add("Dockerfile", 0o644, dockerfile.as_bytes()).and_then(|()| files.finish());
     let context = added.map_err(|error| EngineError::Broken(error.into()))?;
-    let spec = BuildSpec { tag: Some(name.clone()), ..BuildSpec::new() };
+    let proxy = order.surroundings.build_arguments();
+    let build_args = proxy.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let spec = BuildSpec { tag: Some(name.clone()), build_args, ..BuildSpec::new() };
     let (output, mut lines) = mpsc::channel(BACKLOG);
     let building = async move {
         let context = stream::iter([Ok(Bytes::from(context))]);
