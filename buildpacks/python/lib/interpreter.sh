@@ -67,7 +67,8 @@ install_standalone() {
         fail "Python $WANTED cannot be had: ${host:-its publisher} could not be reached" \
             "This can be had without it: $(debians_python); write it to $SAID_BY, or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone"
     fi
-    INTERPRETER=$(UV_PYTHON_PREFERENCE=only-managed uv python find --no-config "$WANTED")
+    INTERPRETER=$(UV_PYTHON_PREFERENCE=only-managed uv python find --no-config "$WANTED") \
+        || fail "Python $WANTED was installed, but it does not run here" "Write $(debians_python) to $SAID_BY, or choose another version"
     # What only those need who embed Python or build it.
     rm -rf "$UV_PYTHON_INSTALL_DIR"/*/{share,lib/*.a,lib/itcl*,lib/tcl*,lib/tk*,lib/thread*} \
         "$UV_PYTHON_INSTALL_DIR"/*/lib/python3*/{test,idlelib,turtledemo,lib2to3,tkinter,config-*}
