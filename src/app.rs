@@ -20,6 +20,7 @@ use crate::app::one_offs::OneOffs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
+use crate::build::buildpacks::hints::Hints;
 use crate::docker::Engine;
 use crate::drains::Drains;
 use crate::git::repositories::Repositories;
@@ -30,6 +31,7 @@ use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::surroundings::HostSurroundings;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -51,6 +53,10 @@ pub struct App {
     pub drains: Drains,
     /// The Docker engine.
     pub engine: Engine,
+    /// What containers need to get out of this host.
+    pub surroundings: HostSurroundings,
+    /// What builds by buildpacks have found out.
+    pub build_hints: Hints,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

@@ -2,18 +2,23 @@
 //!
 //! Knows sources and images; does not know releases, instances or routes.
 
+pub mod buildpacks;
 pub mod cgroup;
 mod checks;
 pub mod dockerfile;
 pub mod fence;
 pub mod image;
 pub mod process_files;
+mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::build::buildpacks::BuildpacksError;
+use crate::build::buildpacks::hints::Hints;
 use crate::build::cgroup::Limits;
 use crate::console::Console;
 use crate::docker::Engine;
@@ -23,14 +28,17 @@ use crate::formats::app_json::AppJsonError;
 use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
+use crate::formats::slugignore::SlugIgnoreError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
 use crate::model::app_name::AppName;
+use crate::model::buildpack::{Builder, BuildpackReference};
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ImageId, ProcessCommand, Source};
+use crate::model::surroundings::Surroundings;
 
 /// What there is to build.
 #[derive(Clone, Debug)]
@@ -73,6 +81,12 @@ pub struct BuildOptions {
     pub arguments: BTreeMap<String, String>,
     /// `--add-host NAME:ADDRESS` of the same.
     pub hosts: Vec<String>,
+    /// Which builder was chosen (`builder:set selected`).
+    pub builder: Builder,
+    /// Which buildpacks were chosen, in their order (`buildpacks:add`); none for what fits.
+    pub buildpacks: Vec<BuildpackReference>,
+    /// The stack image to use instead of Slipway's own (`buildpacks:set-property stack`).
+    pub stack: Option<String>,
 }
 
 /// What a builder is given.
@@ -96,6 +110,16 @@ pub struct BuildOrder<'a> {
     pub console: &'a Console,
     /// What its steps may take.
     pub limits: Limits,
+    /// What containers need to get out of this host.
+    pub surroundings: &'a Surroundings,
+    /// The volume in which buildpacks keep what they need again.
+    pub cache_volume: String,
+    /// The image that runs now, from which the new one may share what is the same.
+    pub previous: Option<&'a ImageId>,
+    /// What earlier builds have found out.
+    pub hints: &'a Hints,
+    /// The directory of a buildpack that is tested: it takes its place among the bundled ones.
+    pub tested: Option<&'a Path>,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -125,6 +149,9 @@ pub enum BuildStageError {
     /// The `.dockerignore` is not one.
     #[error(transparent)]
     Ignore(#[from] DockerIgnoreError),
+    /// The `.slugignore` is not one.
+    #[error(transparent)]
+    SlugIgnore(#[from] SlugIgnoreError),
     /// The engine's build failed; its output has been shown.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -163,6 +190,14 @@ pub enum BuildStageError {
         /// The command and the property that set it.
         property: &'static str,
     },
+    /// Nothing says what is to be run.
+    #[error(
+        "nothing says how the app is started\nAdd a Procfile with a line such as `web: ./server --port $PORT`"
+    )]
+    NoProcess,
+    /// Buildpacks cannot build it.
+    #[error(transparent)]
+    Buildpacks(#[from] BuildpacksError),
     /// There is nothing that a builder knows.
     #[error(
         "no {looked_for} in {place}\nAdd a Dockerfile, or say where it is: builder-dockerfile:set {app_name} dockerfile-path PATH"
@@ -207,7 +242,28 @@ impl From<SubmoduleError> for BuildStageError {
 /// Builds a source with the builder that fits.
 pub async fn build(order: &BuildOrder<'_>, source: &BuildSource) -> Result<Built, BuildStageError> {
     match source {
-        BuildSource::Commit(snapshot) => dockerfile::build(order, snapshot).await,
+        BuildSource::Commit(snapshot) => {
+            let snapshot = source::with_submodules(order, snapshot).await?;
+            match choose(order, &snapshot).await? {
+                Builder::Buildpacks => buildpacks::build(order, &snapshot).await,
+                Builder::Dockerfile | Builder::Auto => dockerfile::build(order, &snapshot).await,
+            }
+        }
         BuildSource::Image { reference } => image::find(order, reference).await,
     }
+}
+
+/// As Dokku has it: a Dockerfile comes first, unless the source or a person says which buildpacks there should be.
+async fn choose(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Builder, TreeError> {
+    let options = &order.options;
+    if options.builder != Builder::Auto {
+        return Ok(options.builder);
+    }
+    let names_buildpacks =
+        !options.buildpacks.is_empty() || source::read(snapshot, options, buildpacks::LIST).await?.is_some();
+    let dockerfile = options.dockerfile.as_deref().unwrap_or("Dockerfile");
+    let has_dockerfile = source::read(snapshot, options, dockerfile).await?.is_some();
+    // A path that a person has set and that is not there is to be told as such.
+    let wants_dockerfile = has_dockerfile || options.dockerfile.is_some();
+    Ok(if wants_dockerfile && !names_buildpacks { Builder::Dockerfile } else { Builder::Buildpacks })
 }

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of SSH, sockets or commands; the faces put a transport behind it.
 
+pub mod whole_lines;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 

@@ -199,6 +199,7 @@ async fn content(
         Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let options = prepare::build_options(&app.store, record.id).await?;
+            let surroundings = app.surroundings.current().await;
             let build_order = BuildOrder {
                 engine: &app.engine,
                 app_name: &record.name,
@@ -208,6 +209,11 @@ async fn content(
                 options,
                 config: &config,
                 limits: prepare::build_limits(app),
+                surroundings: &surroundings,
+                cache_volume: prepare::cache_volume(&app.engine, record.id),
+                previous: current.map(|release| &release.content.image),
+                hints: &app.build_hints,
+                tested: None,
                 console: &order.console,
                 cancel: &order.cancel,
             };

@@ -19,6 +19,7 @@ use crate::docker::labels::OwnerId;
 use crate::docker::removal::RemovalHook;
 use crate::docker::wire::Wire;
 
+pub mod archive;
 pub mod attach;
 pub mod attachment;
 pub mod build;
@@ -47,6 +48,9 @@ mod wire;
 
 /// How long the engine may take to answer a plain question.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long it may take to copy or write what a container holds.
+const LONGEST_COPY: Duration = Duration::from_secs(1800);
 
 /// A handle on one engine for one owner. Cheap to clone.
 #[derive(Clone, Debug)]

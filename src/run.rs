@@ -21,5 +21,6 @@ pub mod readiness;
 pub mod retire;
 pub mod start;
 pub mod startup;
+pub mod surroundings;
 pub mod task;
 pub mod wellbeing;

@@ -7,20 +7,19 @@ use secrecy::SecretSlice;
 use tokio::sync::mpsc;
 
 use crate::build::fence::Fence;
-use crate::build::process_files::{self, Contents, ProcessFiles};
-use crate::build::{BuildOrder, BuildStageError, Built, relay};
+use crate::build::process_files::{self, ProcessFiles};
+use crate::build::{BuildOrder, BuildStageError, Built, source};
 use crate::docker::build::error::BuildError;
 use crate::docker::build::line::BuildLine;
 use crate::docker::build::{BuildSecret, BuildSpec};
 use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::ignore::Ignore;
 use crate::git::context::{Context, ContextRequest};
 use crate::git::tree::Snapshot;
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::{ConfigKey, ConfigValue};
 use crate::model::release::ImageId;
 
-/// The largest file that is read for its settings, in bytes.
-const LIMIT: usize = 1 << 20;
 /// Lines of output that may wait for a slow client.
 const BACKLOG: usize = 64;
 
@@ -28,8 +27,7 @@ const BACKLOG: usize = 64;
 pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built, BuildStageError> {
     let directory = order.options.directory.clone().unwrap_or_default();
     let dockerfile = order.options.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned());
-    let snapshot = with_submodules(order, snapshot).await?;
-    let read = async |name: &str| snapshot.read_file(&join(&directory, name), LIMIT).await;
+    let read = async |name: &str| source::read(snapshot, &order.options, name).await;
     if read(&dockerfile).await?.is_none() {
         return Err(BuildStageError::NoDockerfile {
             app_name: order.app_name.clone(),
@@ -37,11 +35,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
             place: if directory.is_empty() { "the repository".to_owned() } else { directory },
         });
     }
-    let contents = Contents {
-        procfile: read(process_files::procfile_path(&order.options)).await?,
-        app_json: read(process_files::app_json_path(&order.options)).await?,
-        checks: read(process_files::CHECKS).await?,
-    };
+    let contents = source::process_files(snapshot, &order.options).await?;
     let ProcessFiles { processes, app_json } = process_files::read(order, contents).await?;
     // As BuildKit has it: a Dockerfile may have rules of its own beside it.
     let own_rules = format!("{dockerfile}.dockerignore");
@@ -49,7 +43,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
         Some(rules) => rules,
         None => read(".dockerignore").await?.unwrap_or_default(),
     };
-    let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
+    let ignore = Ignore::Docker(DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?);
     order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
     let fence = Fence::raise(order.engine.owner().as_str(), order.limits);
     let mut spec = specification(order, dockerfile);
@@ -68,13 +62,6 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
     let facts = order.engine.image_facts(&image.0).await?;
     let exposed_ports = facts.map(|facts| facts.exposed_tcp_ports).unwrap_or_default();
     Ok(Built { image, exposed_ports, processes, app_json })
-}
-
-async fn with_submodules(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Snapshot, BuildStageError> {
-    let (progress, lines) = mpsc::channel(BACKLOG);
-    let add = async move { order.submodules.add_to(snapshot.clone(), &progress).await };
-    let (snapshot, ()) = tokio::join!(add, relay(lines, order.console));
-    Ok(snapshot?)
 }
 
 fn specification(order: &BuildOrder<'_>, dockerfile: String) -> BuildSpec {
@@ -117,7 +104,8 @@ async fn show(mut lines: mpsc::Receiver<BuildLine>, order: &BuildOrder<'_>) {
     }
 }
 
-/// Build arguments; one without a value of its own takes the config var of its name.
+/// Build arguments; one without a value of its own takes the config var of its name. Those that say where the host's
+/// proxy is are known to every Dockerfile, and no image keeps them.
 fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
     let value = |(name, value): (&String, &String)| {
         let from_config = || {
@@ -127,9 +115,11 @@ fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
         let value = if value.is_empty() { from_config().unwrap_or_default() } else { value.clone() };
         (name.clone(), value)
     };
-    order.options.arguments.iter().map(value).collect()
-}
-
-fn join(directory: &str, name: &str) -> String {
-    if directory.is_empty() { name.to_owned() } else { format!("{}/{name}", directory.trim_end_matches('/')) }
+    let mut arguments: BTreeMap<String, String> = order.options.arguments.iter().map(value).collect();
+    for (name, value) in order.surroundings.build_arguments() {
+        if !order.options.arguments.keys().any(|own| own.eq_ignore_ascii_case(name)) {
+            arguments.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    arguments
 }

@@ -43,9 +43,57 @@ pub fn app_json_path(options: &BuildOptions) -> &str {
     options.app_json.as_deref().unwrap_or("app.json")
 }
 
-/// Reads the files and warns of what has no effect. A file that was looked for at a path of the person's has to be
-/// there.
+/// Reads the files and warns of what has no effect.
 pub async fn read(order: &BuildOrder<'_>, contents: Contents) -> Result<ProcessFiles, BuildStageError> {
+    check_paths(order, &contents)?;
+    let processes = processes(contents.procfile, order.options.start_command.as_deref())?;
+    let app_json = app_json(order, contents.app_json, contents.checks, &processes).await?;
+    Ok(ProcessFiles { processes, app_json })
+}
+
+/// The same for an image that buildpacks make: they may say what is run where the Procfile does not.
+pub async fn read_lines(
+    order: &BuildOrder<'_>,
+    contents: Contents,
+    defaults: BTreeMap<ProcessType, String>,
+) -> Result<ProcessFiles, BuildStageError> {
+    let mut processes = lines(defaults);
+    match (contents.procfile, &order.options.start_command) {
+        (Some(bytes), _) => {
+            let commands = Procfile::parse(&bytes)?.commands.into_iter();
+            processes.extend(lines(commands.map(|(name, command)| (name, command.text))));
+        }
+        (None, Some(command)) => processes.extend(lines([(ProcessType::web(), command.clone())])),
+        (None, None) => {}
+    }
+    if processes.is_empty() {
+        return Err(BuildStageError::NoProcess);
+    }
+    let app_json = app_json(order, contents.app_json, contents.checks, &processes).await?;
+    Ok(ProcessFiles { processes, app_json })
+}
+
+fn lines(commands: impl IntoIterator<Item = (ProcessType, String)>) -> BTreeMap<ProcessType, ProcessCommand> {
+    commands.into_iter().map(|(name, line)| (name, ProcessCommand::Line(line))).collect()
+}
+
+/// What app.json and CHECKS ask for; warns of what has no effect.
+async fn app_json(
+    order: &BuildOrder<'_>,
+    app_json: Option<Vec<u8>>,
+    checks: Option<Vec<u8>>,
+    processes: &BTreeMap<ProcessType, ProcessCommand>,
+) -> Result<AppJson, BuildStageError> {
+    let parsed = app_json.map(|bytes| app_json::parse(&bytes)).transpose()?;
+    let app_json::Parsed { app_json, warnings } = parsed.unwrap_or_default();
+    for warning in warnings.iter().chain(&unknown_types(&app_json, processes)) {
+        order.console.warn(warning).await;
+    }
+    checks::add(order, app_json, checks).await
+}
+
+/// A file that was looked for at a path of the person's has to be there.
+pub fn check_paths(order: &BuildOrder<'_>, contents: &Contents) -> Result<(), BuildStageError> {
     let options = &order.options;
     let missing = |path: Option<&String>, found: bool, property: &'static str| match path {
         Some(path) if !found => Err(BuildStageError::NoProcessFile {
@@ -56,15 +104,7 @@ pub async fn read(order: &BuildOrder<'_>, contents: Contents) -> Result<ProcessF
         _ => Ok(()),
     };
     missing(options.procfile.as_ref(), contents.procfile.is_some(), "ps:set procfile-path")?;
-    missing(options.app_json.as_ref(), contents.app_json.is_some(), "app-json:set appjson-path")?;
-    let processes = processes(contents.procfile, options.start_command.as_deref())?;
-    let parsed = contents.app_json.map(|bytes| app_json::parse(&bytes)).transpose()?;
-    let app_json::Parsed { app_json, warnings } = parsed.unwrap_or_default();
-    for warning in warnings.iter().chain(&unknown_types(&app_json, &processes)) {
-        order.console.warn(warning).await;
-    }
-    let app_json = checks::add(order, app_json, contents.checks).await?;
-    Ok(ProcessFiles { processes, app_json })
+    missing(options.app_json.as_ref(), contents.app_json.is_some(), "app-json:set appjson-path")
 }
 
 /// The process types: those of the Procfile, and a `web` that is the image's own command, or the start command that

@@ -15,6 +15,7 @@ use crate::deploy::error::DeployError;
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::model::app_name::AppName;
+use crate::model::buildpack::Builder;
 use crate::model::byte_size::ByteSize;
 use crate::model::docker_option::DockerOption;
 use crate::model::phase::Phase;
@@ -51,7 +52,25 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
         },
         arguments,
         hosts: hosts.map(str::to_owned).collect(),
+        builder: match store.computed_property(app, "builder").await? {
+            // What was set was checked then.
+            Some(name) => name.parse().unwrap_or_default(),
+            None => Builder::Auto,
+        },
+        buildpacks: store
+            .computed_property(app, "buildpacks")
+            .await?
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .collect(),
+        stack: store.computed_property(app, "buildpacks-stack").await?,
     })
+}
+
+/// The volume in which the buildpacks of an app keep what they need again.
+pub fn cache_volume(engine: &Engine, app: AppId) -> String {
+    format!("{}-cache-{}", engine.network_name(), app.0)
 }
 
 /// Whether what is built is not to be run (`ps:set APP skip-deploy true`).
@@ -66,7 +85,12 @@ pub fn build_limits(app: &App) -> Limits {
         0 => host_memory().map_or(FALLBACK_MEMORY, |bytes| bytes / 2),
         bytes => bytes,
     };
-    Limits { memory, cpu_weight: settings.build_cpu_weight, pids: settings.build_pids }
+    Limits {
+        memory,
+        cpu_weight: settings.build_cpu_weight,
+        pids: settings.build_pids,
+        disk: settings.build_disk_bytes,
+    }
 }
 
 /// All memory of the host, in bytes.

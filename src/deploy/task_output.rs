@@ -1,42 +1,38 @@
 //! What a task prints, for the person: whole lines, each below the step that they belong to.
 
 use crate::console::Console;
+use crate::console::whole_lines::WholeLines;
 
-/// The longest line; what is longer is broken.
-const LONGEST: usize = 16 << 10;
-
-/// Collects bytes until they are a line.
+/// Writes what a task prints as it comes.
 #[derive(Debug)]
 pub struct TaskOutput<'a> {
     console: &'a Console,
-    begun: Vec<u8>,
+    lines: WholeLines,
 }
 
 impl<'a> TaskOutput<'a> {
     /// Writes to this console.
     pub fn new(console: &'a Console) -> Self {
-        Self { console, begun: Vec::new() }
+        Self { console, lines: WholeLines::default() }
     }
 
     /// Takes bytes as they come, and writes the lines that they complete.
     pub async fn take(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.begun.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.begun.len() > LONGEST {
-                self.finish().await;
-            }
+        for line in self.lines.take(bytes) {
+            self.write(&line).await;
         }
     }
 
     /// Writes what is left of a line that nobody ended.
     pub async fn finish(&mut self) {
-        if !self.begun.is_empty() {
-            let line = std::mem::take(&mut self.begun);
-            let text = String::from_utf8_lossy(&line).into_owned();
-            // An empty line stays one.
-            let text = text.trim_end_matches(['\n', '\r']);
-            self.console.detail(if text.is_empty() { " " } else { text }).await;
+        if let Some(line) = self.lines.finish() {
+            self.write(&line).await;
         }
+    }
+
+    async fn write(&self, line: &str) {
+        // An empty line stays one.
+        self.console.detail(if line.is_empty() { " " } else { line }).await;
     }
 }
 

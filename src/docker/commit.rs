@@ -1,40 +1,54 @@
 //! Making an image of what a container's process has changed in its file system.
 
-use std::time::Duration;
-
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptionsBuilder;
 
-use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::image::ImageFacts;
+use crate::docker::{Engine, LONGEST_COPY};
 use crate::model::container_id::ContainerId;
 use crate::model::release::ImageId;
 
-/// How long the engine may take to write what has changed.
-const COMMIT_DEADLINE: Duration = Duration::from_secs(1800);
+/// What an image is called.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageName<'a> {
+    /// The part before the colon.
+    pub repository: &'a str,
+    /// The part behind it.
+    pub tag: &'a str,
+}
+
+/// What an image starts.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageStart<'a> {
+    /// Its entry point; empty for none.
+    pub entrypoint: &'a [String],
+    /// Its command; empty for none.
+    pub command: &'a [String],
+}
 
 impl Engine {
-    /// Makes an image of a container and gives it a name. It starts what `like` starts: how the container itself was
-    /// started does not matter later. Its labels and its environment are the container's, so nothing that is secret
-    /// may be among these.
+    /// Makes an image of a container and gives it a name, if it is to have one. How the container itself was started does not matter later.
+    /// Labels, user and environment are the container's, so nothing that is secret may be among these.
     pub async fn commit(
         &self,
         container: &ContainerId,
-        repository: &str,
-        tag: &str,
-        like: &ImageFacts,
+        name: Option<ImageName<'_>>,
+        start: ImageStart<'_>,
     ) -> Result<ImageId, EngineError> {
         let options = CommitContainerOptionsBuilder::default();
-        let options = options.container(container.as_str()).repo(repository).tag(tag).build();
+        let options = options.container(container.as_str());
+        let options = match name {
+            Some(ImageName { repository, tag }) => options.repo(repository).tag(tag),
+            None => options,
+        };
         // An empty list is "none"; without one the engine would take the container's.
         let config = ContainerConfig {
-            entrypoint: Some(like.entrypoint.clone()),
-            cmd: Some(like.command.clone()),
+            entrypoint: Some(start.entrypoint.to_vec()),
+            cmd: Some(start.command.to_vec()),
             ..ContainerConfig::default()
         };
-        let client = self.client().await?.clone().with_timeout(COMMIT_DEADLINE);
-        let committed = client.commit_container(options, config).await?;
+        let client = self.client().await?.clone().with_timeout(LONGEST_COPY);
+        let committed = client.commit_container(options.build(), config).await?;
         Ok(ImageId(committed.id))
     }
 }

@@ -51,7 +51,8 @@ impl Engine {
         files
     }
 
-    async fn container_file(
+    /// The content of a file of a container; `None` if there is none, or something else there.
+    pub async fn container_file(
         &self,
         container: &ContainerId,
         path: &str,
@@ -68,7 +69,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
             if bytes.len() > limit + ARCHIVE {
-                let message = format!("{path} of the image is larger than {limit} bytes");
+                let message = format!("{path} is larger than {limit} bytes");
                 return Err(EngineError::Refused { status: 200, message });
             }
         }

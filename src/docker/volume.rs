@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::RemoveVolumeOptions;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::OWNER;
+use crate::docker::labels::{OWNER, owner_filter};
 use crate::model::mount::StorageName;
 
 /// The name that a person gave it.
@@ -30,6 +30,25 @@ impl Engine {
         };
         self.client().await?.create_volume(request).await?;
         Ok(())
+    }
+
+    /// Makes a volume for what builds need again; no error if it is there already.
+    pub async fn create_cache(&self, name: &str) -> Result<(), EngineError> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(HashMap::from([(OWNER.to_owned(), self.owner().to_string())])),
+            ..VolumeCreateRequest::default()
+        };
+        self.client().await?.create_volume(request).await?;
+        Ok(())
+    }
+
+    /// The names of the owner's volumes.
+    pub async fn own_volumes(&self) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.client().await?.list_volumes(Some(options)).await?;
+        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
     }
 
     /// Where the host has a volume's files, by its name in the engine.

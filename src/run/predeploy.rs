@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::Engine;
+use crate::docker::commit::{ImageName, ImageStart};
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
 use crate::docker::exec::ExecSpec;
@@ -83,7 +84,9 @@ async fn run_in(
     if !matches!(end, TaskEnd::Exited { code: 0, .. }) {
         return Ok((end, None));
     }
-    let commit = engine.commit(container, &order.repository, &order.tag, order.image);
+    let start = ImageStart { entrypoint: &order.image.entrypoint, command: &order.image.command };
+    let name = ImageName { repository: &order.repository, tag: &order.tag };
+    let commit = engine.commit(container, Some(name), start);
     Ok((end, Some(commit.await?)))
 }
 

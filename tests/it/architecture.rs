@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("run", &["console", "docker", "formats", "model", "route", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
-    ("app", &["docker", "drains", "git", "logs", "model", "route", "run", "settings", "store"]),
+    ("app", &["build", "docker", "drains", "git", "logs", "model", "route", "run", "settings", "store"]),
     ("urls", &["app", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (
@@ -92,11 +92,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("ssh", &["console", "face", "model", "settings"]),
     ("socket", &["console", "face", "model"]),
+    ("trial", &["build", "console", "docker", "git", "model", "run", "settings"]),
     ("cli", &["console", "face", "settings", "socket"]),
     (
         "server",
         &[
             "app",
+            "build",
             "commands",
             "console",
             "docker",

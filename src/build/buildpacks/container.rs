@@ -1,0 +1,357 @@
+//! One run of the driver in a build container: the source goes in, what it made stays in the container.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::build::buildpacks::bundle::{Files, USER};
+use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::network::Ways;
+use crate::build::buildpacks::plan::Plan;
+use crate::build::buildpacks::under_way::Claim;
+use crate::build::buildpacks::{BuildpacksError, disk, packages};
+use crate::build::source::LIMIT;
+use crate::build::{BuildOrder, BuildStageError};
+use crate::console::whole_lines::WholeLines;
+use crate::docker::Engine;
+use crate::docker::container::{ContainerSpec, OutputLog};
+use crate::docker::error::EngineError;
+use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::oom;
+use crate::git::context::ContextRequest;
+use crate::git::tree::Snapshot;
+use crate::model::byte_size::ByteSize;
+use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
+use crate::model::container_id::ContainerId;
+use crate::model::container_options::{ContainerOptions, EngineOptions, Limits, Mount, Ulimit};
+
+/// Where the driver leaves what it found out.
+const OUT: &str = "/slipway/out";
+/// The most output that is shown. A build in an endless loop must not fill a disk with its words.
+const OUTPUT_LIMIT: usize = 16 << 20;
+/// Hexadecimal digits of a SHA-256.
+const KEY_LENGTH: usize = 64;
+/// Nobody has more; a build may write into the list.
+const MOST_BUILDPACKS: usize = 100;
+/// The driver's exit statuses, as its head lists them.
+const NOT_DETECTED: i64 = 41;
+const NEEDS_PACKAGES: i64 = 42;
+const UNUSABLE: [i64; 2] = [43, 44];
+const OUT_OF_PROCESSES: i64 = 45;
+const UNFIT_STACK: i64 = 46;
+/// Of a process that was killed.
+const KILLED: i64 = 137;
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The build.
+    pub order: &'a BuildOrder<'a>,
+    /// The source.
+    pub snapshot: &'a Snapshot,
+    /// The buildpacks.
+    pub plan: &'a Plan,
+    /// Where.
+    pub hint: &'a Hint,
+}
+
+/// How it ended, if it did not fail.
+#[derive(Debug)]
+pub enum Ended {
+    /// `/app` is compiled.
+    Built(Scratch),
+    /// What was detected asks for packages that the image lacks.
+    NeedsPackages {
+        /// In the driver's words.
+        detected: String,
+        /// The `buildpack.toml`s of what was detected.
+        wishes: Vec<Vec<u8>>,
+    },
+}
+
+/// A container that is removed when nobody needs it any more, however that comes.
+#[derive(Debug)]
+pub struct Scratch {
+    engine: Engine,
+    container: Option<ContainerId>,
+    id: ContainerId,
+    claim: Option<Claim>,
+}
+
+impl Scratch {
+    /// Makes it.
+    pub async fn create(order: &BuildOrder<'_>, spec: &ContainerSpec) -> Result<Self, EngineError> {
+        let claim = order.hints.under_way.claim(&spec.name);
+        let id = order.engine.create(spec).await?;
+        Ok(Self { engine: order.engine.clone(), container: Some(id.clone()), id, claim: Some(claim) })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// Removes it.
+    pub async fn remove(mut self) -> Result<(), EngineError> {
+        let removed = self.engine.remove(&self.id).await;
+        self.container = None;
+        removed
+    }
+
+    /// Has it removed, without waiting for that.
+    pub fn remove_later(self) {
+        drop(self);
+    }
+
+    /// A file of it, up to a size.
+    pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        self.engine.container_file(&self.id, path, LIMIT).await
+    }
+
+    /// `NAME.0`, `NAME.1` and so on of what the driver left, as many as there are buildpacks; empty where there is none.
+    pub async fn outputs(&self, name: &str) -> Result<Vec<Vec<u8>>, EngineError> {
+        let detected = self.text("detected").await?;
+        let mut found = Vec::new();
+        let count = detected.lines().filter(|line| line.starts_with("buildpack ")).count();
+        for index in 0..count.min(MOST_BUILDPACKS) {
+            found.push(self.file(&format!("{OUT}/{name}.{index}")).await?.unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    /// Tells how long each step took.
+    pub async fn show_steps(&self, order: &BuildOrder<'_>) -> Result<(), EngineError> {
+        let steps = self.text("steps").await?;
+        let times: Vec<String> = steps
+            .lines()
+            .filter_map(|line| {
+                let (name, milliseconds) = line.split_once('\t')?;
+                Some(format!("{name} {:.1} s", milliseconds.parse::<f64>().ok()? / 1000.0))
+            })
+            .collect();
+        order.console.detail(format!("Time: {}", times.join(", "))).await;
+        Ok(())
+    }
+
+    /// What is not to be in the app's own layer, if there is anything: its key and its bytes.
+    pub async fn layer(&self) -> Result<Option<(String, u64)>, EngineError> {
+        let text = self.text("layer").await?;
+        let found = text.trim().split_once(' ').and_then(|(key, bytes)| Some((key, bytes.parse().ok()?)));
+        let is_key = |key: &str| key.len() == KEY_LENGTH && key.bytes().all(|b| b.is_ascii_hexdigit());
+        Ok(found.filter(|(key, _)| is_key(key)).map(|(key, bytes)| (key.to_owned(), bytes)))
+    }
+
+    async fn text(&self, name: &str) -> Result<String, EngineError> {
+        let bytes = self.file(&format!("{OUT}/{name}")).await?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(container) = self.container.take() {
+            let (engine, claim) = (self.engine.clone(), self.claim.take());
+            tokio::spawn(async move {
+                let _claim = claim;
+                if let Err(error) = engine.remove(&container).await {
+                    tracing::warn!(%error, "a build container was not removed; it is an orphan now");
+                }
+            });
+        }
+    }
+}
+
+/// Makes the container, fills it, and runs it to its end.
+pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
+    let engine = order.order.engine;
+    engine.create_cache(&order.order.cache_volume).await?;
+    let ignore = packages::slugignore(order.order, order.snapshot).await?;
+    let aptfile = packages::aptfile(order.order, order.snapshot, order.plan).await?;
+    let ways = Ways::of_host(&order.order.surroundings.reachable).await;
+    let specification = specification(order.order, order.hint, order.snapshot, ways);
+    let scratch = Scratch::create(order.order, &specification).await?;
+    let tools = tools(order, &aptfile).map_err(|error| EngineError::Broken(error.into()))?;
+    engine.upload(scratch.id(), "/", stream::iter([Ok(Bytes::from(tools))])).await?;
+    let context = order.snapshot.context(ContextRequest {
+        subdirectory: order.order.options.directory.clone().unwrap_or_default(),
+        ignore,
+        owner: USER,
+        ..ContextRequest::default()
+    });
+    engine.upload(scratch.id(), "/app", context.stream.map_err(io::Error::other)).await?;
+    let kills = oom::kills().await;
+    let BuildOrder { cache_volume, limits, app_name, .. } = order.order;
+    let status = tokio::select! {
+        status = to_the_end(order.order, &scratch) => status?,
+        () = disk::exceeded(engine, scratch.id(), cache_volume, limits.disk) => {
+            scratch.remove().await?;
+            let limit = ByteSize(limits.disk);
+            return Err(BuildpacksError::OutOfDisk { app_name: (*app_name).clone(), limit }.into());
+        }
+    };
+    match status {
+        0 => Ok(Ended::Built(scratch)),
+        NEEDS_PACKAGES => {
+            let (detected, wishes) = (scratch.text("detected").await?, scratch.outputs("toml").await?);
+            scratch.remove().await?;
+            Ok(Ended::NeedsPackages { detected, wishes })
+        }
+        _ => {
+            let error = failure(order, &scratch, status, kills).await?;
+            scratch.remove().await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn failure(
+    order: Order<'_>,
+    scratch: &Scratch,
+    status: i64,
+    kills: Option<u64>,
+) -> Result<BuildpacksError, EngineError> {
+    if status == NOT_DETECTED && order.plan.is_fixed {
+        return Ok(BuildpacksError::NotFit);
+    }
+    if status == NOT_DETECTED {
+        let candidates = scratch.text("candidates").await?;
+        let said = candidates.lines().filter_map(|line| {
+            let mut fields = line.split('\t');
+            let (name, said) = (fields.next()?, fields.nth(1)?);
+            Some(format!("{name}: {}", said.trim_end_matches(['.', ' ', ';'])))
+        });
+        return Ok(BuildpacksError::NotDetected(said.collect::<Vec<_>>().join("\n")));
+    }
+    if UNUSABLE.contains(&status) {
+        return Ok(BuildpacksError::Unusable);
+    }
+    if status == OUT_OF_PROCESSES {
+        return Ok(BuildpacksError::OutOfProcesses(order.order.limits.pids));
+    }
+    if status == UNFIT_STACK {
+        return Ok(BuildpacksError::UnfitStack(order.hint.build.clone()));
+    }
+    if status == KILLED || oom::kills().await > kills {
+        return Ok(BuildpacksError::OutOfMemory(ByteSize(order.order.limits.memory)));
+    }
+    Ok(BuildpacksError::Failed(status))
+}
+
+async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, EngineError> {
+    let mut output = order.engine.attach(scratch.id()).await?.output;
+    order.engine.start(scratch.id()).await?;
+    let (mut lines, mut shown) = (WholeLines::default(), 0);
+    while let Some(chunk) = output.next().await {
+        let bytes = chunk?.bytes;
+        let had_room = shown < OUTPUT_LIMIT;
+        shown = shown.saturating_add(bytes.len());
+        if shown < OUTPUT_LIMIT {
+            for line in lines.take(&bytes) {
+                order.console.line(line).await;
+            }
+        } else if had_room {
+            order
+                .console
+                .warn(format!("more than {} of output: the rest is left out", ByteSize(16 << 20)))
+                .await;
+        }
+    }
+    if let Some(line) = lines.finish() {
+        order.console.line(line).await;
+    }
+    order.engine.wait(scratch.id()).await
+}
+
+fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways: Ways) -> ContainerSpec {
+    let labels = ContainerLabels {
+        kind: ContainerKind::Build,
+        app: order.app_name.clone(),
+        process_type: None,
+        instance: None,
+        release: None,
+    };
+    let mut environment = surroundings(order);
+    let mut set = |key: &str, value: String| {
+        if let (Ok(key), Ok(value)) = (key.parse::<ConfigKey>(), ConfigValue::from_bytes(value.into_bytes()))
+        {
+            environment.insert(key, value);
+        }
+    };
+    set("SOURCE_VERSION", snapshot.commit().as_str().to_owned());
+    set("REQUEST_ID", format!("{:032x}", rand::random::<u128>()));
+    set("DYNO", order.image_tag.replacen('-', ".", 1));
+    set("SLIPWAY_CLOSED", ways.closed);
+    set("SLIPWAY_OPEN", ways.open);
+    let cache = Mount {
+        source: order.cache_volume.clone(),
+        target: "/cache".to_owned(),
+        read_only: false,
+        exclusive: false,
+    };
+    let options = ContainerOptions {
+        limits: Limits {
+            memory: Some(order.limits.memory),
+            cpu_shares: Some(u64::from(order.limits.cpu_weight) * 1024 / 100),
+            pids: Some(order.limits.pids),
+            ..Limits::default()
+        },
+        mounts: order.surroundings.mounts.iter().cloned().chain([cache]).collect(),
+        engine: EngineOptions {
+            user: Some("0:0".to_owned()),
+            // Given up again before anything of a person's runs.
+            added_capabilities: vec!["NET_ADMIN".to_owned()],
+            hosts: order.options.hosts.clone(),
+            // What all files together take is looked at now and then; a single one can be bounded at once.
+            ulimits: largest_file(order.limits.disk),
+            ..EngineOptions::default()
+        },
+        ..ContainerOptions::default()
+    };
+    let name = format!("{}.{}", order.app_name, order.image_tag.replacen('-', ".", 1));
+    ContainerSpec {
+        entrypoint: Some(vec!["/slipway/buildpacks/stack/enter".to_owned()]),
+        environment,
+        log: OutputLog::Off,
+        options,
+        ..ContainerSpec::new(name, hint.build.clone(), labels)
+    }
+}
+
+/// The variables of this host, in which the app's config vars stand for what they say otherwise.
+fn surroundings(order: &BuildOrder<'_>) -> ConfigVars {
+    let mut environment = order.config.clone();
+    order.surroundings.add_proxy(&mut environment);
+    order.surroundings.add_certificates(&mut environment);
+    let all = order.surroundings.environment();
+    environment.retain(|key, _| all.keys().any(|own| own.as_str().eq_ignore_ascii_case(key.as_str())));
+    environment
+}
+
+fn largest_file(bytes: u64) -> Vec<Ulimit> {
+    let limit = i64::try_from(bytes).unwrap_or(i64::MAX);
+    if limit == 0 {
+        return Vec::new();
+    }
+    vec![Ulimit { name: "fsize".to_owned(), soft: limit, hard: limit }]
+}
+
+/// The bundle, the plan, and a file for each config var.
+fn tools(order: Order<'_>, aptfile: &str) -> io::Result<Vec<u8>> {
+    let mut files = Files::with_bundle()?;
+    if let Some(folder) = order.order.tested {
+        files.add_buildpack(folder)?;
+    }
+    files.directory("slipway/out")?;
+    files.directory("slipway/env")?;
+    files.directory("slipway/apart")?;
+    files.directory("slipway/apart/app")?;
+    files.add("slipway/plan", 0o644, order.plan.text().as_bytes())?;
+    files.add("slipway/aptfile", 0o644, aptfile.as_bytes())?;
+    files.add("slipway/expected", 0o644, order.hint.detected.as_bytes())?;
+    let config: &ConfigVars = order.order.config;
+    for (key, value) in config {
+        files.add_owned(&format!("slipway/env/{key}"), 0o400, USER, value.expose().as_bytes())?;
+    }
+    files.finish()
+}
