@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # shellcheck source=/dev/null
 . "$HOME/.heroku/java/environment.sh"
-JAVA_HOME=$HOME/.heroku/java/jre
-[ -d "$JAVA_HOME" ] || JAVA_HOME=$(echo /usr/lib/jvm/java-*-openjdk-*)
+for JAVA_HOME in "$HOME/.heroku/java/jre" /usr/lib/jvm/java-*-openjdk-*; do
+    [ ! -x "$JAVA_HOME/bin/java" ] || break
+done
 export JAVA_HOME PATH="$JAVA_HOME/bin:$PATH"
 # What the app sets itself comes last and wins.
 JAVA_TOOL_OPTIONS="$(java_memory) $(java_trust "$HOME/.heroku/java" "$HOME/.heroku/java")$(java_proxy) ${JAVA_TOOL_OPTIONS-}"

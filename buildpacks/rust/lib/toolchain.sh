@@ -17,7 +17,7 @@ rust_wanted() {
     for file in "$1/rust-toolchain" "$1/rust-toolchain.toml"; do
         if [ -f "$file" ]; then
             # The old form is nothing but the channel.
-            sed --quiet --regexp-extended 's/^[ \t]*channel *= *"([^"]+)".*/\1/p; s/^([a-z0-9][^ =\r]*)\r?$/\1/p' "$file"
+            sed --quiet --regexp-extended 's/^[ \t]*channel *= *"([^"]+)".*/\1/p; t; s/^([a-z0-9][^ =\r]*)\r?$/\1/p' "$file"
             return
         fi
     done
