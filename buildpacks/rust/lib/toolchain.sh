@@ -17,7 +17,7 @@ rust_wanted() {
     for file in "$1/rust-toolchain" "$1/rust-toolchain.toml"; do
         if [ -f "$file" ]; then
             # The old form is nothing but the channel.
-            sed --quiet --regexp-extended 's/^[ \t]*channel *= *"([^"]+)".*/\1/p; s/^([a-z0-9][^ =\r]*)\r?$/\1/p' "$file"
+            sed --quiet --regexp-extended 's/^[ \t]*channel *= *"([^"]+)".*/\1/p; t; s/^([a-z0-9][^ =\r]*)\r?$/\1/p' "$file"
             return
         fi
     done
@@ -36,8 +36,9 @@ rustup_install() {
             --output "$cache/rustup-init" "$root/dist/$(uname -m)-unknown-linux-gnu/rustup-init" 2>&1 \
             || { echo "$root does not answer" && return 1; }
         chmod +x "$cache/rustup-init"
-        "$cache/rustup-init" -y --quiet --no-modify-path --profile minimal --default-toolchain none 2>&1 || return 1
-        rm "$cache/rustup-init"
+        RUSTUP_INIT_SKIP_PATH_CHECK=yes "$cache/rustup-init" -y --quiet --no-modify-path --profile minimal \
+            --default-toolchain none >"$cache/rustup-init.log" 2>&1 || { cat "$cache/rustup-init.log" && return 1; }
+        rm "$cache"/rustup-init*
     fi
     # Without a name it is the file's, with the components and targets that the file lists.
     [ "$channel" != file ] || channel=
