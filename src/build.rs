@@ -113,6 +113,8 @@ pub struct BuildOrder<'a> {
     pub surroundings: &'a Surroundings,
     /// The volume in which buildpacks keep what they need again.
     pub cache_volume: String,
+    /// The image that runs now, from which the new one may share what is the same.
+    pub previous: Option<&'a ImageId>,
     /// What earlier builds have found out.
     pub hints: &'a Hints,
     /// Ends the build, in the engine too.

@@ -211,6 +211,7 @@ async fn content(
                 limits: prepare::build_limits(app),
                 surroundings: &surroundings,
                 cache_volume: prepare::cache_volume(&app.engine, record.id),
+                previous: current.map(|release| &release.content.image),
                 hints: &app.build_hints,
                 console: &order.console,
                 cancel: &order.cancel,

@@ -142,7 +142,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
         }
     };
     let built = finish(order, contents, &hint, &container).await;
-    container.remove().await?;
+    container.remove_later();
     let built = built?;
     order.hints.put(&order.image_repository, hint);
     Ok(built)

@@ -8,6 +8,15 @@ use crate::docker::{Engine, LONGEST_COPY};
 use crate::model::container_id::ContainerId;
 use crate::model::release::ImageId;
 
+/// What an image is called.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageName<'a> {
+    /// The part before the colon.
+    pub repository: &'a str,
+    /// The part behind it.
+    pub tag: &'a str,
+}
+
 /// What an image starts.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageStart<'a> {
@@ -18,17 +27,20 @@ pub struct ImageStart<'a> {
 }
 
 impl Engine {
-    /// Makes an image of a container and gives it a name. How the container itself was started does not matter later.
+    /// Makes an image of a container and gives it a name, if it is to have one. How the container itself was started does not matter later.
     /// Labels, user and environment are the container's, so nothing that is secret may be among these.
     pub async fn commit(
         &self,
         container: &ContainerId,
-        repository: &str,
-        tag: &str,
+        name: Option<ImageName<'_>>,
         start: ImageStart<'_>,
     ) -> Result<ImageId, EngineError> {
         let options = CommitContainerOptionsBuilder::default();
-        let options = options.container(container.as_str()).repo(repository).tag(tag).build();
+        let options = options.container(container.as_str());
+        let options = match name {
+            Some(ImageName { repository, tag }) => options.repo(repository).tag(tag),
+            None => options,
+        };
         // An empty list is "none"; without one the engine would take the container's.
         let config = ContainerConfig {
             entrypoint: Some(start.entrypoint.to_vec()),
@@ -36,7 +48,7 @@ impl Engine {
             ..ContainerConfig::default()
         };
         let client = self.client().await?.clone().with_timeout(LONGEST_COPY);
-        let committed = client.commit_container(options, config).await?;
+        let committed = client.commit_container(options.build(), config).await?;
         Ok(ImageId(committed.id))
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::Engine;
-use crate::docker::commit::ImageStart;
+use crate::docker::commit::{ImageName, ImageStart};
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
 use crate::docker::exec::ExecSpec;
@@ -85,7 +85,8 @@ async fn run_in(
         return Ok((end, None));
     }
     let start = ImageStart { entrypoint: &order.image.entrypoint, command: &order.image.command };
-    let commit = engine.commit(container, &order.repository, &order.tag, start);
+    let name = ImageName { repository: &order.repository, tag: &order.tag };
+    let commit = engine.commit(container, Some(name), start);
     Ok((end, Some(commit.await?)))
 }
 

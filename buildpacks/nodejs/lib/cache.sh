@@ -9,7 +9,7 @@ modules_archive() {
     printf '%s/modules/%s.tar.zst' "$CACHE_DIR" "$({
         printf '%s\n' "$NODE_VERSION" "$MANAGER $MANAGER_VERSION" "$(uname -m)" "${STACK-}" "$(wants_development && echo development)"
         find "$ENV_DIR" -type f -printf '%f\0' -exec cat {} \; 2>/dev/null
-        cd "$BUILD_DIR"
+        cd "$BUILD_DIR" || exit
         for file in package.json "$LOCK" Aptfile .npmrc .yarnrc .yarnrc.yml pnpm-workspace.yaml .pnpmfile.cjs; do
             [ ! -f "$file" ] || sha256sum "$file"
         done

@@ -9,10 +9,10 @@ run() {
 # Runs a script of package.json, if there is one.
 run_script() {
     [ -n "$(manifest ".scripts[\"$1\"]")" ] || return 0
-    local begun=$SECONDS
+    local begun=$EPOCHREALTIME
     step "Running the script $1"
     run "$MANAGER" run "$1" || fail "The script $1 in package.json failed" "What it said is above; try it with: $MANAGER run $1"
-    detail "took $((SECONDS - begun)) s"
+    detail "took $(seconds_since "$begun")"
 }
 
 # Whether packages that only the build needs are to be installed.
@@ -80,7 +80,7 @@ install_with_npm() {
 }
 
 install_dependencies() {
-    local begun=$SECONDS COMMAND=()
+    local begun=$EPOCHREALTIME COMMAND=()
     step "Installing dependencies with $MANAGER${LOCK:+ ($LOCK)}"
     if [ -z "$LOCK" ] && [ -d "$BUILD_DIR/node_modules" ]; then
         detail "node_modules is a part of the source: building its native modules only"
@@ -95,13 +95,13 @@ install_dependencies() {
     [ -n "$LOCK" ] || warn "There is no lock file: every push installs the newest versions that package.json allows" \
         "Run $MANAGER install and commit the lock file that it writes"
     if restore_modules; then
-        detail "nothing that decides about them has changed: from the cache, in $((SECONDS - begun)) s"
+        detail "nothing that decides about them has changed: from the cache, in $(seconds_since "$begun")"
         return
     fi
     install_command
     touch "$SCRATCH/before"
     run "${COMMAND[@]}" || explain_failure
-    detail "took $((SECONDS - begun)) s"
+    detail "took $(seconds_since "$begun")"
     keep_modules
 }
 
@@ -115,12 +115,12 @@ prune() {
     [ -d "$BUILD_DIR/node_modules" ] || [ "${LINKER-}" = pnp ] || return 0
     [ -n "$(manifest '.devDependencies | values | length | select(. > 0)')$(manifest .workspaces)" ] || [ -f "$BUILD_DIR/pnpm-workspace.yaml" ] || return 0
     [ -n "$LOCK" ] || [ "$MANAGER" = npm ] || return 0
-    local begun=$SECONDS COMMAND=()
+    local begun=$EPOCHREALTIME COMMAND=()
     prune_command
     [ ${#COMMAND[@]} != 0 ] || return 0
     step "Removing devDependencies"
     run "${COMMAND[@]}" || fail "devDependencies could not be removed" "What $MANAGER said is above"
-    detail "took $((SECONDS - begun)) s"
+    detail "took $(seconds_since "$begun")"
 }
 
 prune_command() {

@@ -74,7 +74,7 @@ install_managers() {
                 install_manager yarn @yarnpkg/cli-dist
             fi ;;
     esac
-    MANAGER_VERSION=$(cd "$BUILD_DIR" && "$MANAGER" --version)
+    MANAGER_VERSION=${INSTALLED:-$(cd "$BUILD_DIR" && yarn --version)}
     detail "$MANAGER $MANAGER_VERSION"
 }
 
@@ -83,6 +83,7 @@ install_yarn_of_source() {
     local path
     path=$(sed -n 's/^yarnPath: *//p' "$BUILD_DIR/.yarnrc.yml" | tr -d "\"'")
     [ -f "$BUILD_DIR/$path" ] || fail ".yarnrc.yml names $path, which is not in the source" "Commit it, or name a version in packageManager in package.json"
+    INSTALLED=
     printf '#!/bin/sh\nexec node "%s" "$@"\n' "$BUILD_DIR/$path" >"$NODE_HOME/bin/yarn"
     chmod +x "$NODE_HOME/bin/yarn"
 }
@@ -92,7 +93,7 @@ install_manager() {
     local name=$1 package=$2 wanted version folder="$NODE_HOME/lib/node_modules/$2" kept command path
     wanted=$(wanted_manager "$name")
     choose_manager_version "$package" "${wanted:-$(usual_version "$package")}" "$name"
-    version=$CHOSEN kept="$CACHE_DIR/managers/$package/$CHOSEN"
+    version=$CHOSEN INSTALLED=$CHOSEN kept="$CACHE_DIR/managers/$package/$CHOSEN"
     if [ ! -f "$kept/package.json" ]; then
         rm -rf "$CACHE_DIR/managers/$package" "$SCRATCH/manager"
         registry_unpack "$SCRATCH/manager.json" "$version" "$SCRATCH/manager"

@@ -62,7 +62,7 @@ choose_node() {
             "Write the one you use to engines.node in package.json"
     fi
     if ! registry_package "$package" "$list"; then
-        NODE_VERSION=$(ls "$CACHE_DIR/node" 2>/dev/null | semver_newest "$WANTED_NODE")
+        NODE_VERSION=$(find "$CACHE_DIR/node" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | semver_newest "$WANTED_NODE")
         [ -n "$NODE_VERSION" ] \
             || fail "Node could not be looked up: $FETCH_ERROR" "Check that this host can reach it, then push again"
         warn "The registry cannot be reached ($FETCH_ERROR): taking Node from the cache"
@@ -92,7 +92,7 @@ install_node() {
 }
 
 unpack_node() {
-    local begun=$SECONDS fresh="$CACHE_DIR/node.new"
+    local begun=$EPOCHREALTIME fresh="$CACHE_DIR/node.new"
     rm -rf "$fresh"
     registry_unpack "$SCRATCH/node.json" "$NODE_VERSION" "$fresh"
     # A sixth of the binary is names that only a debugger reads.
@@ -105,5 +105,5 @@ unpack_node() {
     mv "$fresh" "$1"
     [ "$("$1/bin/node" --version 2>&1)" = "v$NODE_VERSION" ] \
         || fail "Node $NODE_VERSION does not run here: $("$1/bin/node" --version 2>&1 | head -n 1)" "Ask for a newer one in ${WANTED_BY:-engines.node in package.json}"
-    detail "fetched in $((SECONDS - begun)) s"
+    detail "fetched in $(seconds_since "$begun")"
 }

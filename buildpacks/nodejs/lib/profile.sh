@@ -3,6 +3,8 @@
 export PATH="$HOME/.heroku/node/bin:$PATH:$HOME/bin:$HOME/node_modules/.bin"
 export NODE_HOME="$HOME/.heroku/node"
 export NODE_ENV=${NODE_ENV:-production}
+# The shell that runs the scripts of package.json: bash becomes the program, so that SIGTERM reaches it; dash does not.
+export NPM_CONFIG_SCRIPT_SHELL=${NPM_CONFIG_SCRIPT_SHELL:-/bin/bash}
 
 # In MB; 512 where there is no limit.
 memory_available() {

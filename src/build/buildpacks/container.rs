@@ -32,6 +32,8 @@ const OUT: &str = "/slipway/out";
 const OUTPUT_LIMIT: usize = 16 << 20;
 /// Nobody has more; a build may write into the list.
 const MOST_BUILDPACKS: usize = 100;
+/// Hexadecimal digits of a SHA-256.
+const KEY_LENGTH: usize = 64;
 /// The driver's exit statuses, as its head lists them.
 const NOT_DETECTED: i64 = 41;
 const NEEDS_PACKAGES: i64 = 42;
@@ -97,6 +99,11 @@ impl Scratch {
         removed
     }
 
+    /// Has it removed, without waiting for that.
+    pub fn remove_later(self) {
+        drop(self);
+    }
+
     /// A file of it, up to a size.
     pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
         self.engine.container_file(&self.id, path, LIMIT).await
@@ -125,6 +132,14 @@ impl Scratch {
             .collect();
         order.console.detail(format!("Time: {}", times.join(", "))).await;
         Ok(())
+    }
+
+    /// What is not to be in the app's own layer, if there is anything: its key and its bytes.
+    pub async fn layer(&self) -> Result<Option<(String, u64)>, EngineError> {
+        let text = self.text("layer").await?;
+        let found = text.trim().split_once(' ').and_then(|(key, bytes)| Some((key, bytes.parse().ok()?)));
+        let is_key = |key: &str| key.len() == KEY_LENGTH && key.bytes().all(|b| b.is_ascii_hexdigit());
+        Ok(found.filter(|(key, _)| is_key(key)).map(|(key, bytes)| (key.to_owned(), bytes)))
     }
 
     async fn text(&self, name: &str) -> Result<String, EngineError> {
@@ -326,6 +341,8 @@ fn tools(order: Order<'_>, aptfile: &str) -> io::Result<Vec<u8>> {
     let mut files = Files::with_bundle()?;
     files.directory("slipway/out")?;
     files.directory("slipway/env")?;
+    files.directory("slipway/apart")?;
+    files.directory("slipway/apart/app")?;
     files.add("slipway/plan", 0o644, order.plan.text().as_bytes())?;
     files.add("slipway/aptfile", 0o644, aptfile.as_bytes())?;
     files.add("slipway/expected", 0o644, order.hint.detected.as_bytes())?;

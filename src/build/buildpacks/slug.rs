@@ -1,4 +1,8 @@
 //! The image of an app: what was compiled, on the run image.
+//!
+//! What the build added beside the source is a layer of its own, below the app's: as long as it stays the same, the
+//! images of an app share it, and a small change makes a small layer. It has no name: an engine keeps an image that
+//! another one was made of for as long as that is there.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::build::buildpacks::bundle::{Files, START, USER};
 use crate::build::buildpacks::container::Scratch;
 use crate::build::{BuildOrder, BuildStageError};
-use crate::docker::commit::ImageStart;
+use crate::docker::commit::{ImageName, ImageStart};
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
 use crate::docker::labels::{ContainerKind, ContainerLabels};
@@ -19,6 +23,15 @@ use crate::model::config_var::ConfigVars;
 use crate::model::container_options::{ContainerOptions, EngineOptions};
 use crate::model::release::{ImageId, ProcessCommand, SHELL_ENTRYPOINT};
 
+/// Where the build container has the source and what was made of it.
+const APP: &str = "/app";
+/// Where it has what was added.
+const APART: &str = "/slipway/apart/app";
+/// A layer's label: the key of what is in it, and the image below.
+const LAYER: &str = "slipway.layer";
+/// The label of an image on top of one: the layer's id.
+const LAYER_IMAGE: &str = "slipway.layer-image";
+
 /// Makes it and gives it the build's name. The files go from one container to the other as a stream.
 pub async fn make(
     order: &BuildOrder<'_>,
@@ -26,26 +39,85 @@ pub async fn make(
     built: &Scratch,
     config: ConfigVars,
 ) -> Result<ImageId, BuildStageError> {
-    let base = Scratch::create(order, &specification(order, run_image, config)).await?;
+    let Below { image: below, bytes, is_new } = below(order, run_image, built).await?;
+    let mut spec = specification(order, &below, (LAYER_IMAGE, &below.0));
+    spec.environment = config;
+    let container = Scratch::create(order, &spec).await?;
     let start = start().map_err(|error| EngineError::Broken(error.into()))?;
-    order.engine.upload(base.id(), "/", stream::iter([Ok(Bytes::from(start))])).await?;
+    order.engine.upload(container.id(), "/", stream::iter([Ok(Bytes::from(start))])).await?;
+    let own = copy(order, built, APP, &container).await?;
+    let shared = if is_new { String::new() } else { format!(", of which {} are new", ByteSize(own)) };
+    order.console.step(format!("Slug: {}{shared}", ByteSize(own + bytes))).await;
+    let name = ImageName { repository: &order.image_repository, tag: &order.image_tag };
+    Ok(commit(order, container, Some(name)).await?)
+}
+
+/// What the app's own layer stands on.
+struct Below {
+    image: ImageId,
+    bytes: u64,
+    is_new: bool,
+}
+
+async fn below(
+    order: &BuildOrder<'_>,
+    run_image: &ImageId,
+    built: &Scratch,
+) -> Result<Below, BuildStageError> {
+    let Some((key, bytes)) = built.layer().await? else {
+        return Ok(Below { image: run_image.clone(), bytes: 0, is_new: true });
+    };
+    let label = format!("{key} {run_image}");
+    if let Some(image) = shared(order, &label).await? {
+        return Ok(Below { image, bytes, is_new: false });
+    }
+    let specification = specification(order, run_image, (LAYER, &label));
+    let container = Scratch::create(order, &specification).await?;
+    copy(order, built, APART, &container).await?;
+    Ok(Below { image: commit(order, container, None).await?, bytes, is_new: true })
+}
+
+/// The layer below the image that runs now, if it is the one that is wanted.
+async fn shared(order: &BuildOrder<'_>, label: &str) -> Result<Option<ImageId>, EngineError> {
+    let Some(previous) = order.previous else { return Ok(None) };
+    let previous = order.engine.image_facts(&previous.0).await?;
+    let layer = previous.and_then(|facts| facts.labels.get(LAYER_IMAGE).cloned());
+    let Some(layer) = layer else { return Ok(None) };
+    let facts = order.engine.image_facts(&layer).await?;
+    Ok(facts.filter(|facts| facts.labels.get(LAYER).is_some_and(|own| own == label)).map(|facts| facts.id))
+}
+
+/// Copies a directory that is `/app` in the end; gives the size of the stream.
+async fn copy(
+    order: &BuildOrder<'_>,
+    built: &Scratch,
+    directory: &str,
+    container: &Scratch,
+) -> Result<u64, EngineError> {
     let size = Arc::new(AtomicU64::new(0));
     let counted = size.clone();
-    let files = order.engine.download(built.id(), "/app").await?.map(move |chunk| {
+    let files = order.engine.download(built.id(), directory).await?.map(move |chunk| {
         let chunk = chunk.map_err(io::Error::other)?;
         counted.fetch_add(chunk.len().try_into().unwrap_or(0), Ordering::Relaxed);
         Ok(chunk)
     });
-    order.engine.upload(base.id(), "/", files).await?;
-    order.console.step(format!("Slug: {}", ByteSize(size.load(Ordering::Relaxed)))).await;
-    let entrypoint = [SHELL_ENTRYPOINT.to_owned()];
-    let start = ImageStart { entrypoint: &entrypoint, command: &[] };
-    let image = order.engine.commit(base.id(), &order.image_repository, &order.image_tag, start).await;
-    base.remove().await?;
-    Ok(image?)
+    order.engine.upload(container.id(), "/", files).await?;
+    Ok(size.load(Ordering::Relaxed))
 }
 
-fn specification(order: &BuildOrder<'_>, run_image: &ImageId, environment: ConfigVars) -> ContainerSpec {
+async fn commit(
+    order: &BuildOrder<'_>,
+    container: Scratch,
+    name: Option<ImageName<'_>>,
+) -> Result<ImageId, EngineError> {
+    let entrypoint = [SHELL_ENTRYPOINT.to_owned()];
+    let start = ImageStart { entrypoint: &entrypoint, command: &[] };
+    let image = order.engine.commit(container.id(), name, start).await;
+    container.remove_later();
+    image
+}
+
+fn specification(order: &BuildOrder<'_>, image: &ImageId, label: (&str, &str)) -> ContainerSpec {
     let labels = ContainerLabels {
         kind: ContainerKind::Build,
         app: order.app_name.clone(),
@@ -53,22 +125,19 @@ fn specification(order: &BuildOrder<'_>, run_image: &ImageId, environment: Confi
         instance: None,
         release: None,
     };
-    let options = ContainerOptions {
-        engine: EngineOptions {
-            user: Some(format!("{USER}:{USER}")),
-            working_directory: Some("/app".to_owned()),
-            ..EngineOptions::default()
-        },
-        ..ContainerOptions::default()
+    let mut engine = EngineOptions {
+        user: Some(format!("{USER}:{USER}")),
+        working_directory: Some(APP.to_owned()),
+        ..EngineOptions::default()
     };
+    engine.labels.insert(label.0.to_owned(), label.1.to_owned());
     let name = format!("{}.slug.{:08x}", order.app_name, rand::random::<u32>());
     ContainerSpec {
         // The engine makes no container without a command; this one is never started.
         command: ProcessCommand::Arguments(vec!["never started".to_owned()]),
-        environment,
         log: OutputLog::Off,
-        options,
-        ..ContainerSpec::new(name, run_image.clone(), labels)
+        options: ContainerOptions { engine, ..ContainerOptions::default() },
+        ..ContainerSpec::new(name, image.clone(), labels)
     }
 }
 
