@@ -4,6 +4,7 @@
 //! milliseconds. What all servers share is the engine, and container names are global there, so app names have to be
 //! unique: see [`names::unique`].
 
+pub mod buildpack;
 pub mod clock;
 pub mod engine;
 pub mod http;

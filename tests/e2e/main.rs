@@ -10,7 +10,11 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod apps_and_help;
+mod buildpacks_isolation;
+mod buildpacks_limits;
+mod buildpacks_packages;
 mod buildpacks_samples;
+mod buildpacks_surroundings;
 mod builds_dockerfile;
 mod builds_queue;
 mod builds_turns;

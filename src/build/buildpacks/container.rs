@@ -30,10 +30,10 @@ use crate::model::container_options::{ContainerOptions, EngineOptions, Limits, M
 const OUT: &str = "/slipway/out";
 /// The most output that is shown. A build in an endless loop must not fill a disk with its words.
 const OUTPUT_LIMIT: usize = 16 << 20;
-/// Hexadecimal digits of a SHA-256.
-const KEY_LENGTH: usize = 64;
 /// Nobody has more; a build may write into the list.
 const MOST_BUILDPACKS: usize = 100;
+/// Hexadecimal digits of a SHA-256.
+const KEY_LENGTH: usize = 64;
 /// The driver's exit statuses, as its head lists them.
 const NOT_DETECTED: i64 = 41;
 const NEEDS_PACKAGES: i64 = 42;

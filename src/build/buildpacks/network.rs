@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn what_has_no_address_opens_nothing() {
         let ways = Ways::of_host(&["nowhere.invalid:1".parse().unwrap()]).await;
-        assert!(!ways.open.contains(" 1"), "{}", ways.open);
+        assert!(!ways.open.split(',').any(|way| way.ends_with(" 1")), "{}", ways.open);
         assert!(ways.closed.contains("169.254.0.0/16"));
     }
 }
