@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nix::ifaddrs::getifaddrs;
 
+use crate::build::buildpacks::ask::{self, Candidate};
 use crate::build::buildpacks::bundle::{Files, USER};
 use crate::build::buildpacks::hints::Hint;
 use crate::build::buildpacks::plan::Plan;
@@ -35,6 +36,7 @@ const LINK_LOCAL: &str = "169.254.0.0/16";
 /// Hexadecimal digits of a SHA-256.
 const KEY_LENGTH: usize = 64;
 /// The driver's exit statuses, as its head lists them.
+const ASKED: i64 = 40;
 const NOT_DETECTED: i64 = 41;
 const NEEDS_PACKAGES: i64 = 42;
 const UNUSABLE: [i64; 2] = [43, 44];
@@ -59,6 +61,8 @@ pub struct Order<'a> {
 pub enum Ended {
     /// `/app` is compiled.
     Built(Scratch),
+    /// Each buildpack was asked, and nothing more.
+    Asked(Vec<Candidate>),
     /// What was detected asks for packages that the image lacks.
     NeedsPackages {
         /// In the driver's words.
@@ -103,6 +107,13 @@ impl Scratch {
     /// A file of it, up to a size.
     pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
         self.engine.container_file(&self.id, path, LIMIT).await
+    }
+
+    /// The names of the buildpacks that were run.
+    pub async fn detected(&self) -> Result<Vec<String>, EngineError> {
+        let detected = self.text("detected").await?;
+        let names = detected.lines().filter_map(|line| line.strip_prefix("buildpack "));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// `NAME.0`, `NAME.1` and so on of what the driver left, as many as there are buildpacks; empty where there is none.
@@ -159,7 +170,9 @@ impl Drop for Scratch {
 /// Makes the container, fills it, and runs it to its end.
 pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     let engine = order.order.engine;
-    engine.create_cache(&order.order.cache_volume).await?;
+    if let Some(cache) = &order.order.cache_volume {
+        engine.create_cache(cache).await?;
+    }
     let scratch = Scratch::create(engine, &specification(order.order, order.hint, order.snapshot)).await?;
     let tools = tools(order).map_err(|error| EngineError::Broken(error.into()))?;
     engine.upload(scratch.id(), "/", stream::iter([Ok(Bytes::from(tools))])).await?;
@@ -175,6 +188,11 @@ pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     let status = to_the_end(order.order, &scratch).await?;
     match status {
         0 => Ok(Ended::Built(scratch)),
+        ASKED if order.plan.only_asks => {
+            let asked = ask::candidates(&scratch.text("candidates").await?);
+            scratch.remove().await?;
+            Ok(Ended::Asked(asked))
+        }
         NEEDS_PACKAGES => {
             let (detected, wishes) = (scratch.text("detected").await?, scratch.outputs("toml").await?);
             scratch.remove().await?;
@@ -194,17 +212,14 @@ async fn failure(
     status: i64,
     kills: Option<u64>,
 ) -> Result<BuildpacksError, EngineError> {
-    if status == NOT_DETECTED && order.plan.is_fixed {
+    if status == NOT_DETECTED && order.plan.is_fixed() {
         return Ok(BuildpacksError::NotFit);
     }
     if status == NOT_DETECTED {
-        let candidates = scratch.text("candidates").await?;
-        let said = candidates.lines().filter_map(|line| {
-            let mut fields = line.split('\t');
-            let (name, said) = (fields.next()?, fields.nth(1)?);
-            Some(format!("{name}: {}", said.trim_end_matches(['.', ' ', ';'])))
-        });
-        return Ok(BuildpacksError::NotDetected(said.collect::<Vec<_>>().join("\n")));
+        let candidates = ask::candidates(&scratch.text("candidates").await?);
+        let said: Vec<String> =
+            candidates.iter().map(|candidate| format!("{}: {}", candidate.name, candidate.said)).collect();
+        return Ok(BuildpacksError::NotDetected(said.join("\n")));
     }
     if UNUSABLE.contains(&status) {
         return Ok(BuildpacksError::Unusable);
@@ -259,12 +274,12 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
     set("REQUEST_ID", format!("{:032x}", rand::random::<u128>()));
     set("DYNO", order.image_tag.replacen('-', ".", 1));
     set("SLIPWAY_UNREACHABLE", unreachable());
-    let cache = Mount {
-        source: order.cache_volume.clone(),
+    let cache = order.cache_volume.as_ref().map(|volume| Mount {
+        source: volume.clone(),
         target: "/cache".to_owned(),
         read_only: false,
         exclusive: false,
-    };
+    });
     let options = ContainerOptions {
         limits: Limits {
             memory: Some(order.limits.memory),
@@ -272,7 +287,7 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
             pids: Some(order.limits.pids),
             ..Limits::default()
         },
-        mounts: order.surroundings.mounts.iter().cloned().chain([cache]).collect(),
+        mounts: order.surroundings.mounts.iter().cloned().chain(cache).collect(),
         engine: EngineOptions {
             user: Some("0:0".to_owned()),
             // Given up again before anything of a person's runs.
@@ -306,6 +321,9 @@ fn tools(order: Order<'_>) -> io::Result<Vec<u8>> {
     let mut files = Files::with_bundle()?;
     if let Some(folder) = order.order.tested {
         files.add_buildpack(folder)?;
+    }
+    if order.order.cache_volume.is_none() {
+        files.directory("cache")?;
     }
     files.directory("slipway/out")?;
     files.directory("slipway/env")?;
