@@ -26,12 +26,12 @@ use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::Logs;
-use crate::model::surroundings::Surroundings;
 use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
+use crate::run::surroundings::HostSurroundings;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -54,7 +54,7 @@ pub struct App {
     /// The Docker engine.
     pub engine: Engine,
     /// What containers need to get out of this host.
-    pub surroundings: Surroundings,
+    pub surroundings: HostSurroundings,
     /// What builds by buildpacks have found out.
     pub build_hints: Hints,
     /// The apps' git repositories.

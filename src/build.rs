@@ -29,6 +29,7 @@ use crate::formats::app_json::AppJsonError;
 use crate::formats::checks::ChecksError;
 use crate::formats::dockerignore::DockerIgnoreError;
 use crate::formats::procfile::ProcfileError;
+use crate::formats::slugignore::SlugIgnoreError;
 use crate::git::submodules::{SubmoduleError, Submodules};
 use crate::git::tree::{Snapshot, TreeError};
 use crate::model::app_json::AppJson;
@@ -149,6 +150,9 @@ pub enum BuildStageError {
     /// The `.dockerignore` is not one.
     #[error(transparent)]
     Ignore(#[from] DockerIgnoreError),
+    /// The `.slugignore` is not one.
+    #[error(transparent)]
+    SlugIgnore(#[from] SlugIgnoreError),
     /// The engine's build failed; its output has been shown.
     #[error(transparent)]
     Build(#[from] BuildError),

@@ -200,6 +200,7 @@ async fn content(
         Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let options = prepare::build_options(&app.store, record.id).await?;
+            let surroundings = app.surroundings.current().await;
             let build_order = BuildOrder {
                 engine: &app.engine,
                 app_name: &record.name,
@@ -209,7 +210,7 @@ async fn content(
                 options,
                 config: &config,
                 limits: prepare::build_limits(app),
-                surroundings: &app.surroundings,
+                surroundings: &surroundings,
                 cache_volume: Some(app.engine.cache_volume(record.id.0)),
                 previous: current.map(|release| &release.content.image),
                 hints: &app.build_hints,

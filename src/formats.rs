@@ -1,10 +1,13 @@
 //! Text in, model out: the files that people write. Errors name the line; no module here does I/O.
 
 pub mod app_json;
+pub mod aptfile;
 pub mod checks;
 pub mod config_export;
 pub mod config_import;
 pub mod dockerignore;
+pub mod ignore;
 pub mod image_reference;
 pub mod path_pattern;
 pub mod procfile;
+pub mod slugignore;

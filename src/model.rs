@@ -13,6 +13,7 @@ pub mod cron;
 pub mod cron_schedule;
 pub mod docker_option;
 pub mod drain_url;
+pub mod endpoint;
 pub mod health_check;
 pub mod hostname;
 pub mod key;

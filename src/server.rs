@@ -30,6 +30,7 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::build::buildpacks::hints::Hints;
+use crate::build::buildpacks::network::own_addresses;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
@@ -39,15 +40,16 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::{self, Logs};
 use crate::model::role::Caller;
+use crate::model::surroundings::ProxyChoice;
 use crate::reconcile;
-use crate::route::Router;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::{RouterSettings, Waiting};
+use crate::route::{BoundRouter, Router};
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
-use crate::run::surroundings;
+use crate::run::surroundings::{HostSurroundings, Wanted};
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -107,6 +109,17 @@ struct Listening {
     pid: u32,
 }
 
+impl Listening {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+        Self {
+            ssh: remote.local_addr(),
+            http: bound.http_address(),
+            https: bound.https_address(),
+            pid: std::process::id(),
+        }
+    }
+}
+
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     make_directories(&settings.root)?;
     // First of all, so that a second server on the same root changes nothing.
@@ -116,12 +129,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let bound = Router::bind(router_settings(&settings))?;
-    let listening = Listening {
-        ssh: remote.local_addr(),
-        http: bound.http_address(),
-        https: bound.https_address(),
-        pid: std::process::id(),
-    };
+    let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
@@ -138,7 +146,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         push_turns: Leases::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
         build_hints: Hints::default(),
-        surroundings: surroundings::of_host(),
+        surroundings: host_surroundings(&settings),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
@@ -190,6 +198,26 @@ async fn start_logs(
 fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "slipway".to_owned())
+}
+
+/// What containers get of this host's certificates and proxies, as the settings have it.
+fn host_surroundings(settings: &Settings) -> HostSurroundings {
+    let build = &settings.build;
+    let proxy = |choice: &Option<ProxyChoice>| match choice {
+        Some(ProxyChoice::Proxy(proxy)) => Some(proxy.clone()),
+        Some(ProxyChoice::None) | None => None,
+    };
+    let addresses = own_addresses().into_iter().map(|address| address.to_string());
+    let domain = settings.domain.as_str();
+    let wanted = Wanted {
+        bundle: build.ca_bundle.clone(),
+        http_proxy: proxy(&build.http_proxy),
+        https_proxy: proxy(&build.https_proxy),
+        no_proxy: build.no_proxy.clone().unwrap_or_default(),
+        names: [host_name(), domain.to_owned(), format!(".{domain}")].into_iter().chain(addresses).collect(),
+        reachable: build.reachable.clone(),
+    };
+    HostSurroundings::new(wanted, settings.root.join("certificates"))
 }
 
 /// The engine, which lets go of no container whose last lines are not kept.

@@ -1,5 +1,7 @@
 //! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
 
+pub mod build;
+
 use std::env;
 use std::fs;
 use std::io;
@@ -12,6 +14,7 @@ use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
+use crate::settings::build::BuildSettings;
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -39,6 +42,8 @@ pub struct Settings {
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
     pub deploy: DeployLimits,
+    /// Certificates and proxy of containers.
+    pub build: BuildSettings,
     /// Limits on one-off processes.
     pub run: RunLimits,
     /// Limits on requests.
@@ -101,6 +106,8 @@ pub struct DeployLimits {
     pub build_cpu_weight: u32,
     /// Processes that all steps of a build may have together.
     pub build_pids: u32,
+    /// Bytes that a build by buildpacks may write, with what the app's cache holds; 0 for no limit.
+    pub build_disk_bytes: u64,
     /// Bytes to which the engine's build cache is trimmed; 0 leaves it alone.
     pub build_cache_bytes: u64,
 }
@@ -128,6 +135,7 @@ impl Default for Settings {
             storage_root: None,
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
+            build: BuildSettings::default(),
             router: RouterLimits::default(),
             run: RunLimits::default(),
         }
@@ -174,6 +182,7 @@ impl Default for DeployLimits {
             build_memory_bytes: 0,
             build_cpu_weight: 20,
             build_pids: 4096,
+            build_disk_bytes: 20_000_000_000,
             build_cache_bytes: 10_000_000_000,
         }
     }
@@ -240,6 +249,14 @@ pub enum SettingsError {
         /// What is allowed.
         reason: String,
     },
+    /// The same for one whose value may hold a password.
+    #[error("{name} in the environment: {reason}")]
+    SecretVariable {
+        /// The variable.
+        name: &'static str,
+        /// What is allowed.
+        reason: String,
+    },
 }
 
 impl Settings {
@@ -277,6 +294,7 @@ impl Settings {
                     value: path,
                 })?);
         }
+        settings.build.complete(&variable)?;
         Ok(settings)
     }
 
@@ -286,8 +304,10 @@ impl Settings {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => return Err(SettingsError::Read { path: path.to_owned(), source }),
         };
-        toml::from_str(&text)
-            .map_err(|error| SettingsError::File { path: path.to_owned(), message: error.to_string() })
+        toml::from_str(&text).map_err(|error| SettingsError::File {
+            path: path.to_owned(),
+            message: build::without_passwords(&error.to_string()),
+        })
     }
 
     /// The directory below which apps may mount directories of the host.

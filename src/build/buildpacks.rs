@@ -7,12 +7,15 @@
 pub mod ask;
 mod bundle;
 mod container;
+mod disk;
 pub mod hints;
+pub mod network;
 mod packages;
 pub mod plan;
 mod release_file;
 mod slug;
 pub mod stack;
+pub mod under_way;
 
 use std::collections::BTreeMap;
 
@@ -23,10 +26,13 @@ use crate::build::buildpacks::release_file::ReleaseFile;
 use crate::build::process_files::{self, ProcessFiles};
 use crate::build::{BuildOrder, BuildStageError, Built, source};
 use crate::docker::error::EngineError;
+use crate::formats::aptfile::AptfileError;
 use crate::git::tree::Snapshot;
+use crate::model::app_name::AppName;
 use crate::model::buildpack::BuildpackError;
 use crate::model::byte_size::ByteSize;
 use crate::model::process_type::ProcessType;
+use crate::model::release::ImageId;
 
 /// The file in which a source names its buildpacks, a line each.
 pub const LIST: &str = ".buildpacks";
@@ -68,6 +74,34 @@ pub enum BuildpacksError {
         "the build ran out of memory (limit {0})\nLet it need less, or give it more: build-memory-bytes in slipway.toml, section [deploy]"
     )]
     OutOfMemory(ByteSize),
+    /// A process could not be started: there were too many.
+    #[error(
+        "the build had as many processes as it may have ({0}), and then could not start another\nLet it start fewer (make -j2, for example), or give it more: build-pids in slipway.toml, section [deploy]"
+    )]
+    OutOfProcesses(u32),
+    /// It wrote too much.
+    #[error(
+        "the build was ended: its files and the app's cache take more than {limit}\nEmpty the cache if that is it (repo:purge-cache {app_name}), or allow more: build-disk-bytes in slipway.toml, section [deploy]"
+    )]
+    OutOfDisk {
+        /// The app.
+        app_name: AppName,
+        /// What it was allowed.
+        limit: ByteSize,
+    },
+    /// The build image lacks what closes a build off from its host.
+    #[error(
+        "the stack's build image {0} lacks what keeps a build apart from the host, as said above\nAdd the packages to it, or take another: buildpacks:set-property stack"
+    )]
+    UnfitStack(ImageId),
+    /// A Debian package cannot be had.
+    #[error(
+        "the Debian packages cannot be installed: {0}; apt says above why\nCheck their names at https://packages.debian.org/bookworm, and give no version where any will do"
+    )]
+    Packages(String),
+    /// A line of the Aptfile is no package.
+    #[error(transparent)]
+    Aptfile(#[from] AptfileError),
     /// `bin/release` or `bin/packages` printed something else.
     #[error(
         "a buildpack's {file} gave what cannot be used: {reason}\nTell whoever maintains the buildpack, or choose another: buildpacks:set"
@@ -113,6 +147,9 @@ pub async fn make(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Made, B
     process_files::check_paths(order, &contents)?;
     let plan = Plan::of(order, snapshot).await?;
     order.console.step(format!("Building {} from buildpacks", order.app_name)).await;
+    if let Some(warning) = &order.surroundings.warning {
+        order.console.warn(warning).await;
+    }
     let stack = stack::ensure(order).await?;
     let mut hint = match order.hints.get(&order.image_repository, &stack) {
         Some(hint) if order.engine.image_facts(&hint.build.0).await?.is_some() => hint,

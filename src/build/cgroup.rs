@@ -26,6 +26,8 @@ pub struct Limits {
     pub cpu_weight: u32,
     /// Processes and threads.
     pub pids: u32,
+    /// Bytes on the disk, the cache included; 0 is no limit. Only builds by buildpacks have it.
+    pub disk: u64,
 }
 
 /// Which control groups this host has.
@@ -215,7 +217,7 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { memory: 1_000_000, cpu_weight: 20, pids: 64 };
+    const LIMITS: Limits = Limits { memory: 1_000_000, cpu_weight: 20, pids: 64, disk: 0 };
 
     fn touch(path: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

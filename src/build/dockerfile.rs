@@ -13,6 +13,7 @@ use crate::docker::build::error::BuildError;
 use crate::docker::build::line::BuildLine;
 use crate::docker::build::{BuildSecret, BuildSpec};
 use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::ignore::Ignore;
 use crate::git::context::{Context, ContextRequest};
 use crate::git::tree::Snapshot;
 use crate::model::byte_size::ByteSize;
@@ -42,7 +43,7 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
         Some(rules) => rules,
         None => read(".dockerignore").await?.unwrap_or_default(),
     };
-    let ignore = DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?;
+    let ignore = Ignore::Docker(DockerIgnore::parse(&rules, &[&dockerfile, ".dockerignore"])?);
     order.console.step(format!("Building {} from {dockerfile}", order.app_name)).await;
     let fence = Fence::raise(order.engine.owner().as_str(), order.limits);
     let mut spec = specification(order, dockerfile);
@@ -103,7 +104,8 @@ async fn show(mut lines: mpsc::Receiver<BuildLine>, order: &BuildOrder<'_>) {
     }
 }
 
-/// Build arguments; one without a value of its own takes the config var of its name.
+/// Build arguments; one without a value of its own takes the config var of its name. Those that say where the host's
+/// proxy is are known to every Dockerfile, and no image keeps them.
 fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
     let value = |(name, value): (&String, &String)| {
         let from_config = || {
@@ -113,5 +115,11 @@ fn arguments(order: &BuildOrder<'_>) -> BTreeMap<String, String> {
         let value = if value.is_empty() { from_config().unwrap_or_default() } else { value.clone() };
         (name.clone(), value)
     };
-    order.options.arguments.iter().map(value).collect()
+    let mut arguments: BTreeMap<String, String> = order.options.arguments.iter().map(value).collect();
+    for (name, value) in order.surroundings.build_arguments() {
+        if !order.options.arguments.keys().any(|own| own.eq_ignore_ascii_case(name)) {
+            arguments.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    arguments
 }

@@ -72,6 +72,7 @@ async fn specification(context: &Context, request: &Request<'_>) -> Result<Conta
     let record = request.record;
     let release = current_release(context, record).await?;
     let number: u16 = rand::random_range(1000..=9999);
+    let surroundings = context.app.surroundings.current().await;
     let one_off = OneOff {
         kind: ContainerKind::Run,
         app: record.id,
@@ -81,6 +82,7 @@ async fn specification(context: &Context, request: &Request<'_>) -> Result<Conta
         words: request.words.to_vec(),
         variables: variables(request.variables)?,
         release: &release,
+        surroundings: &surroundings,
     };
     if let Some(name) = one_off.process_type() {
         let found = format!("-----> Found '{name}' in Procfile, running that command\n");

@@ -60,6 +60,7 @@ async fn specification(app: &App, run: &CronRun) -> Result<ContainerSpec, BeginE
         None => None,
     };
     let release = release.ok_or(BeginError::Gone)?;
+    let surroundings = app.surroundings.current().await;
     let one_off = OneOff {
         kind: ContainerKind::Cron,
         app: record.id,
@@ -69,6 +70,7 @@ async fn specification(app: &App, run: &CronRun) -> Result<ContainerSpec, BeginE
         words: words(&run.command, &release),
         variables: ConfigVars::new(),
         release: &release,
+        surroundings: &surroundings,
     };
     let spec = one_off.specification(&app.store).await?;
     Ok(ContainerSpec { cron_task: Some(run.task.clone()), ..spec })

@@ -87,7 +87,12 @@ pub fn build_limits(app: &App) -> Limits {
         0 => host_memory().map_or(FALLBACK_MEMORY, |bytes| bytes / 2),
         bytes => bytes,
     };
-    Limits { memory, cpu_weight: settings.build_cpu_weight, pids: settings.build_pids }
+    Limits {
+        memory,
+        cpu_weight: settings.build_cpu_weight,
+        pids: settings.build_pids,
+        disk: settings.build_disk_bytes,
+    }
 }
 
 /// All memory of the host, in bytes.

@@ -53,6 +53,7 @@ pub async fn run(
     }
     let rules = checks::rules(app, record).await?;
     let addresses = prepare::addresses(app).await?;
+    let surroundings = app.surroundings.current().await;
     let start = Start {
         engine: &app.engine,
         store: &app.store,
@@ -62,6 +63,7 @@ pub async fn run(
         release,
         port: urls::web_port(&app.store.ports(record.id).await?, &release.content),
         rules: &rules,
+        surroundings: &surroundings,
     };
     links::ensure_networks(app, record).await?;
     let swap = Swap { app, record, stop_first, plan: &plan, console: &order.console };

@@ -29,6 +29,7 @@ use crate::model::release::{ImageId, ProcessCommand, Release, ReleaseContent, SH
 use crate::run::options::{self, Phase};
 use crate::run::predeploy::{self, Predeploy};
 use crate::run::start;
+use crate::run::surroundings;
 use crate::run::task::{self, TaskEnd};
 use crate::store::StoreError;
 use crate::store::apps::AppRecord;
@@ -202,12 +203,14 @@ impl Tasks<'_> {
             release: Some(release.version),
         };
         let name = format!("{}.{dyno}.{:08x}", record.name, rand::random::<u32>());
-        Ok(ContainerSpec {
+        let mut spec = ContainerSpec {
             environment: start::environment(release, &record.name, port, &format!("{dyno}.1")),
             options: options::of(&app.store, record.id, process_type, Phase::Run).await?,
             log: OutputLog::Off,
             ..ContainerSpec::new(name, release.content.image.clone(), labels)
-        })
+        };
+        surroundings::add_to(&mut spec, &release.content, &app.surroundings.current().await);
+        Ok(spec)
     }
 
     async fn image(&self, id: &ImageId) -> Result<ImageFacts, DeployError> {

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
@@ -147,6 +149,13 @@ impl Engine {
         let container =
             self.client().await?.inspect_container(id_or_name, None::<InspectContainerOptions>).await?;
         self.read_facts(container).ok_or_else(unknown)
+    }
+
+    /// How many bytes a container has written to its own files. The engine looks at each of them to tell.
+    pub async fn written_bytes(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let options = InspectContainerOptionsBuilder::default().size(true).build();
+        let answer = self.client().await?.inspect_container(id.as_str(), Some(options)).await?;
+        Ok(answer.size_rw.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
     }
 
     /// All that the engine says about a container, as JSON in its own form. The environment is in it.

@@ -18,7 +18,7 @@ use tar::{Builder, EntryType, Header};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::ignore::Ignore;
 use crate::git::content::{BlobProcess, ChunkWriter, Exactly};
 use crate::git::error::GitError;
 use crate::git::tree::{
@@ -40,7 +40,7 @@ pub struct ContextRequest {
     /// The directory that becomes the root of the context; `""` for all.
     pub subdirectory: String,
     /// What stays out of it.
-    pub ignore: DockerIgnore,
+    pub ignore: Ignore,
     /// Files that are put in front and are not in the commit, such as a generated Dockerfile.
     pub extra_files: Vec<(String, Vec<u8>)>,
     /// The number of the user and group that everything belongs to.

@@ -179,6 +179,7 @@ async fn retire_orphans(
     let is_claimed = |container: &&Surveyed| {
         matches!(container.labels.kind, ContainerKind::Run | ContainerKind::Cron)
             || app.one_offs.contains(&container.name)
+            || app.build_hints.under_way.contains(&container.name)
     };
     let of_deploys = containers.values().filter(|container| !is_claimed(container));
     for container in of_deploys.filter(|container| !known.contains(&container.id)) {
@@ -196,7 +197,9 @@ async fn retire_orphans(
         // Under the lease nothing of this app is being started, so what is not recorded now never will be.
         let orphan = !recorded(app).await?.contains(&container.id);
         drop(lease);
-        if orphan && !app.retiring.contains(&container.id) {
+        if orphan && container.labels.kind == ContainerKind::Build {
+            remove_build(app, container).await;
+        } else if orphan && !app.retiring.contains(&container.id) {
             tracing::info!(container = %container.name, "retiring a container that belongs to no release");
             orphans.push(container.id.clone());
         }
@@ -206,6 +209,14 @@ async fn retire_orphans(
         switch::retire_later(app, orphans);
     }
     Ok(())
+}
+
+/// What a killed server was building goes on by itself. Nobody waits for it, so it need not end in order.
+async fn remove_build(app: &App, container: &Surveyed) {
+    tracing::info!(container = %container.name, "removing a build that nobody waits for");
+    if let Err(error) = app.engine.remove(&container.id).await {
+        tracing::warn!(container = %container.name, %error, "a build that nobody waits for was not removed");
+    }
 }
 
 async fn recorded(app: &Arc<App>) -> Result<HashSet<ContainerId>, CommandError> {

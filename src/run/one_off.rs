@@ -7,8 +7,10 @@ use crate::model::app_name::AppName;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ProcessCommand, Release};
+use crate::model::surroundings::Surroundings;
 use crate::run::options::{self, OptionsError, Phase};
 use crate::run::start;
+use crate::run::surroundings;
 use crate::store::Store;
 use crate::store::apps::AppId;
 
@@ -31,6 +33,8 @@ pub struct OneOff<'a> {
     pub words: Vec<String>,
     /// Variables of its own.
     pub variables: ConfigVars,
+    /// What containers need to get out of this host.
+    pub surroundings: &'a Surroundings,
 }
 
 impl OneOff<'_> {
@@ -76,12 +80,14 @@ impl OneOff<'_> {
             release: Some(self.release.version),
         };
         let name = format!("{}.{}", self.app_name, self.dyno);
-        Ok(ContainerSpec {
+        let mut spec = ContainerSpec {
             command,
             entrypoint,
             environment,
             options,
             ..ContainerSpec::new(name, self.release.content.image.clone(), labels)
-        })
+        };
+        surroundings::add_to(&mut spec, &self.release.content, self.surroundings);
+        Ok(spec)
     }
 }

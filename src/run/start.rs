@@ -21,6 +21,7 @@ use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
+use crate::model::surroundings::Surroundings;
 use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::check::Subject;
 use crate::run::check_rules::{CheckRules, startup_checks};
@@ -28,6 +29,7 @@ use crate::run::health::{self, Unhealthy};
 use crate::run::options::{self, OptionsError, Phase};
 use crate::run::policy;
 use crate::run::startup::{StartupError, Trial};
+use crate::run::surroundings;
 use crate::store::apps::AppId;
 use crate::store::instances::InstanceRecord;
 use crate::store::{Store, StoreError};
@@ -54,6 +56,8 @@ pub struct Start<'a> {
     pub port: u16,
     /// How new instances are checked.
     pub rules: &'a CheckRules,
+    /// What containers need to get out of this host.
+    pub surroundings: &'a Surroundings,
 }
 
 /// A container that was made, and where it will answer.
@@ -269,7 +273,7 @@ impl Start<'_> {
         let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
         let stop_timeout = policy::stop_timeout(self.store, self.app, &name.process_type).await?;
         let base = ContainerSpec::new(container_name, self.release.content.image.clone(), labels);
-        let spec = ContainerSpec {
+        let mut spec = ContainerSpec {
             options,
             command: command(self.release, &name.process_type, &environment),
             environment,
@@ -278,6 +282,7 @@ impl Start<'_> {
             stop_timeout: stop_timeout.unwrap_or(base.stop_timeout),
             ..base
         };
+        surroundings::add_to(&mut spec, &self.release.content, self.surroundings);
         let created = self.engine.create(&spec).await;
         created.map_err(|source| StartError::Engine { instance: name.clone(), source })
     }

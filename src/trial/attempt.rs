@@ -27,7 +27,7 @@ const LONGEST_BUILD: Duration = Duration::from_secs(1800);
 /// How long a process in the image may take.
 const LONGEST_RUN: Duration = Duration::from_secs(120);
 /// What a build may take, as on a server that nobody has configured.
-const LIMITS: Limits = Limits { memory: 4 << 30, cpu_weight: 20, pids: 4096 };
+const LIMITS: Limits = Limits { memory: 4 << 30, cpu_weight: 20, pids: 4096, disk: 8 << 30 };
 /// Pieces of output that may wait.
 const BACKLOG: usize = 16;
 
@@ -140,7 +140,7 @@ async fn collect(mut output: mpsc::Receiver<Output>, verbose: bool) -> String {
 /// Runs a command line in the image as a process of an app is run; gives its status and all it printed.
 pub async fn run(attempt: Attempt<'_>, image: &ImageId, command: &str) -> Result<(i64, String), EngineError> {
     let workshop = attempt.workshop;
-    let mut environment = workshop.surroundings.environment.clone();
+    let mut environment = workshop.surroundings.environment();
     environment.extend(attempt.fixture.config.clone());
     for (key, value) in [("PORT", "5000"), ("DYNO", "run.1")] {
         if let (Ok(key), Ok(value)) = (key.parse(), ConfigValue::from_bytes(value.as_bytes().to_vec())) {

@@ -24,7 +24,7 @@ use crate::git::tree::Snapshot;
 use crate::model::app_name::AppName;
 use crate::model::release::{ImageId, ProcessCommand};
 use crate::model::surroundings::Surroundings;
-use crate::run::surroundings;
+use crate::run::surroundings::{HostSurroundings, Wanted};
 use crate::settings::Settings;
 use crate::trial::TrialError;
 use crate::trial::attempt::{self, Attempt};
@@ -76,11 +76,12 @@ impl Workshop {
         let directory = tempfile::tempdir()?;
         let repositories = Repositories::new(directory.path());
         repositories.prepare(&std::env::current_exe()?).await.map_err(git)?;
+        let surroundings = HostSurroundings::new(Wanted::default(), directory.path().join("certificates"));
         Ok(Self {
             engine,
             buildpack: buildpack.to_owned(),
             name,
-            surroundings: surroundings::of_host(),
+            surroundings: surroundings.current().await,
             submodules: Submodules::new(repositories.clone()),
             hints: Hints::default(),
             cancel,

@@ -8,6 +8,7 @@ mod files;
 mod host;
 mod network;
 mod sockets;
+mod surroundings;
 
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(files::examine(app).await);
     findings.extend(host::examine(app).await);
     findings.extend(network::examine(app).await);
+    findings.extend(surroundings::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
     }

@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod apps_and_help;
+mod buildpacks_samples;
 mod builds_dockerfile;
 mod builds_queue;
 mod builds_turns;

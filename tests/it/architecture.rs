@@ -98,6 +98,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "server",
         &[
             "app",
+            "build",
             "commands",
             "console",
             "docker",

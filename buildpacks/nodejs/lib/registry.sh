@@ -47,7 +47,8 @@ package_versions() {
     jq --raw-output '.versions | keys[]' "$1"
 }
 
-# Fetches a version of a package, compares it with what the registry says it is, and unpacks it into a folder.
+# Fetches a version of a package, compares it with what the registry says it is, and unpacks it into a folder. Further
+# arguments go to tar.
 registry_unpack() {
     local file=$1 version=$2 folder=$3 name
     name=$(jq --raw-output .name "$file")
@@ -56,7 +57,7 @@ registry_unpack() {
     intact "$file" "$version" "$SCRATCH/package.tgz" \
         || fail "$name $version arrived damaged" "Push again; if it stays, look at what stands between this host and $(registry)"
     mkdir -p "$folder"
-    tar --extract --gzip --file "$SCRATCH/package.tgz" --directory "$folder" --strip-components 1 --no-same-owner
+    tar --extract --gzip --file "$SCRATCH/package.tgz" --directory "$folder" --strip-components 1 --no-same-owner "${@:4}"
     rm "$SCRATCH/package.tgz"
 }
 

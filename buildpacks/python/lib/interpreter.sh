@@ -1,5 +1,5 @@
 # Which Python, and where it comes from.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Sets WANTED, what is asked for in uv's words (3.12, 3.12.4, >=3.10,<3.13; nothing if anything will do), and SAID_BY.
 read_wanted() {
@@ -71,7 +71,7 @@ install_standalone() {
     # What only those need who embed Python or build it.
     rm -rf "$UV_PYTHON_INSTALL_DIR"/*/{share,lib/*.a,lib/itcl*,lib/tcl*,lib/tk*,lib/thread*} \
         "$UV_PYTHON_INSTALL_DIR"/*/lib/python3*/{test,idlelib,turtledemo,lib2to3,tkinter,config-*}
-    detail "$(since "$begun")"
+    detail "($(seconds_since "$begun"))"
 }
 
 exists_standalone() {
@@ -81,5 +81,5 @@ exists_standalone() {
 # 3.10, 3.12, …: what uv knows of.
 standalone_versions() {
     UV_PYTHON_PREFERENCE=only-managed uv python list --no-config --only-downloads 2>/dev/null \
-        | sed -nE 's/^cpython-(3\.[0-9]+)\.[0-9]+-.*/\1/p' | sort --unique --version-sort | paste --serial --delimiters=, | sed 's/,/, /g'
+        | sed -nE 's/^cpython-(3\.[0-9]+)\.[0-9]+-.*/\1/p' | sort --unique --version-sort | commas
 }

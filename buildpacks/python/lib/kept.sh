@@ -22,10 +22,10 @@ restore_environment() {
         && (cd "$CACHE" && sha256sum --check --status environment.sum) 2>/dev/null \
         && tar -xf "$CACHE/environment.tar" -C .heroku && "$PYTHON/bin/python" -c '' 2>/dev/null; then
         RESTORED=yes
-        step "Using what the last build installed, from the cache $(since "$begun")"
+        step "Using what the last build installed, from the cache ($(seconds_since "$begun"))"
         return
     fi
-    rm -rf .heroku/python .heroku/python-standalone "$CACHE"/environment.*
+    rm -rf .heroku/python .heroku/python-standalone "$CACHE"/environment.* "$CACHE/locked.txt"
     [ -n "$INTERPRETER" ] || install_standalone
     uv venv --quiet --no-config --python "$INTERPRETER" "$PYTHON"
 }
@@ -41,6 +41,7 @@ keep_environment() {
     fi
     tar -cf "$CACHE/environment.tar" -C .heroku "${kept[@]}"
     (cd "$CACHE" && sha256sum environment.tar >environment.sum)
+    [ ! -f "$CACHE/locked.txt" ] || (cd "$CACHE" && sha256sum locked.txt >>environment.sum)
     echo "$KEY" >"$CACHE/environment.key"
-    step "Keeping what was installed for the next build $(since "$begun")"
+    step "Keeping what was installed for the next build ($(seconds_since "$begun"))"
 }

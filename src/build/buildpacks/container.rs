@@ -1,17 +1,17 @@
 //! One run of the driver in a build container: the source goes in, what it made stays in the container.
 
 use std::io;
-use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use nix::ifaddrs::getifaddrs;
 
 use crate::build::buildpacks::ask::{self, Candidate};
 use crate::build::buildpacks::bundle::{Files, USER};
 use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::network::Ways;
 use crate::build::buildpacks::plan::Plan;
-use crate::build::buildpacks::{BuildpacksError, packages};
+use crate::build::buildpacks::under_way::Claim;
+use crate::build::buildpacks::{BuildpacksError, disk, packages};
 use crate::build::source::LIMIT;
 use crate::build::{BuildOrder, BuildStageError};
 use crate::console::whole_lines::WholeLines;
@@ -25,21 +25,23 @@ use crate::git::tree::Snapshot;
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::container_id::ContainerId;
-use crate::model::container_options::{ContainerOptions, EngineOptions, Limits, Mount};
+use crate::model::container_options::{ContainerOptions, EngineOptions, Limits, Mount, Ulimit};
 
 /// Where the driver leaves what it found out.
 const OUT: &str = "/slipway/out";
 /// The most output that is shown. A build in an endless loop must not fill a disk with its words.
 const OUTPUT_LIMIT: usize = 16 << 20;
-/// Link-local addresses, where clouds answer questions about the host (RFC 3927).
-const LINK_LOCAL: &str = "169.254.0.0/16";
 /// Hexadecimal digits of a SHA-256.
 const KEY_LENGTH: usize = 64;
+/// Nobody has more; a build may write into the list.
+const MOST_BUILDPACKS: usize = 100;
 /// The driver's exit statuses, as its head lists them.
 const ASKED: i64 = 40;
 const NOT_DETECTED: i64 = 41;
 const NEEDS_PACKAGES: i64 = 42;
 const UNUSABLE: [i64; 2] = [43, 44];
+const OUT_OF_PROCESSES: i64 = 45;
+const UNFIT_STACK: i64 = 46;
 /// Of a process that was killed.
 const KILLED: i64 = 137;
 
@@ -78,13 +80,15 @@ pub struct Scratch {
     engine: Engine,
     container: Option<ContainerId>,
     id: ContainerId,
+    claim: Option<Claim>,
 }
 
 impl Scratch {
     /// Makes it.
-    pub async fn create(engine: &Engine, spec: &ContainerSpec) -> Result<Self, EngineError> {
-        let id = engine.create(spec).await?;
-        Ok(Self { engine: engine.clone(), container: Some(id.clone()), id })
+    pub async fn create(order: &BuildOrder<'_>, spec: &ContainerSpec) -> Result<Self, EngineError> {
+        let claim = order.hints.under_way.claim(&spec.name);
+        let id = order.engine.create(spec).await?;
+        Ok(Self { engine: order.engine.clone(), container: Some(id.clone()), id, claim: Some(claim) })
     }
 
     /// Its id.
@@ -120,7 +124,8 @@ impl Scratch {
     pub async fn outputs(&self, name: &str) -> Result<Vec<Vec<u8>>, EngineError> {
         let detected = self.text("detected").await?;
         let mut found = Vec::new();
-        for index in 0..detected.lines().filter(|line| line.starts_with("buildpack ")).count() {
+        let count = detected.lines().filter(|line| line.starts_with("buildpack ")).count();
+        for index in 0..count.min(MOST_BUILDPACKS) {
             found.push(self.file(&format!("{OUT}/{name}.{index}")).await?.unwrap_or_default());
         }
         Ok(found)
@@ -157,8 +162,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
-            let engine = self.engine.clone();
+            let (engine, claim) = (self.engine.clone(), self.claim.take());
             tokio::spawn(async move {
+                let _claim = claim;
                 if let Err(error) = engine.remove(&container).await {
                     tracing::warn!(%error, "a build container was not removed; it is an orphan now");
                 }
@@ -173,10 +179,13 @@ pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     if let Some(cache) = &order.order.cache_volume {
         engine.create_cache(cache).await?;
     }
-    let scratch = Scratch::create(engine, &specification(order.order, order.hint, order.snapshot)).await?;
-    let tools = tools(order).map_err(|error| EngineError::Broken(error.into()))?;
-    engine.upload(scratch.id(), "/", stream::iter([Ok(Bytes::from(tools))])).await?;
     let ignore = packages::slugignore(order.order, order.snapshot).await?;
+    let aptfile = packages::aptfile(order.order, order.snapshot, order.plan).await?;
+    let ways = Ways::of_host(&order.order.surroundings.reachable).await;
+    let specification = specification(order.order, order.hint, order.snapshot, ways);
+    let scratch = Scratch::create(order.order, &specification).await?;
+    let tools = tools(order, &aptfile).map_err(|error| EngineError::Broken(error.into()))?;
+    engine.upload(scratch.id(), "/", stream::iter([Ok(Bytes::from(tools))])).await?;
     let context = order.snapshot.context(ContextRequest {
         subdirectory: order.order.options.directory.clone().unwrap_or_default(),
         ignore,
@@ -185,7 +194,15 @@ pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     });
     engine.upload(scratch.id(), "/app", context.stream.map_err(io::Error::other)).await?;
     let kills = oom::kills().await;
-    let status = to_the_end(order.order, &scratch).await?;
+    let BuildOrder { cache_volume, limits, app_name, .. } = order.order;
+    let status = tokio::select! {
+        status = to_the_end(order.order, &scratch) => status?,
+        () = disk::exceeded(engine, scratch.id(), cache_volume.as_deref(), limits.disk) => {
+            scratch.remove().await?;
+            let limit = ByteSize(limits.disk);
+            return Err(BuildpacksError::OutOfDisk { app_name: (*app_name).clone(), limit }.into());
+        }
+    };
     match status {
         0 => Ok(Ended::Built(scratch)),
         ASKED if order.plan.only_asks => {
@@ -224,6 +241,12 @@ async fn failure(
     if UNUSABLE.contains(&status) {
         return Ok(BuildpacksError::Unusable);
     }
+    if status == OUT_OF_PROCESSES {
+        return Ok(BuildpacksError::OutOfProcesses(order.order.limits.pids));
+    }
+    if status == UNFIT_STACK {
+        return Ok(BuildpacksError::UnfitStack(order.hint.build.clone()));
+    }
     if status == KILLED || oom::kills().await > kills {
         return Ok(BuildpacksError::OutOfMemory(ByteSize(order.order.limits.memory)));
     }
@@ -255,7 +278,7 @@ async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, En
     order.engine.wait(scratch.id()).await
 }
 
-fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> ContainerSpec {
+fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways: Ways) -> ContainerSpec {
     let labels = ContainerLabels {
         kind: ContainerKind::Build,
         app: order.app_name.clone(),
@@ -263,7 +286,7 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
         instance: None,
         release: None,
     };
-    let mut environment = order.surroundings.environment.clone();
+    let mut environment = surroundings(order);
     let mut set = |key: &str, value: String| {
         if let (Ok(key), Ok(value)) = (key.parse::<ConfigKey>(), ConfigValue::from_bytes(value.into_bytes()))
         {
@@ -273,7 +296,8 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
     set("SOURCE_VERSION", snapshot.commit().as_str().to_owned());
     set("REQUEST_ID", format!("{:032x}", rand::random::<u128>()));
     set("DYNO", order.image_tag.replacen('-', ".", 1));
-    set("SLIPWAY_UNREACHABLE", unreachable());
+    set("SLIPWAY_CLOSED", ways.closed);
+    set("SLIPWAY_OPEN", ways.open);
     let cache = order.cache_volume.as_ref().map(|volume| Mount {
         source: volume.clone(),
         target: "/cache".to_owned(),
@@ -293,6 +317,8 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
             // Given up again before anything of a person's runs.
             added_capabilities: vec!["NET_ADMIN".to_owned()],
             hosts: order.options.hosts.clone(),
+            // What all files together take is looked at now and then; a single one can be bounded at once.
+            ulimits: largest_file(order.limits.disk),
             ..EngineOptions::default()
         },
         ..ContainerOptions::default()
@@ -307,17 +333,26 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot) -> Co
     }
 }
 
-/// The host's own addresses, and where clouds answer for it: no business of a build's.
-fn unreachable() -> String {
-    let interfaces = getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
-    let own =
-        addresses.filter(|address: &Ipv4Addr| !address.is_loopback()).map(|address| format!("{address}/32"));
-    own.chain([LINK_LOCAL.to_owned()]).collect::<Vec<_>>().join(" ")
+/// The variables of this host, in which the app's config vars stand for what they say otherwise.
+fn surroundings(order: &BuildOrder<'_>) -> ConfigVars {
+    let mut environment = order.config.clone();
+    order.surroundings.add_proxy(&mut environment);
+    order.surroundings.add_certificates(&mut environment);
+    let all = order.surroundings.environment();
+    environment.retain(|key, _| all.keys().any(|own| own.as_str().eq_ignore_ascii_case(key.as_str())));
+    environment
+}
+
+fn largest_file(bytes: u64) -> Vec<Ulimit> {
+    let limit = i64::try_from(bytes).unwrap_or(i64::MAX);
+    if limit == 0 {
+        return Vec::new();
+    }
+    vec![Ulimit { name: "fsize".to_owned(), soft: limit, hard: limit }]
 }
 
 /// The bundle, the plan, and a file for each config var.
-fn tools(order: Order<'_>) -> io::Result<Vec<u8>> {
+fn tools(order: Order<'_>, aptfile: &str) -> io::Result<Vec<u8>> {
     let mut files = Files::with_bundle()?;
     if let Some(folder) = order.order.tested {
         files.add_buildpack(folder)?;
@@ -330,6 +365,7 @@ fn tools(order: Order<'_>) -> io::Result<Vec<u8>> {
     files.directory("slipway/apart")?;
     files.directory("slipway/apart/app")?;
     files.add("slipway/plan", 0o644, order.plan.text().as_bytes())?;
+    files.add("slipway/aptfile", 0o644, aptfile.as_bytes())?;
     files.add("slipway/expected", 0o644, order.hint.detected.as_bytes())?;
     let config: &ConfigVars = order.order.config;
     for (key, value) in config {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::build::buildpacks::stack::Stack;
+use crate::build::buildpacks::under_way::UnderWay;
 use crate::model::release::ImageId;
 
 /// The images that fit a source.
@@ -35,6 +36,8 @@ impl Hint {
 #[derive(Debug, Default)]
 pub struct Hints {
     of: Mutex<HashMap<String, Hint>>,
+    /// The containers that are in use.
+    pub under_way: UnderWay,
 }
 
 impl Hints {

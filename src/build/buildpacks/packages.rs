@@ -6,14 +6,20 @@ use serde::Deserialize;
 
 use crate::build::buildpacks::BuildpacksError;
 use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::plan::Plan;
 use crate::build::buildpacks::stack::{Layer, Maker, Stack, StackImage};
 use crate::build::{BuildOrder, BuildStageError, source};
-use crate::formats::dockerignore::DockerIgnore;
+use crate::formats::aptfile::{Aptfile, is_package};
+use crate::formats::ignore::Ignore;
+use crate::formats::slugignore::SlugIgnore;
 use crate::git::tree::Snapshot;
+use crate::model::buildpack::BuildpackReference;
 use crate::model::release::ImageId;
 
 /// The file that says what stays out of the build.
 const IGNORE: &str = ".slugignore";
+/// The file in which a source asks for packages.
+const APTFILE: &str = "Aptfile";
 /// More is no app.
 const MOST: usize = 500;
 
@@ -68,7 +74,11 @@ async fn with(
         base.name
     );
     let layer = Layer { kind, dockerfile: &dockerfile, base: &base.id, packages: &names };
-    Ok(Maker::of(order).layer(layer).await?.name)
+    let made = Maker::of(order).layer(layer).await.map_err(|error| match error {
+        BuildpacksError::Stack(_) => BuildpacksError::Packages(names.clone()),
+        other => other,
+    });
+    Ok(made?.name)
 }
 
 impl Wishes {
@@ -103,23 +113,30 @@ impl Wishes {
     }
 }
 
-/// Debian Policy, section 5.6.1, with a version if somebody insists. It becomes a word of a shell's.
-fn is_package(name: &str) -> bool {
-    let (name, version) = name.split_once('=').unwrap_or((name, "0"));
-    let good = |text: &str, others: &str| {
-        text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || others.contains(c))
+/// The packages that the source itself asks for, in the driver's words. A buildpack for that, which unpacks them into
+/// the app, does it instead if it was chosen.
+pub async fn aptfile(
+    order: &BuildOrder<'_>,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<String, BuildStageError> {
+    let is_apt = |buildpack: &BuildpackReference| buildpack.to_string().contains("buildpack-apt");
+    let contents = source::read(snapshot, &order.options, APTFILE).await?;
+    let (Some(contents), false) = (contents, plan.buildpacks.iter().any(is_apt)) else {
+        return Ok(String::new());
     };
-    good(name, "+.-") && good(version, "+.-:~")
+    let packages = Aptfile::parse(&contents).map_err(BuildpacksError::from)?.packages;
+    Ok(packages.iter().map(|name| format!("build {name}\nrun {name}\n")).collect())
 }
 
 /// What of the source stays out of the build.
-pub async fn slugignore(
-    order: &BuildOrder<'_>,
-    snapshot: &Snapshot,
-) -> Result<DockerIgnore, BuildStageError> {
+pub async fn slugignore(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Ignore, BuildStageError> {
     let rules = source::read(snapshot, &order.options, IGNORE).await?.unwrap_or_default();
-    Ok(DockerIgnore::parse(&rules, &[])?)
+    let rules = SlugIgnore::parse(&rules)?;
+    for warning in &rules.warnings {
+        order.console.warn(warning).await;
+    }
+    Ok(Ignore::Slug(rules))
 }
 
 #[cfg(test)]

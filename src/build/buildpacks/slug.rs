@@ -46,7 +46,7 @@ pub async fn make(
     let mut spec = specification(order, &below, (LAYER_IMAGE, &below.0));
     spec.environment = config;
     spec.options.engine.labels.extend(origin(hint, &built.detected().await?));
-    let container = Scratch::create(order.engine, &spec).await?;
+    let container = Scratch::create(order, &spec).await?;
     let start = start().map_err(|error| EngineError::Broken(error.into()))?;
     order.engine.upload(container.id(), "/", stream::iter([Ok(Bytes::from(start))])).await?;
     let own = copy(order, built, APP, &container).await?;
@@ -87,7 +87,7 @@ async fn below(
         return Ok(Below { image, bytes, is_new: false });
     }
     let specification = specification(order, run_image, (LAYER, &label));
-    let container = Scratch::create(order.engine, &specification).await?;
+    let container = Scratch::create(order, &specification).await?;
     copy(order, built, APART, &container).await?;
     Ok(Below { image: commit(order, container, None).await?, bytes, is_new: true })
 }

@@ -23,6 +23,7 @@ use crate::docker::build::line::BuildLine;
 use crate::docker::error::EngineError;
 use crate::docker::image::ImageFacts;
 use crate::model::release::ImageId;
+use crate::model::surroundings::Surroundings;
 
 /// What the images are called; the tag says which one and of which definition.
 pub const REPOSITORY: &str = "slipway-stack";
@@ -81,6 +82,8 @@ pub struct Maker<'a> {
     pub engine: &'a Engine,
     /// Where progress goes.
     pub console: &'a Console,
+    /// What containers need to get out of this host.
+    pub surroundings: &'a Surroundings,
     /// Ends it.
     pub cancel: &'a CancellationToken,
     /// Whether images are made that are there already.
@@ -124,7 +127,8 @@ async fn pull(engine: &Engine, console: &Console, name: &str) -> Result<ImageId,
 impl<'a> Maker<'a> {
     /// For a build.
     pub fn of(order: &BuildOrder<'a>) -> Self {
-        Self { engine: order.engine, console: order.console, cancel: order.cancel, anew: false }
+        let BuildOrder { engine, console, surroundings, cancel, .. } = *order;
+        Self { engine, console, surroundings, cancel, anew: false }
     }
 
     /// Fetches a newer base from its registry.
@@ -161,9 +165,11 @@ impl<'a> Maker<'a> {
         let context = added.map_err(|error| BuildpacksError::Stack(error.to_string()))?;
         let mut labels = BTreeMap::from([(KIND.to_owned(), kind.to_owned())]);
         labels.insert(PACKAGES.to_owned(), packages.to_owned());
+        let proxy = self.surroundings.build_arguments();
         let spec = BuildSpec {
             tag: Some(name.0.clone()),
             labels,
+            build_args: proxy.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             no_cache: self.anew,
             shared: true,
             ..BuildSpec::new()

@@ -111,6 +111,7 @@ async fn ask(
 ) -> Result<(Builder, Answers), CommandError> {
     let app = &context.app;
     let config = app.store.merged_config(record.id).await?;
+    let surroundings = app.surroundings.current().await;
     let order = BuildOrder {
         engine: &app.engine,
         submodules: &app.submodules,
@@ -121,7 +122,7 @@ async fn ask(
         config: &config,
         console,
         limits: prepare::build_limits(app),
-        surroundings: &app.surroundings,
+        surroundings: &surroundings,
         cache_volume: None,
         previous: None,
         hints: &app.build_hints,

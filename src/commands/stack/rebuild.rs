@@ -29,7 +29,8 @@ impl Command for Rebuild {
         let (engine, console) = (&context.app.engine, context.console());
         console.step("Rebuilding the stack images").await;
         let cancel = &context.io.client_gone;
-        let maker = Maker { engine, console, cancel, anew: true };
+        let surroundings = context.app.surroundings.current().await;
+        let maker = Maker { engine, console, surroundings: &surroundings, cancel, anew: true };
         let making = async {
             if self.pull {
                 maker.pull_base().await?;

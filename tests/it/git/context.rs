@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use futures_util::StreamExt;
 use slipway::formats::dockerignore::DockerIgnore;
+use slipway::formats::ignore::Ignore;
 use slipway::git::context::{ContextRequest, ContextSummary};
 use slipway::git::tree::{Snapshot, TreeError};
 use tempfile::TempDir;
@@ -112,7 +113,9 @@ async fn a_context_leaves_out_what_dockerignore_says() {
     let snapshot = root.snapshot(&blog, "main").await;
     let request = |rules: &str, subdirectory: &str| ContextRequest {
         subdirectory: subdirectory.to_owned(),
-        ignore: DockerIgnore::parse(rules.as_bytes(), &["Dockerfile", ".dockerignore"]).unwrap(),
+        ignore: Ignore::Docker(
+            DockerIgnore::parse(rules.as_bytes(), &["Dockerfile", ".dockerignore"]).unwrap(),
+        ),
         ..ContextRequest::default()
     };
     assert_eq!(
