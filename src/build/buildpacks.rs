@@ -4,13 +4,14 @@
 //! what was detected asks for Debian packages, it is done again in a container whose image has them; what that image is
 //! is remembered, so that the next build begins there.
 
+pub mod ask;
 mod bundle;
 mod container;
 mod disk;
 pub mod hints;
 pub mod network;
 mod packages;
-mod plan;
+pub mod plan;
 mod release_file;
 mod slug;
 pub mod stack;
@@ -114,6 +115,16 @@ pub enum BuildpacksError {
     /// The stack cannot be made.
     #[error("the stack image cannot be made: {0}\nSee what went wrong and try again: stack:rebuild")]
     Stack(String),
+    /// A newer base cannot be had.
+    #[error(
+        "{0} cannot be had from its registry: {1}\nWithout --pull the base that is there is used, with newer packages on it"
+    )]
+    NoBase(&'static str, String),
+    /// An image that somebody chose as the stack.
+    #[error(
+        "the stack {0} is neither on this host nor in a registry\nCheck its name, or go back to Slipway's own: buildpacks:set-property APP stack"
+    )]
+    NoStack(String),
 }
 
 /// What buildpacks have made.
@@ -148,6 +159,8 @@ pub async fn make(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Made, B
         let ended = container::run(Order { order, snapshot, plan: &plan, hint: &hint }).await?;
         match ended {
             Ended::Built(container) => break container,
+            // It is no plan that only asks.
+            Ended::Asked(_) => return Err(BuildpacksError::Unusable.into()),
             Ended::NeedsPackages { detected, wishes } => {
                 // A second time would be for ever.
                 if hint.detected == detected {
@@ -185,7 +198,7 @@ async fn finish(
     let ReleaseFile { processes: proposed, config, .. } = release;
     let ProcessFiles { processes, app_json } =
         process_files::read_lines(order, contents, proposed.clone()).await?;
-    let image = slug::make(order, &hint.run, container, config).await?;
+    let image = slug::make(order, hint, container, config).await?;
     let facts = order.engine.image_facts(&image.0).await?;
     let gone = || EngineError::NotFound(format!("the image {image} is gone"));
     let exposed_ports = facts.ok_or_else(gone)?.exposed_tcp_ports;

@@ -68,7 +68,7 @@ pub async fn build(attempt: Attempt<'_>, previous: Option<&ImageId>) -> (Outcome
         console: &console,
         limits: LIMITS,
         surroundings: &workshop.surroundings,
-        cache_volume: attempt.cache.to_owned(),
+        cache_volume: Some(attempt.cache.to_owned()),
         previous,
         hints: &workshop.hints,
         tested: Some(&workshop.buildpack),
