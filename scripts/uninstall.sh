@@ -37,9 +37,32 @@ purge_data() {
     if [ -s "$ROOT/owner" ]; then
         step "Removing the apps' images"
         remove_all images '/images/json?' '?force=1'
+        remove_caches
+        remove_stack_images
     fi
     step "Removing the data in $ROOT"
     rm -rf "$ROOT"
+}
+
+# What builds have kept for the next ones. Storage stays: it is data.
+remove_caches() {
+    local volume prefix
+    prefix="slipway-$(cat "$ROOT/owner").cache."
+    engine_request GET "/volumes?filters=%7B%22name%22%3A%5B%22$prefix%22%5D%7D" | grep -oE "\"Name\":\"$prefix[0-9]+\"" | cut -d '"' -f 4 |
+        while read -r volume; do
+            engine_request DELETE "/volumes/$volume" >/dev/null 2>&1 || warn "the cache $volume could not be removed"
+        done || true
+}
+
+# The images that buildpacks build in and apps run on. Never by force: where another installation on this host needs one,
+# the engine keeps it. What stands on others is listed first.
+remove_stack_images() {
+    local image
+    # {"reference":["slipway-stack"]}
+    engine_request GET '/images/json?filters=%7B%22reference%22%3A%5B%22slipway-stack%22%5D%7D' | grep -oE '"slipway-stack:[a-z]+-[0-9a-f]+"' | tr -d '"' |
+        while read -r image; do
+            engine_request DELETE "/images/$image" >/dev/null 2>&1 || step "$image stays: something else on this host needs it"
+        done || true
 }
 
 # remove_all KIND LIST_PATH REMOVE_QUERY: removes everything of a kind that has this installation's label.

@@ -12,12 +12,14 @@ pub mod process_files;
 mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::build::buildpacks::BuildpacksError;
 use crate::build::buildpacks::hints::Hints;
+use crate::build::buildpacks::plan;
 use crate::build::cgroup::Limits;
 use crate::console::Console;
 use crate::docker::Engine;
@@ -111,12 +113,14 @@ pub struct BuildOrder<'a> {
     pub limits: Limits,
     /// What containers need to get out of this host.
     pub surroundings: &'a Surroundings,
-    /// The volume in which buildpacks keep what they need again.
-    pub cache_volume: String,
+    /// The volume in which buildpacks keep what they need again; none where nothing is built.
+    pub cache_volume: Option<String>,
     /// The image that runs now, from which the new one may share what is the same.
     pub previous: Option<&'a ImageId>,
     /// What earlier builds have found out.
     pub hints: &'a Hints,
+    /// The directory of a buildpack that is tested: it takes its place among the bundled ones.
+    pub tested: Option<&'a Path>,
     /// Ends the build, in the engine too.
     pub cancel: &'a CancellationToken,
 }
@@ -251,13 +255,14 @@ pub async fn build(order: &BuildOrder<'_>, source: &BuildSource) -> Result<Built
 }
 
 /// As Dokku has it: a Dockerfile comes first, unless the source or a person says which buildpacks there should be.
-async fn choose(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Builder, TreeError> {
+pub async fn choose(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Builder, TreeError> {
     let options = &order.options;
     if options.builder != Builder::Auto {
         return Ok(options.builder);
     }
-    let names_buildpacks =
-        !options.buildpacks.is_empty() || source::read(snapshot, options, buildpacks::LIST).await?.is_some();
+    let names_buildpacks = !options.buildpacks.is_empty()
+        || plan::variable(order.config).is_some()
+        || source::read(snapshot, options, buildpacks::LIST).await?.is_some();
     let dockerfile = options.dockerfile.as_deref().unwrap_or("Dockerfile");
     let has_dockerfile = source::read(snapshot, options, dockerfile).await?.is_some();
     // A path that a person has set and that is not there is to be told as such.

@@ -1,4 +1,4 @@
-//! The program's own command line: it serves, or it is a client of the server on the same host.
+//! The program's own command line: it serves, it tests a buildpack, or it is a client of the server on the same host.
 //!
 //! A client has no commands of its own: it sends its words to the server as they are.
 
@@ -20,23 +20,36 @@ use crate::settings::Settings;
 
 /// The name under which git calls this program, and the command that the server runs for it.
 const HOOK: &str = "pre-receive";
+/// The one command that needs no server.
+const TEST: &str = "buildpacks:test";
+
+/// What this program can be beside a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Roles {
+    /// Runs the server.
+    pub serve: fn() -> ExitCode,
+    /// Tests a buildpack, with the words behind the command.
+    pub test: fn(Vec<OsString>) -> ExitCode,
+}
 
 /// What this program was called to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     Serve,
+    Test(Vec<OsString>),
     Hook,
     Client(Vec<String>),
 }
 
-/// Does what the command line says; `serve` is what runs the server.
-pub fn main(serve: fn() -> ExitCode) -> ExitCode {
+/// Does what the command line says.
+pub fn main(roles: Roles) -> ExitCode {
     let role = match role(env::args_os()) {
         Ok(role) => role,
         Err(word) => return fail(&format!("This argument is not valid UTF-8: {}", word.to_string_lossy())),
     };
     let request = match role {
-        Role::Serve => return serve(),
+        Role::Serve => return (roles.serve)(),
+        Role::Test(words) => return (roles.test)(words),
         Role::Hook => Request {
             words: vec![HOOK.to_owned()],
             environment: hook_environment(env::vars_os()),
@@ -61,6 +74,7 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     let words = arguments.map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
     Ok(match words.as_slice() {
         [word] if word == "serve" => Role::Serve,
+        [word, rest @ ..] if word == TEST => Role::Test(rest.iter().map(OsString::from).collect()),
         [word, ..] if word == HOOK => Role::Hook,
         _ => Role::Client(words),
     })
@@ -117,6 +131,8 @@ mod tests {
         assert_eq!(role_of(&["/usr/bin/slipway", "serve"]), Role::Serve);
         assert_eq!(role_of(&["/repos/blog.git/hooks/pre-receive"]), Role::Hook);
         assert_eq!(role_of(&["slipway", "pre-receive"]), Role::Hook);
+        let words = ["slipway", "buildpacks:test", "one", "--offline"];
+        assert_eq!(role_of(&words), Role::Test(vec!["one".into(), "--offline".into()]));
         assert_eq!(role_of(&["slipway"]), Role::Client(Vec::new()));
         let words = ["slipway", "config:set", "blog", "A=b c", "--"];
         assert_eq!(role_of(&words), Role::Client(words[1..].iter().map(ToString::to_string).collect()));

@@ -4,6 +4,7 @@
 //! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
 //! reconcilers, never half a deploy.
 
+pub mod cache;
 pub mod checks;
 pub mod destroy;
 mod env;
@@ -11,7 +12,7 @@ pub mod error;
 mod formation;
 pub mod journal;
 pub mod links;
-mod prepare;
+pub mod prepare;
 pub mod recover;
 pub mod retention;
 pub mod retirement;
@@ -210,9 +211,10 @@ async fn content(
                 config: &config,
                 limits: prepare::build_limits(app),
                 surroundings: &surroundings,
-                cache_volume: prepare::cache_volume(&app.engine, record.id),
+                cache_volume: Some(app.engine.cache_volume(record.id.0)),
                 previous: current.map(|release| &release.content.image),
                 hints: &app.build_hints,
+                tested: None,
                 console: &order.console,
                 cancel: &order.cancel,
             };

@@ -31,6 +31,7 @@ pub mod exec;
 pub mod facts;
 pub mod image;
 pub mod image_file;
+pub mod image_list;
 pub mod labels;
 pub mod listening;
 pub mod logs;

@@ -26,5 +26,6 @@ pub mod settings;
 pub mod socket;
 pub mod ssh;
 pub mod store;
+pub mod trial;
 pub mod upkeep;
 pub mod urls;

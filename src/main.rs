@@ -1,7 +1,9 @@
-//! The `slipway` binary: the server, its client on the host, and git's hook.
+//! The `slipway` binary: the server, its client on the host, git's hook, and what tests buildpacks.
 
 use std::process::ExitCode;
 
+use slipway::cli::Roles;
+
 fn main() -> ExitCode {
-    slipway::cli::main(slipway::server::run)
+    slipway::cli::main(Roles { serve: slipway::server::run, test: slipway::trial::main })
 }

@@ -42,9 +42,9 @@ use crate::logs::{self, Logs};
 use crate::model::role::Caller;
 use crate::model::surroundings::ProxyChoice;
 use crate::reconcile;
-use crate::route::Router;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::{RouterSettings, Waiting};
+use crate::route::{BoundRouter, Router};
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
@@ -109,6 +109,17 @@ struct Listening {
     pid: u32,
 }
 
+impl Listening {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+        Self {
+            ssh: remote.local_addr(),
+            http: bound.http_address(),
+            https: bound.https_address(),
+            pid: std::process::id(),
+        }
+    }
+}
+
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     make_directories(&settings.root)?;
     // First of all, so that a second server on the same root changes nothing.
@@ -118,12 +129,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let bound = Router::bind(router_settings(&settings))?;
-    let listening = Listening {
-        ssh: remote.local_addr(),
-        http: bound.http_address(),
-        https: bound.https_address(),
-        pid: std::process::id(),
-    };
+    let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));

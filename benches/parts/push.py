@@ -109,6 +109,10 @@ class Hand(contextlib.AbstractContextManager):
         docker("network", "rm", self.name)
         remove(["rmi", "--force"], self.images)
 
+    def wait_until_answers(self):
+        """Waits for any answer at its address."""
+        wait_for("the container answers", lambda: get((self.address, 5000), "localhost"))
+
     def deploy(self, text):
         """Builds and runs the change, and returns how long the first right answer took, in seconds."""
         remove(["rm", "--force"], docker("ps", "--all", "--quiet", "--filter", f"name={self.name}").split())

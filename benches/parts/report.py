@@ -37,6 +37,9 @@ brackets. Each part has a server of its own with default settings.
   side by side until each has answered at its own address. Three process types: `ps:restart` of an app whose web
   process sleeps two seconds before it listens, with a worker and a clock beside it, to its return, against
   `docker run` of that web process alone until it answers.
+- **buildpacks**: `tests/apps/node-express` from `git push` to the first answer, with the stack made before: as a new app
+  whose cache is empty, and again with one line changed. Of the second one the times that the buildpacks' own programs
+  took, as the push tells them, and `docker run` of the same image until it answers are taken off: the rest is Slipway's.
 - **chatter**: a worker that writes 50,000 lines of 100 bytes each second, each with a call of its own, and how many of
   them `logs` tells afterwards; processor time of the server and of dockerd with containerd, from the start of the
   worker until the last line can be read. Meanwhile another app is asked through the router.

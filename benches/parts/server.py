@@ -180,6 +180,15 @@ class Server:
         self.client.commit(repository, "The hello app")
         return repository
 
+    def hello_without_dockerfile(self, name):
+        """The same for the buildpacks."""
+        repository = self.hello_repository(name)
+        self.client.git(repository, "rm", "-q", "Dockerfile")
+        with open(os.path.join(repository, "Procfile"), "w", encoding="utf-8") as file:
+            file.write("web: perl hello.pl\n")
+        self.client.commit(repository, "By buildpacks")
+        return repository
+
     def push(self, repository, app, *references):
         """Pushes, and fails with what was said if it is refused."""
         words = ["git", "push", "-q", self.git_url(app), *references]

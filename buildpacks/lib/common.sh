@@ -33,6 +33,8 @@ export_env() {
         name=${file##*/}
         case $name in
             PATH | HOME | GIT_DIR | CPATH | CPPATH | LD_PRELOAD | LIBRARY_PATH | LD_LIBRARY_PATH | STACK | BASH_ENV | ENV | '*') ;;
+            # bash does not let these be set, or reads everything that follows in another way.
+            UID | EUID | PPID | IFS | BASHOPTS | SHELLOPTS | BASH_VERSINFO) ;;
             *) [ ! -f "$file" ] || export "$name=$(cat "$file")" ;;
         esac
     done

@@ -4,17 +4,20 @@
 //! what was detected asks for Debian packages, it is done again in a container whose image has them; what that image is
 //! is remembered, so that the next build begins there.
 
+pub mod ask;
 mod bundle;
 mod container;
 mod disk;
 pub mod hints;
 pub mod network;
 mod packages;
-mod plan;
+pub mod plan;
 mod release_file;
 mod slug;
 pub mod stack;
 pub mod under_way;
+
+use std::collections::BTreeMap;
 
 use crate::build::buildpacks::container::{Ended, Order};
 use crate::build::buildpacks::hints::Hint;
@@ -28,6 +31,7 @@ use crate::git::tree::Snapshot;
 use crate::model::app_name::AppName;
 use crate::model::buildpack::BuildpackError;
 use crate::model::byte_size::ByteSize;
+use crate::model::process_type::ProcessType;
 use crate::model::release::ImageId;
 
 /// The file in which a source names its buildpacks, a line each.
@@ -111,10 +115,34 @@ pub enum BuildpacksError {
     /// The stack cannot be made.
     #[error("the stack image cannot be made: {0}\nSee what went wrong and try again: stack:rebuild")]
     Stack(String),
+    /// A newer base cannot be had.
+    #[error(
+        "{0} cannot be had from its registry: {1}\nWithout --pull the base that is there is used, with newer packages on it"
+    )]
+    NoBase(&'static str, String),
+    /// An image that somebody chose as the stack.
+    #[error(
+        "the stack {0} is neither on this host nor in a registry\nCheck its name, or go back to Slipway's own: buildpacks:set-property APP stack"
+    )]
+    NoStack(String),
+}
+
+/// What buildpacks have made.
+#[derive(Debug)]
+pub struct Made {
+    /// The image and what is run of it.
+    pub built: Built,
+    /// What `bin/release` proposed to run, of all buildpacks together.
+    pub proposed: BTreeMap<ProcessType, String>,
 }
 
 /// Builds the image.
 pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built, BuildStageError> {
+    Ok(make(order, snapshot).await?.built)
+}
+
+/// Builds the image, and says what the buildpacks themselves said.
+pub async fn make(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Made, BuildStageError> {
     let contents = source::process_files(snapshot, &order.options).await?;
     process_files::check_paths(order, &contents)?;
     let plan = Plan::of(order, snapshot).await?;
@@ -131,6 +159,8 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
         let ended = container::run(Order { order, snapshot, plan: &plan, hint: &hint }).await?;
         match ended {
             Ended::Built(container) => break container,
+            // It is no plan that only asks.
+            Ended::Asked(_) => return Err(BuildpacksError::Unusable.into()),
             Ended::NeedsPackages { detected, wishes } => {
                 // A second time would be for ever.
                 if hint.detected == detected {
@@ -141,11 +171,11 @@ pub async fn build(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Built,
             }
         }
     };
-    let built = finish(order, contents, &hint, &container).await;
+    let made = finish(order, contents, &hint, &container).await;
     container.remove_later();
-    let built = built?;
+    let made = made?;
     order.hints.put(&order.image_repository, hint);
-    Ok(built)
+    Ok(made)
 }
 
 /// Makes the image of what was compiled.
@@ -154,7 +184,7 @@ async fn finish(
     mut contents: process_files::Contents,
     hint: &Hint,
     container: &container::Scratch,
-) -> Result<Built, BuildStageError> {
+) -> Result<Made, BuildStageError> {
     container.show_steps(order).await?;
     let release = ReleaseFile::merge(container.outputs("release").await?)?;
     if let Some(addons) = release.addons_note() {
@@ -165,11 +195,12 @@ async fn finish(
         let path = format!("/app/{}", process_files::procfile_path(&order.options));
         contents.procfile = container.file(&path).await?;
     }
-    let ReleaseFile { processes, config, .. } = release;
-    let ProcessFiles { processes, app_json } = process_files::read_lines(order, contents, processes).await?;
-    let image = slug::make(order, &hint.run, container, config).await?;
+    let ReleaseFile { processes: proposed, config, .. } = release;
+    let ProcessFiles { processes, app_json } =
+        process_files::read_lines(order, contents, proposed.clone()).await?;
+    let image = slug::make(order, hint, container, config).await?;
     let facts = order.engine.image_facts(&image.0).await?;
     let gone = || EngineError::NotFound(format!("the image {image} is gone"));
     let exposed_ports = facts.ok_or_else(gone)?.exposed_tcp_ports;
-    Ok(Built { image, exposed_ports, processes, app_json })
+    Ok(Made { built: Built { image, exposed_ports, processes, app_json }, proposed })
 }

@@ -12,7 +12,7 @@ use crate::upkeep::garbage::{self, Search};
 use crate::upkeep::leftover::Leftover;
 
 /// Removes what nobody needs, of one app or of all: images of old releases, ended one-off containers, old build
-/// outputs, abandoned files, build cache beyond its quota
+/// outputs, stack images and caches of apps that are gone, abandoned files, build cache beyond its quota
 #[derive(Debug, Args)]
 pub struct Cleanup {
     /// The app; without one, everything

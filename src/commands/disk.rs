@@ -9,7 +9,7 @@ use crate::model::byte_size::ByteSize;
 use crate::model::role::Role;
 use crate::upkeep::disk::{self, FileSystem};
 
-/// Shows what takes the disk: images of each app, build cache, volumes, logs, repositories; and what is free
+/// Shows what takes the disk: images and cache of each app, stack images, build cache, volumes, logs, repositories; and what is free
 #[derive(Debug, Args)]
 pub struct Report {
     /// Lines, or JSON with numbers of bytes
@@ -49,8 +49,9 @@ fn size(bytes: u64) -> String {
 }
 
 fn apps(report: &disk::Report) -> Vec<Vec<String>> {
-    let head =
-        ["APP", "IMAGES", "OWN LAYERS", "CONTAINERS", "LOGS", "REPOSITORY"].map(str::to_owned).to_vec();
+    let head = ["APP", "IMAGES", "OWN LAYERS", "CONTAINERS", "LOGS", "REPOSITORY", "CACHE"]
+        .map(str::to_owned)
+        .to_vec();
     let row = |(name, share): (&String, &disk::AppShare)| {
         vec![
             name.clone(),
@@ -59,6 +60,7 @@ fn apps(report: &disk::Report) -> Vec<Vec<String>> {
             size(share.containers),
             size(share.container_logs),
             size(share.repository),
+            size(share.cache),
         ]
     };
     std::iter::once(head).chain(report.apps.iter().map(row)).collect()
@@ -71,6 +73,7 @@ fn shared(report: &disk::Report) -> Vec<Vec<String>> {
     };
     let mut rows = vec![
         vec!["Layers that images share:".to_owned(), size(report.images_shared)],
+        vec!["Stack images:".to_owned(), size(report.stack_images)],
         vec!["Build cache:".to_owned(), format!("{} {quota}", size(report.build_cache))],
         vec!["All layers of the engine:".to_owned(), size(report.engine_layers)],
         vec!["Repositories:".to_owned(), size(report.repositories)],

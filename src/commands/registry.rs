@@ -1,9 +1,9 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, builder, builds, checks, cleanup, config, cron, disk, docker_options, doctor,
-    domains, drains, git, help, keys, links, logs, network, ports, ps, releases, resource, run, storage,
-    urls, version,
+    Entry, app_json, apps, builder, buildpacks, builds, checks, cleanup, config, cron, disk, docker_options,
+    doctor, domains, drains, git, help, keys, links, logs, network, ports, ps, releases, repo, resource, run,
+    stack, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -24,6 +24,14 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builder::properties::Set>(),
     Entry::of::<builder::properties::ReportDockerfile>(),
     Entry::of::<builder::properties::SetDockerfile>(),
+    Entry::of::<buildpacks::change::Add>(),
+    Entry::of::<buildpacks::change::Clear>(),
+    Entry::of::<buildpacks::detect::Detect>(),
+    Entry::of::<buildpacks::list::List>(),
+    Entry::of::<buildpacks::change::Remove>(),
+    Entry::of::<buildpacks::properties::Report>(),
+    Entry::of::<buildpacks::change::Set>(),
+    Entry::of::<buildpacks::properties::SetProperty>(),
     Entry::of::<builds::cancel::Cancel>(),
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
@@ -120,6 +128,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<releases::properties::Report>(),
     Entry::of::<releases::rollback::Rollback>(),
     Entry::of::<releases::properties::Set>(),
+    Entry::of::<repo::PurgeCache>(),
     Entry::of::<resource::set::Limit>(),
     Entry::of::<resource::clear::LimitClear>(),
     Entry::of::<resource::report::Report>(),
@@ -134,6 +143,8 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<keys::add::Add>(),
     Entry::of::<keys::list::List>(),
     Entry::of::<keys::remove::Remove>(),
+    Entry::of::<stack::rebuild::Rebuild>(),
+    Entry::of::<stack::report::Report>(),
     Entry::of::<storage::create::Create>(),
     Entry::of::<storage::destroy::Destroy>(),
     Entry::of::<storage::ensure_directory::EnsureDirectory>(),

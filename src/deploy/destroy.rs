@@ -10,7 +10,7 @@ use crate::app::lease::Lease;
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::deploy::error::DeployError;
-use crate::deploy::{self, Order, switch};
+use crate::deploy::{self, Order, cache, switch};
 use crate::docker::facts::ContainerFilter;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -28,6 +28,8 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
     // The repository first: should the server be killed now, the app is still known and can be destroyed again,
     // while a repository that nobody knows would block the name for ever.
     app.repositories.remove(&record.name).await?;
+    // Before the app is forgotten: the next one may get its number, and must not get its cache.
+    cache::remove(app, record.id).await?;
     app.logs.forget(record.id).await;
     app.store.delete_app(record.id).await?;
     app.reconciler.check_cron();
@@ -54,7 +56,7 @@ pub async fn destroy(app: &Arc<App>, record: &AppRecord, console: &Console) -> R
 }
 
 /// The app's lease; a person who has to wait for it is told what for.
-async fn lease(app: &Arc<App>, record: &AppRecord, console: &Console) -> Lease {
+pub(super) async fn lease(app: &Arc<App>, record: &AppRecord, console: &Console) -> Lease {
     let waiting = app.leases.acquire(record.id);
     match app.leases.try_acquire(record.id) {
         Some(lease) => lease,

@@ -23,6 +23,13 @@ use crate::run::addresses::Addresses;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError};
 
+/// The property with the builder that was chosen.
+pub const BUILDER: &str = "builder";
+/// The property with the buildpacks that were chosen, a line each.
+pub const BUILDPACKS: &str = "buildpacks";
+/// The property with the stack image that was chosen.
+pub const STACK: &str = "buildpacks-stack";
+
 /// What a build may take of a host that does not say how much memory it has.
 const FALLBACK_MEMORY: u64 = 2 << 30;
 
@@ -52,25 +59,20 @@ pub async fn build_options(store: &Store, app: AppId) -> Result<BuildOptions, St
         },
         arguments,
         hosts: hosts.map(str::to_owned).collect(),
-        builder: match store.computed_property(app, "builder").await? {
+        builder: match store.computed_property(app, BUILDER).await? {
             // What was set was checked then.
             Some(name) => name.parse().unwrap_or_default(),
             None => Builder::Auto,
         },
         buildpacks: store
-            .computed_property(app, "buildpacks")
+            .computed_property(app, BUILDPACKS)
             .await?
             .unwrap_or_default()
             .lines()
             .filter_map(|line| line.parse().ok())
             .collect(),
-        stack: store.computed_property(app, "buildpacks-stack").await?,
+        stack: store.computed_property(app, STACK).await?,
     })
-}
-
-/// The volume in which the buildpacks of an app keep what they need again.
-pub fn cache_volume(engine: &Engine, app: AppId) -> String {
-    format!("{}-cache-{}", engine.network_name(), app.0)
 }
 
 /// Whether what is built is not to be run (`ps:set APP skip-deploy true`).

@@ -290,6 +290,7 @@ mod tests {
             environment: Vec::new(),
             labels: BTreeMap::new(),
             size: 0,
+            named_at: None,
         };
         words(&image, script).unwrap()
     }

@@ -56,6 +56,8 @@ pub struct BuildSpec {
     pub labels: BTreeMap<String, String>,
     /// The image's name.
     pub tag: Option<String>,
+    /// Whether it is no owner's own: it gets no owner's label, and nobody's garbage it is.
+    pub shared: bool,
     /// Whether every step is run again.
     pub no_cache: bool,
     /// Whether newer base images are asked for at their registries, although the engine has some.
@@ -84,6 +86,7 @@ impl BuildSpec {
             secrets: Vec::new(),
             labels: BTreeMap::new(),
             tag: None,
+            shared: false,
             no_cache: false,
             pull: false,
             logins: Vec::new(),

@@ -40,6 +40,8 @@ pub struct ImageFacts {
     pub labels: BTreeMap<String, String>,
     /// Its size in bytes, shared layers included.
     pub size: u64,
+    /// When the engine last gave it a name, seconds since the Unix epoch, if it remembers that.
+    pub named_at: Option<i64>,
 }
 
 /// An image that the owner has made or named, as listed.
@@ -100,6 +102,10 @@ impl Engine {
             environment: config.env.unwrap_or_default(),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
             size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            named_at: image
+                .metadata
+                .and_then(|metadata| metadata.last_tag_time)
+                .map(|at| at.unix_timestamp()),
         }))
     }
 

@@ -20,6 +20,10 @@ pub const INSTANCE: &str = "slipway.instance";
 pub const RELEASE: &str = "slipway.release";
 /// What the container is for, see [`ContainerKind`].
 pub const KIND: &str = "slipway.kind";
+/// What an image was built by, if not by a Dockerfile: `buildpacks`.
+pub const BUILDER: &str = "slipway.builder";
+/// The buildpacks that built it, with spaces between.
+pub const BUILDPACKS: &str = "slipway.buildpacks";
 /// The scheduled task that a container runs: its id.
 pub const CRON_TASK: &str = "slipway.cron-task";
 

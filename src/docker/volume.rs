@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::RemoveVolumeOptions;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
-use crate::docker::labels::OWNER;
+use crate::docker::labels::{OWNER, owner_filter};
 use crate::model::mount::StorageName;
 
+/// Stands between the network's name and the app's number.
+const CACHE: &str = ".cache.";
 /// The name that a person gave it.
 const STORAGE: &str = "slipway.storage";
 
@@ -32,6 +34,23 @@ impl Engine {
         Ok(())
     }
 
+    /// What the engine calls the volume with an app's cache. No name of a person's can be the same: see
+    /// [`Engine::volume_name`].
+    pub fn cache_volume(&self, app: i64) -> String {
+        format!("{}{CACHE}{app}", self.network_name())
+    }
+
+    /// The numbers of the apps that have a cache, among them such as are destroyed.
+    pub async fn caches(&self) -> Result<Vec<i64>, EngineError> {
+        let volumes = self.own_volumes().await?;
+        Ok(volumes.iter().filter_map(|volume| self.cache_of(volume)).collect())
+    }
+
+    /// Whose cache a volume is, if it is one.
+    pub fn cache_of(&self, volume: &str) -> Option<i64> {
+        volume.strip_prefix(&self.network_name())?.strip_prefix(CACHE)?.parse().ok()
+    }
+
     /// Makes a volume for what builds need again; no error if it is there already.
     pub async fn create_cache(&self, name: &str) -> Result<(), EngineError> {
         let request = VolumeCreateRequest {
@@ -41,6 +60,14 @@ impl Engine {
         };
         self.client().await?.create_volume(request).await?;
         Ok(())
+    }
+
+    /// The names of the owner's volumes.
+    pub async fn own_volumes(&self) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("label", vec![owner_filter(self.owner())])]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.client().await?.list_volumes(Some(options)).await?;
+        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
     }
 
     /// Where the host has a volume's files, by its name in the engine.

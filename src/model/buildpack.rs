@@ -22,6 +22,16 @@ pub enum Builder {
 #[error("{0} is not a builder: write dockerfile or buildpacks, or nothing for what fits the source")]
 pub struct BuilderError(String);
 
+impl fmt::Display for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Dockerfile => "dockerfile",
+            Self::Buildpacks => "buildpacks",
+        })
+    }
+}
+
 impl FromStr for Builder {
     type Err = BuilderError;
 
@@ -106,15 +116,29 @@ impl FromStr for BuildpackReference {
     }
 }
 
+impl BuildpackReference {
+    /// All of it, as it can be read again.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Bundled(name) => name.clone(),
+            Self::Local(path) => format!("./{path}"),
+            Self::Git { url, reference } if reference.is_empty() => url.clone(),
+            Self::Git { url, reference } => format!("{url}#{reference}"),
+            Self::Archive(url) => url.clone(),
+        }
+    }
+}
+
+/// Without the name and password that an address may have.
 impl fmt::Display for BuildpackReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bundled(name) => f.write_str(name),
-            Self::Local(path) => write!(f, "./{path}"),
-            Self::Git { url, reference } if reference.is_empty() => f.write_str(url),
-            Self::Git { url, reference } => write!(f, "{url}#{reference}"),
-            Self::Archive(url) => f.write_str(url),
-        }
+        let text = self.text();
+        let secret = text.split_once("://").and_then(|(scheme, rest)| {
+            let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+            let (_, host) = authority.rsplit_once('@')?;
+            Some(format!("{scheme}://***@{host}{}", rest.get(authority.len()..)?))
+        });
+        f.write_str(&secret.unwrap_or(text))
     }
 }
 
@@ -137,6 +161,9 @@ mod tests {
         for text in ["nodejs", "./a/b", "https://x.example/a/b#v2", "https://x.example/b.zip"] {
             assert_eq!(parsed(text).unwrap().to_string(), text);
         }
+        let private = parsed("https://me:secret@x.example/a@b#v2").unwrap();
+        assert_eq!(private.to_string(), "https://***@x.example/a@b#v2");
+        assert_eq!(parsed(&private.text()).unwrap(), private);
     }
 
     #[test]

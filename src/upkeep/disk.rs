@@ -8,6 +8,7 @@ use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::build::buildpacks::stack::inventory::{self, Item};
 use crate::command_error::CommandError;
 use crate::docker::image::OwnedImage;
 use crate::docker::usage::{DiskUsage, ImageUsage};
@@ -20,6 +21,8 @@ pub struct Report {
     pub apps: BTreeMap<String, AppShare>,
     /// What apps' images have in common with others, counted once for each group: base images, mostly.
     pub images_shared: u64,
+    /// The images that buildpacks build in and apps run on, other servers' on this host included.
+    pub stack_images: u64,
     /// All layers of the engine, other people's included.
     pub engine_layers: u64,
     /// The builder's cache, other people's included.
@@ -51,6 +54,8 @@ pub struct AppShare {
     pub container_logs: u64,
     /// Its repository.
     pub repository: u64,
+    /// What its builds have kept for the next one.
+    pub cache: u64,
 }
 
 /// A file system, and what is free on it.
@@ -74,8 +79,10 @@ pub async fn report(app: &App) -> Result<Report, CommandError> {
     let images = app.engine.list_images().await?;
     let engine_directory = app.engine.data_directory().await?.to_owned();
     let mut apps = images_by_app(&images, &usage);
+    let mut volumes: BTreeMap<String, u64> = usage.volumes.iter().cloned().collect();
     for record in app.store.apps().await? {
-        apps.entry(record.name.to_string()).or_default();
+        let cache = volumes.remove(&app.engine.cache_volume(record.id.0)).unwrap_or(0);
+        apps.entry(record.name.to_string()).or_default().cache = cache;
     }
     let containers = app.engine.survey().await?;
     for container in containers {
@@ -87,16 +94,18 @@ pub async fn report(app: &App) -> Result<Report, CommandError> {
     let root = app.settings.root.clone();
     let quota = app.settings.deploy.build_cache_bytes;
     let shared = shared_layers(&images, &usage);
+    let stack_images = stack_images(&inventory::list(&app.engine).await?, &usage);
     let looking = tokio::task::spawn_blocking(move || files(&root, apps, &engine_directory));
     let files =
         looking.await.map_err(|error| CommandError::internal("the disk cannot be looked at", error))?;
     Ok(Report {
         apps: files.apps,
         images_shared: shared,
+        stack_images,
         engine_layers: usage.layers,
         build_cache: usage.build_cache,
         build_cache_quota: quota,
-        volumes: usage.volumes.into_iter().collect(),
+        volumes,
         logs: files.logs,
         repositories: files.repositories,
         database: files.database,
@@ -138,6 +147,13 @@ fn images_by_app(images: &[OwnedImage], usage: &DiskUsage) -> BTreeMap<String, A
 /// The engine says of each image how much of it others have too, not which: the largest such part stands for all.
 fn shared_layers(images: &[OwnedImage], usage: &DiskUsage) -> u64 {
     images.iter().filter_map(|image| find(usage, image)).map(|found| found.shared).max().unwrap_or(0)
+}
+
+/// What each has alone, and once what they have in common with others.
+fn stack_images(items: &[Item], usage: &DiskUsage) -> u64 {
+    let found = || items.iter().filter_map(|item| usage.images.iter().find(|image| image.id == item.id));
+    let own: u64 = found().map(|image| image.size.saturating_sub(image.shared)).sum();
+    own + found().map(|image| image.shared).max().unwrap_or(0)
 }
 
 fn find<'a>(usage: &'a DiskUsage, image: &OwnedImage) -> Option<&'a ImageUsage> {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::app::App;
+use crate::build::buildpacks::stack::inventory::{self, Item};
 use crate::clock;
 use crate::command_error::CommandError;
 use crate::deploy::{journal, retention};
@@ -57,6 +58,8 @@ pub async fn find(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, Comman
     found.extend(images(app, search, &beyond).await?);
     found.extend(builds(app, &records, search.app.is_none()).await?);
     if search.app.is_none() {
+        found.extend(caches(app, search).await?);
+        found.extend(stack_images(app, search).await?);
         found.extend(files(&app.settings.root).await?);
         found.extend(search.usage.and_then(|usage| build_cache(app, usage)));
     }
@@ -168,6 +171,30 @@ async fn builds(app: &App, records: &[AppRecord], all: bool) -> Result<Vec<Lefto
             .extend(kept.into_iter().filter(|build| !known.contains(build)).map(|build| output(build, None)));
     }
     Ok(found)
+}
+
+/// Caches of apps that are destroyed.
+async fn caches(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, CommandError> {
+    let caches = app.engine.caches().await?;
+    // Read after the list: an app is known before it has a cache.
+    let known: HashSet<i64> = app.store.apps().await?.into_iter().map(|record| record.id.0).collect();
+    let leftover = |number: i64| {
+        let name = app.engine.cache_volume(number);
+        let bytes = search.usage.and_then(|usage| {
+            usage.volumes.iter().find(|(volume, _)| *volume == name).map(|(_, bytes)| *bytes)
+        });
+        Leftover { what: What::Cache { name }, app: None, bytes: bytes.unwrap_or(0) }
+    };
+    Ok(caches.into_iter().filter(|number| !known.contains(number)).map(leftover).collect())
+}
+
+/// Stack images that no app of any server's on this host needs.
+async fn stack_images(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, CommandError> {
+    let leftover = |item: Item| {
+        let bytes = search.usage.map_or(0, |usage| own_bytes(usage, &item.id));
+        Leftover { what: What::Image { reference: item.name.unwrap_or(item.id.0) }, app: None, bytes }
+    };
+    Ok(inventory::garbage(&app.engine).await?.into_iter().map(leftover).collect())
 }
 
 async fn files(root: &Path) -> Result<Vec<Leftover>, CommandError> {

@@ -61,6 +61,11 @@ pub enum What {
         /// What it was.
         was: &'static str,
     },
+    /// What builds kept for an app that is destroyed.
+    Cache {
+        /// The volume.
+        name: String,
+    },
     /// The builder's cache beyond its quota.
     BuildCache {
         /// What stays.
@@ -77,6 +82,7 @@ impl Leftover {
             What::Container { .. } => "container",
             What::Builds { .. } => "builds",
             What::File { .. } => "file",
+            What::Cache { .. } => "cache",
             What::BuildCache { .. } => "build-cache",
         }
     }
@@ -108,6 +114,7 @@ impl Leftover {
                 Ok(app.store.prune_builds(*id, *keep).await.map(|()| true)?)
             }
             What::File { path, .. } => Ok(remove_file(path).await),
+            What::Cache { name } => Ok(app.engine.remove_volume(name).await.map(|()| true)?),
             What::BuildCache { keep } => Ok(app.engine.trim_build_cache(*keep).await? > 0),
         }
     }
@@ -122,6 +129,7 @@ impl fmt::Display for Leftover {
             What::Builds { count: 1, .. } => f.write_str("1 build record"),
             What::Builds { count, .. } => write!(f, "{count} build records"),
             What::File { path, was } => write!(f, "{was} {}", path.display()),
+            What::Cache { name } => write!(f, "cache {name}"),
             What::BuildCache { keep } => write!(f, "build cache beyond {}", ByteSize(*keep)),
         }
     }

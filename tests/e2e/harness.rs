@@ -15,6 +15,7 @@ pub mod person;
 pub mod private_engine;
 pub mod process;
 pub mod repo;
+pub mod samples;
 pub mod server;
 pub mod tls;
 pub mod torture;

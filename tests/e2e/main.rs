@@ -13,6 +13,7 @@ mod apps_and_help;
 mod buildpacks_isolation;
 mod buildpacks_limits;
 mod buildpacks_packages;
+mod buildpacks_samples;
 mod buildpacks_surroundings;
 mod builds_dockerfile;
 mod builds_queue;

@@ -92,6 +92,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("ssh", &["console", "face", "model", "settings"]),
     ("socket", &["console", "face", "model"]),
+    ("trial", &["build", "console", "docker", "git", "model", "run", "settings"]),
     ("cli", &["console", "face", "settings", "socket"]),
     (
         "server",

@@ -54,7 +54,7 @@ go_of_debian() {
     names=$(go_apt apt-cache "$home" search --names-only '^golang-1\.[0-9]+-go$' | cut --delimiter ' ' --fields 1)
     # shellcheck disable=SC2086 # A name each.
     [ -z "$names" ] || go_apt apt-cache "$home" madison $names \
-        | sed --quiet --regexp-extended 's/^ *golang-(1\.[0-9]+)-go \| ([0-9.]+).*/\1 \2/p' | sort --version-sort --unique
+        | sed --quiet --regexp-extended 's/^ *golang-(1\.[0-9]+)-go \| +([0-9.]+).*/\1 \2/p' | sort --version-sort --unique
 }
 
 # Of such lines on stdin, the one to take: the lowest that will do, or the newest if nothing is asked for.
@@ -97,7 +97,7 @@ go_fetches_itself() {
     [[ ! $version =~ ^1\.[0-9]+$ ]] || ! at_least "$version" 1.21 || version=$version.0
     detail "Debian does not have Go $version; asking ${GOPROXY:-$(go env GOPROXY)}" >&2
     (cd / && GOTOOLCHAIN=go$version timeout 300 go version) >"$log" 2>&1 || {
-        indent <"$log"
+        indent <"$log" >&2
         fail "Go $version cannot be had" \
             "These can: $(cut --delimiter ' ' --fields 2 <<<"$available" | paste --serial --delimiters ' '); write one of them to go.mod, such as: go ${available##* }"
     }

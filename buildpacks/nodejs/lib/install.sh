@@ -1,9 +1,9 @@
 # Installs the dependencies, builds, and prunes. To be sourced.
 # shellcheck shell=bash
 
-# Runs a program of the app, with what it says below the step and in $SCRATCH/log.
+# Runs a program of the app, with what it says below the step and in $SCRATCH/log. npm adds its manual to some errors.
 run() {
-    (cd "$BUILD_DIR" && "$@" 2>&1) | tee "$SCRATCH/log" | indent
+    (cd "$BUILD_DIR" && "$@" 2>&1) | tee "$SCRATCH/log" | sed -u '/^npm [^ ]* Clean install a project/,/^npm [^ ]* Run "npm help/d' | indent
 }
 
 # Runs a script of package.json, if there is one.
@@ -50,7 +50,7 @@ install_command() {
     case $MANAGER in
         npm) install_with_npm ;;
         pnpm)
-            COMMAND=(pnpm install --store-dir "$CACHE_DIR/pnpm" --reporter append-only)
+            COMMAND=(pnpm install "--config.store-dir=$CACHE_DIR/pnpm" --reporter append-only)
             [ -z "$LOCK" ] && COMMAND+=(--no-frozen-lockfile) || COMMAND+=(--frozen-lockfile)
             if wants_development; then COMMAND+=(--prod=false); else COMMAND+=(--prod); fi
             [ -n "$(npmrc fetch-retries)" ] || COMMAND+=(--config.fetch-retries=1 --config.fetch-retry-mintimeout=1000)
@@ -128,7 +128,8 @@ prune_command() {
         npm) if ((${MANAGER_VERSION%%.*} >= 7)); then COMMAND=(npm prune --omit=dev --ignore-scripts); else COMMAND=(npm prune --production); fi ;;
         pnpm)
             if [ "${PNPM_SKIP_PRUNING:-false}" = true ] || grep --quiet '^packages:' "$BUILD_DIR/pnpm-workspace.yaml" 2>/dev/null; then return; fi
-            COMMAND=(pnpm prune --prod)
+            # Without a terminal pnpm asks nobody whether it may replace node_modules.
+            COMMAND=(env CI=true pnpm prune --prod "--config.store-dir=$CACHE_DIR/pnpm")
             ((${MANAGER_VERSION%%.*} < 9)) || COMMAND+=(--ignore-scripts) ;;
         yarn)
             if ! is_berry; then
@@ -142,5 +143,5 @@ prune_command() {
 # What package managers leave in the home directory, which is the app's.
 tidy() {
     (cd "$BUILD_DIR" && rm -rf .npm .cache/node-gyp .cache/pnpm .cache/node .local/share/pnpm .local/state/pnpm .config/yarn .yarn/install-state.gz .yarn/unplugged/.cache \
-        && rmdir --parents --ignore-fail-on-non-empty .cache .local/share .local/state .config 2>/dev/null) || true
+        && find .yarn .cache .local .config -depth -type d -empty -delete 2>/dev/null) || true
 }

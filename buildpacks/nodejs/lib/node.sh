@@ -62,13 +62,13 @@ choose_node() {
             "Write the one you use to engines.node in package.json"
     fi
     if ! registry_package "$package" "$list"; then
-        NODE_VERSION=$(find "$CACHE_DIR/node" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | semver_newest "$WANTED_NODE")
+        NODE_VERSION=$(find "$CACHE_DIR/node" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | semver_newest "$WANTED_NODE") || true
         [ -n "$NODE_VERSION" ] \
             || fail "Node could not be looked up: $FETCH_ERROR" "Check that this host can reach it, then push again"
         warn "The registry cannot be reached ($FETCH_ERROR): taking Node from the cache"
         return
     fi
-    NODE_VERSION=$(package_versions "$list" | semver_newest "$WANTED_NODE")
+    NODE_VERSION=$(package_versions "$list" | semver_newest "$WANTED_NODE") || true
     [ -n "$NODE_VERSION" ] || fail "Node $WANTED_NODE cannot be had" \
         "These can: $(package_versions "$list" | semver_newest_of_each | head -n 8 | paste --serial --delimiters ,  | sed 's/,/, /g'); write one of them to ${WANTED_BY:-engines.node in package.json}"
 }
@@ -94,13 +94,15 @@ install_node() {
 unpack_node() {
     local begun=$EPOCHREALTIME fresh="$CACHE_DIR/node.new"
     rm -rf "$fresh"
-    registry_unpack "$SCRATCH/node.json" "$NODE_VERSION" "$fresh"
+    # The headers for other systems are most of what would be written.
+    registry_unpack "$SCRATCH/node.json" "$NODE_VERSION" "$fresh" --exclude "*/share" \
+        --exclude "*/openssl/archs/[!l]*" --exclude "*/openssl/archs/linux[!-]*" --exclude "*/openssl/archs/linux-[!ax]*"
     # A sixth of the binary is names that only a debugger reads.
     strip --strip-unneeded "$fresh/bin/node" 2>/dev/null || true
     # The npm that this Node is released with is in its changelog.
     grep --only-matching --perl-regexp --max-count 1 '(upgrade|update) npm to v?\K[0-9]+\.[0-9]+\.[0-9]+' \
         "$fresh/CHANGELOG.md" >"$fresh/npm" 2>/dev/null || true
-    rm -rf "$fresh/share" "$fresh"/*.md
+    rm -f "$fresh"/*.md
     mkdir -p "$CACHE_DIR/node"
     mv "$fresh" "$1"
     [ "$("$1/bin/node" --version 2>&1)" = "v$NODE_VERSION" ] \

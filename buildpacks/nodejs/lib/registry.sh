@@ -24,10 +24,11 @@ registry() {
 # Fetches an address of the registry into a file. Says what stands in the way: the host and the status.
 # Credentials go through a file, so that no list of processes shows them.
 registry_fetch() {
-    local address=$1 file=$2 status token host
+    local address=$1 file=$2 status token='' host
     shift 2
     host=${address#*://} host=${host%%/*}
-    token=$(npmrc "//$(registry | sed 's,^[^/]*//,,')/:_authToken")
+    # They are for the registry, not for another host that it sends us to.
+    [[ $address != "$(registry)/"* ]] || token=$(npmrc "//$(registry | sed 's,^[^/]*//,,')/:_authToken")
     status=$({ [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"; } \
         | curl --config - --silent --show-error --location --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
             --retry 1 --output "$file" --write-out '%{http_code}' "$@" "$address" 2>"$SCRATCH/curl") && [ "$status" = 200 ] && return
@@ -47,7 +48,8 @@ package_versions() {
     jq --raw-output '.versions | keys[]' "$1"
 }
 
-# Fetches a version of a package, compares it with what the registry says it is, and unpacks it into a folder.
+# Fetches a version of a package, compares it with what the registry says it is, and unpacks it into a folder. Further
+# arguments go to tar.
 registry_unpack() {
     local file=$1 version=$2 folder=$3 name
     name=$(jq --raw-output .name "$file")
@@ -56,7 +58,7 @@ registry_unpack() {
     intact "$file" "$version" "$SCRATCH/package.tgz" \
         || fail "$name $version arrived damaged" "Push again; if it stays, look at what stands between this host and $(registry)"
     mkdir -p "$folder"
-    tar --extract --gzip --file "$SCRATCH/package.tgz" --directory "$folder" --strip-components 1 --no-same-owner
+    tar --extract --gzip --file "$SCRATCH/package.tgz" --directory "$folder" --strip-components 1 --no-same-owner "${@:4}"
     rm "$SCRATCH/package.tgz"
 }
 

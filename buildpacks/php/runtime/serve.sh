@@ -20,7 +20,7 @@ EOF
 }
 
 refuse() {
-    printf '%s: %s\n' "$NAME" "$@" >&2
+    echo "$NAME: $1${2:+; $2}" >&2
     exit 2
 }
 
@@ -79,11 +79,14 @@ memory() {
     bytes 512M
 }
 
-# memory_limit of the web: that of php.ini, changed by .user.ini or by the pool.
+# memory_limit of the web: that of php.ini, unless the pool or .user.ini sets another.
 memory_limit() {
-    local limit
-    limit=$(sed -n 's/^[^;]*memory_limit]\{0,1\}[[:space:]]*=[[:space:]]*"\{0,1\}\(-\{0,1\}[0-9]*[kKmMgG]\{0,1\}\).*/\1/p' \
-        "$ROOT/.user.ini" ${POOL:+"$POOL"} 2>/dev/null | tail -n 1)
+    local limit pool=${POOL:-/dev/null}
+    limit=$({
+        grep php_value "$pool"
+        cat "$ROOT/.user.ini"
+        grep php_admin_value "$pool"
+    } 2>/dev/null | sed -n 's/^[^;]*memory_limit]\?[[:space:]]*=[[:space:]]*"\?\(-\?[0-9]*[kKmMgG]\?\).*/\1/p' | tail -n 1)
     bytes "${limit:-$(php -c "${INI:-/etc/php/8.2/fpm/php.ini}" -r 'echo ini_get("memory_limit");')}"
 }
 
@@ -172,6 +175,8 @@ together() {
     kill -s QUIT "$FPM_PID" 2>/dev/null
     wait "$FPM_PID"
     exec >&- 2>&-
+    # A worker whose master was killed may still hold the other end.
+    (sleep 1 && exec kill -s KILL "${readers[@]}") &
     wait "${readers[@]}"
     exit "$status"
 }

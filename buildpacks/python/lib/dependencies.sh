@@ -13,7 +13,7 @@ install_dependencies() {
         setup) install_with_uv "setup.py" --editable . ;;
         none) step "Nothing to install: no requirements.txt, pyproject.toml or lock file" && return ;;
     esac
-    detail "Installed $(since "$begun")"
+    detail "Installed ($(seconds_since "$begun"))"
 }
 
 # uv reads requirements.txt as pip does; where a file or a variable asks for something that only pip does, it is pip.
@@ -35,17 +35,10 @@ needs_pip() {
     find . -maxdepth 3 -name '*requirements*.txt' -not -path './.heroku/*' -print0 | xargs --null --no-run-if-empty \
         grep -hoE -- "(^|[[:space:]])$options" | tr -d ' ' | head -n 1
     # Variables of pip that have no counterpart in pip_variables.
-    env | grep -oE '^PIP_[A-Z_]+' | grep -vxE 'PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|CONSTRAINT|CERT|TIMEOUT|DEFAULT_TIMEOUT|RETRIES|NO_INPUT|CACHE_DIR|NO_CACHE_DIR|PROGRESS_BAR|DISABLE_PIP_VERSION_CHECK|ROOT_USER_ACTION|NO_WARN_SCRIPT_LOCATION)' | head -n 1
+    env | grep -oE '^PIP_[A-Z_]+' | sed 's/^PIP_//' \
+        | grep -vxE '(EXTRA_)?INDEX_URL|FIND_LINKS|NO_INDEX|CONSTRAINT|CERT|(DEFAULT_)?TIMEOUT|RETRIES|NO_INPUT|(NO_)?CACHE_DIR|PROGRESS_BAR|DISABLE_PIP_VERSION_CHECK|ROOT_USER_ACTION|NO_WARN_SCRIPT_LOCATION' \
+        | head -n 1 | sed 's/^/PIP_/'
     return 0
-}
-
-# pip's variables in uv's words. pip takes the best version that any index has.
-pip_variables() {
-    [ -z "${PIP_INDEX_URL-}" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX-$PIP_INDEX_URL}
-    [ -z "${PIP_EXTRA_INDEX_URL-}" ] || export UV_INDEX=${UV_INDEX-$PIP_EXTRA_INDEX_URL}
-    [ -z "${PIP_FIND_LINKS-}" ] || export UV_FIND_LINKS=${UV_FIND_LINKS-${PIP_FIND_LINKS// /,}}
-    [ -z "${PIP_NO_INDEX-}" ] || export UV_NO_INDEX=${UV_NO_INDEX-1}
-    [ -z "${PIP_CONSTRAINT-}" ] || export UV_CONSTRAINT=${UV_CONSTRAINT-$PIP_CONSTRAINT}
 }
 
 # What is not asked for any more goes: the environment may be the last build's.
@@ -57,23 +50,31 @@ install_with_uv() {
 }
 
 install_pipfile() {
-    install_tool pipenv "$PIPENV_VERSION"
     [ -f Pipfile ] || fail "There is a Pipfile.lock, but no Pipfile" "Commit the Pipfile"
-    export PIPENV_VERBOSITY=-1 PIPENV_NOSPIN=1
-    pipenv verify >/dev/null 2>&1 || fail "Pipfile.lock was not made from this Pipfile" "Run: pipenv lock; then commit Pipfile.lock"
-    pipenv requirements --hash >"$CACHE/requirements.txt"
-    install_with_uv Pipfile.lock --requirements "$CACHE/requirements.txt" "pip==$PIP_VERSION"
+    if [ "$RESTORED" = no ]; then
+        install_tool pipenv "$PIPENV_VERSION"
+        pipenv verify >"$CACHE/log" 2>&1 || disagrees Pipfile.lock Pipfile "pipenv lock"
+        pipenv requirements --hash >"$CACHE/locked.txt"
+    fi
+    install_with_uv Pipfile.lock --requirements "$CACHE/locked.txt" "pip==$PIP_VERSION"
 }
 
+# Poetry says what its lock file holds, and uv installs it: from the package index that the build uses.
 install_poetry() {
-    install_tool poetry "$POETRY_VERSION"
-    poetry check --lock >"$CACHE/log" 2>&1 || true
-    if grep -qE 'changed significantly|not up to date|No file was found' "$CACHE/log"; then
-        indent <"$CACHE/log"
-        fail "poetry.lock was not made from this pyproject.toml" "Run: poetry lock; then commit poetry.lock"
+    local packages=(--requirements "$CACHE/locked.txt")
+    [ -f pyproject.toml ] || fail "There is a poetry.lock, but no pyproject.toml" "Commit the pyproject.toml"
+    if [ "$RESTORED" = no ]; then
+        install_tool poetry "$POETRY_VERSION" "poetry-plugin-export==$POETRY_EXPORT_VERSION"
+        poetry export --only main --with-credentials --output "$CACHE/locked.txt" >"$CACHE/log" 2>&1 \
+            || disagrees poetry.lock pyproject.toml "poetry lock"
     fi
-    step "Installing from poetry.lock"
-    run_logged poetry sync --only main --no-ansi || failed_installation poetry.lock
+    [ "$(toml_get pyproject.toml tool poetry package-mode)" = False ] || packages+=(--editable .)
+    install_with_uv poetry.lock "${packages[@]}"
+}
+
+disagrees() {
+    indent <"$CACHE/log"
+    fail "$1 was not made from this $2" "Run: $3; then commit $1"
 }
 
 install_uv_lock() {
@@ -93,7 +94,7 @@ install_project() {
 
 failed_installation() {
     if grep -q 'lockfile .*needs to be updated' "$LOG"; then
-        fail "$1 was not made from this pyproject.toml" "Run: uv lock; then commit uv.lock"
+        fail "$1 was not made from this pyproject.toml" "Run: uv lock; then commit $1"
     fi
     fail "What $1 asks for cannot be installed" "$(advice_for_fetch "$LOG")"
 }

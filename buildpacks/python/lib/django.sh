@@ -18,5 +18,5 @@ collect_static() {
     PYTHONPATH=${PYTHONPATH:-.} run_logged python "$manage" collectstatic --noinput --traceback \
         || fail "The static files could not be collected" \
             "Mend what is said above (STATIC_ROOT must be set); or switch it off with the config var DISABLE_COLLECTSTATIC=1"
-    detail "$(since "$begun")"
+    detail "($(seconds_since "$begun"))"
 }

@@ -1,5 +1,5 @@
 # Which Python, and where it comes from.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Sets WANTED, what is asked for in uv's words (3.12, 3.12.4, >=3.10,<3.13; nothing if anything will do), and SAID_BY.
 read_wanted() {
@@ -67,11 +67,12 @@ install_standalone() {
         fail "Python $WANTED cannot be had: ${host:-its publisher} could not be reached" \
             "This can be had without it: $(debians_python); write it to $SAID_BY, or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone"
     fi
-    INTERPRETER=$(UV_PYTHON_PREFERENCE=only-managed uv python find --no-config "$WANTED")
+    INTERPRETER=$(UV_PYTHON_PREFERENCE=only-managed uv python find --no-config "$WANTED") \
+        || fail "Python $WANTED was installed, but it does not run here" "Write $(debians_python) to $SAID_BY, or choose another version"
     # What only those need who embed Python or build it.
     rm -rf "$UV_PYTHON_INSTALL_DIR"/*/{share,lib/*.a,lib/itcl*,lib/tcl*,lib/tk*,lib/thread*} \
         "$UV_PYTHON_INSTALL_DIR"/*/lib/python3*/{test,idlelib,turtledemo,lib2to3,tkinter,config-*}
-    detail "$(since "$begun")"
+    detail "($(seconds_since "$begun"))"
 }
 
 exists_standalone() {
@@ -81,5 +82,5 @@ exists_standalone() {
 # 3.10, 3.12, …: what uv knows of.
 standalone_versions() {
     UV_PYTHON_PREFERENCE=only-managed uv python list --no-config --only-downloads 2>/dev/null \
-        | sed -nE 's/^cpython-(3\.[0-9]+)\.[0-9]+-.*/\1/p' | sort --unique --version-sort | paste --serial --delimiters=, | sed 's/,/, /g'
+        | sed -nE 's/^cpython-(3\.[0-9]+)\.[0-9]+-.*/\1/p' | sort --unique --version-sort | commas
 }

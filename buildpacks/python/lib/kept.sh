@@ -14,6 +14,12 @@ environment_key() {
     } | sha256sum | cut -d ' ' -f 1
 }
 
+# Wheels that are not as the last build left them are thrown away: uv does not look into what it has unpacked.
+check_wheels() {
+    [ -d "$CACHE/wheels" ] || return 0
+    [ "$(cache_digest "$CACHE/wheels")" = "$(cat "$CACHE/wheels.digest" 2>/dev/null)" ] || rm -rf "$CACHE/wheels"
+}
+
 # Puts it back, or makes an empty one.
 restore_environment() {
     local begun=$EPOCHREALTIME
@@ -22,25 +28,26 @@ restore_environment() {
         && (cd "$CACHE" && sha256sum --check --status environment.sum) 2>/dev/null \
         && tar -xf "$CACHE/environment.tar" -C .heroku && "$PYTHON/bin/python" -c '' 2>/dev/null; then
         RESTORED=yes
-        step "Using what the last build installed, from the cache $(since "$begun")"
+        step "Using what the last build installed, from the cache ($(seconds_since "$begun"))"
         return
     fi
-    rm -rf .heroku/python .heroku/python-standalone "$CACHE"/environment.*
+    rm -rf .heroku/python .heroku/python-standalone "$CACHE"/environment.* "$CACHE/locked.txt"
     [ -n "$INTERPRETER" ] || install_standalone
     uv venv --quiet --no-config --python "$INTERPRETER" "$PYTHON"
 }
 
 # Keeps it for the next build; written aside first, so that an interrupted build leaves none rather than half of one.
 keep_environment() {
-    [ "$RESTORED" = no ] || return 0
     local begun=$EPOCHREALTIME kept=(python)
+    mkdir -p "$CACHE/wheels"
+    # They are of all versions that there ever were; now and then they begin anew.
+    [ "$(du --summarize --block-size=1M "$CACHE/wheels" | cut -f 1)" -lt 2000 ] || rm -rf "$CACHE/wheels"/*
+    cache_digest "$CACHE/wheels" >"$CACHE/wheels.digest"
+    [ "$RESTORED" = no ] || return 0
     [ ! -d .heroku/python-standalone ] || kept+=(python-standalone)
-    # Wheels that nothing has used for long make way.
-    if [ "$(du --summarize --block-size=1M "$CACHE/wheels" 2>/dev/null | cut -f 1)" -gt 2000 ] 2>/dev/null; then
-        rm -rf "$CACHE/wheels"
-    fi
     tar -cf "$CACHE/environment.tar" -C .heroku "${kept[@]}"
     (cd "$CACHE" && sha256sum environment.tar >environment.sum)
+    [ ! -f "$CACHE/locked.txt" ] || (cd "$CACHE" && sha256sum locked.txt >>environment.sum)
     echo "$KEY" >"$CACHE/environment.key"
-    step "Keeping what was installed for the next build $(since "$begun")"
+    step "Keeping what was installed for the next build ($(seconds_since "$begun"))"
 }

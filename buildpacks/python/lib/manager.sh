@@ -27,7 +27,7 @@ uv uv.lock"
     case ${#found[@]} in
         0) choose_unlocked ;;
         1) echo "${found[0]% *}" ;;
-        *) fail "Several files say what this app depends on: $(printf '%s\n' "${found[@]#* }" | paste --serial --delimiters=, | sed 's/,/, /g')" \
+        *) fail "Several files say what this app depends on: $(printf '%s\n' "${found[@]#* }" | commas)" \
             "Keep the one that you use, and remove the others" ;;
     esac
 }
@@ -71,4 +71,9 @@ run_hook() {
     step "Running bin/$1"
     chmod +x "bin/$1"
     "bin/$1" 2>&1 | indent || fail "bin/$1 failed" "Mend what it said above, or remove it"
+}
+
+# Lines as a list in a sentence.
+commas() {
+    paste --serial --delimiters=, | sed 's/,/, /g'
 }

@@ -1,11 +1,15 @@
 //! What comes with Slipway: the bundled buildpacks and what runs them, as an archive in the binary.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use tar::{Builder, Header};
 
 /// Everything below `buildpacks/`, as `slipway/buildpacks/...`.
 const ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/buildpacks.tar"));
+/// Where they lie in a build container.
+const FOLDER: &str = "slipway/buildpacks";
 /// Two empty blocks end an archive.
 const END: usize = 1024;
 
@@ -57,6 +61,33 @@ impl Files {
         header.set_mode(0o755);
         header.set_size(0);
         self.0.append_data(&mut header, path, io::empty())
+    }
+
+    /// Puts a buildpack's directory in the place of a bundled one of that name. Where it has a `lib` beside it, as the
+    /// bundled ones have, all that is there is taken: it may need its neighbours.
+    pub fn add_buildpack(&mut self, folder: &Path) -> io::Result<()> {
+        let parent = folder.parent().filter(|parent| parent.join("lib").is_dir());
+        match (parent, folder.file_name()) {
+            (Some(parent), _) => self.add_tree(parent, Path::new(FOLDER)),
+            (None, Some(name)) => self.add_tree(folder, &Path::new(FOLDER).join(name)),
+            (None, None) => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+        }
+    }
+
+    fn add_tree(&mut self, directory: &Path, name: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            let name = name.join(path.file_name().unwrap_or_default());
+            if path.is_dir() && !path.ends_with("test") && !path.ends_with(".git") {
+                self.add_tree(&path, &name)?;
+            } else if path.is_file() {
+                let content = fs::read(&path)?;
+                let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
+                let Some(name) = name.to_str() else { continue };
+                self.add(name, mode, &content)?;
+            }
+        }
+        Ok(())
     }
 
     /// The tar.

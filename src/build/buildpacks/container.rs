@@ -5,6 +5,7 @@ use std::io;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
+use crate::build::buildpacks::ask::{self, Candidate};
 use crate::build::buildpacks::bundle::{Files, USER};
 use crate::build::buildpacks::hints::Hint;
 use crate::build::buildpacks::network::Ways;
@@ -35,6 +36,7 @@ const MOST_BUILDPACKS: usize = 100;
 /// Hexadecimal digits of a SHA-256.
 const KEY_LENGTH: usize = 64;
 /// The driver's exit statuses, as its head lists them.
+const ASKED: i64 = 40;
 const NOT_DETECTED: i64 = 41;
 const NEEDS_PACKAGES: i64 = 42;
 const UNUSABLE: [i64; 2] = [43, 44];
@@ -61,6 +63,8 @@ pub struct Order<'a> {
 pub enum Ended {
     /// `/app` is compiled.
     Built(Scratch),
+    /// Each buildpack was asked, and nothing more.
+    Asked(Vec<Candidate>),
     /// What was detected asks for packages that the image lacks.
     NeedsPackages {
         /// In the driver's words.
@@ -107,6 +111,13 @@ impl Scratch {
     /// A file of it, up to a size.
     pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
         self.engine.container_file(&self.id, path, LIMIT).await
+    }
+
+    /// The names of the buildpacks that were run.
+    pub async fn detected(&self) -> Result<Vec<String>, EngineError> {
+        let detected = self.text("detected").await?;
+        let names = detected.lines().filter_map(|line| line.strip_prefix("buildpack "));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// `NAME.0`, `NAME.1` and so on of what the driver left, as many as there are buildpacks; empty where there is none.
@@ -165,7 +176,9 @@ impl Drop for Scratch {
 /// Makes the container, fills it, and runs it to its end.
 pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     let engine = order.order.engine;
-    engine.create_cache(&order.order.cache_volume).await?;
+    if let Some(cache) = &order.order.cache_volume {
+        engine.create_cache(cache).await?;
+    }
     let ignore = packages::slugignore(order.order, order.snapshot).await?;
     let aptfile = packages::aptfile(order.order, order.snapshot, order.plan).await?;
     let ways = Ways::of_host(&order.order.surroundings.reachable).await;
@@ -184,7 +197,7 @@ pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     let BuildOrder { cache_volume, limits, app_name, .. } = order.order;
     let status = tokio::select! {
         status = to_the_end(order.order, &scratch) => status?,
-        () = disk::exceeded(engine, scratch.id(), cache_volume, limits.disk) => {
+        () = disk::exceeded(engine, scratch.id(), cache_volume.as_deref(), limits.disk) => {
             scratch.remove().await?;
             let limit = ByteSize(limits.disk);
             return Err(BuildpacksError::OutOfDisk { app_name: (*app_name).clone(), limit }.into());
@@ -192,6 +205,11 @@ pub async fn run(order: Order<'_>) -> Result<Ended, BuildStageError> {
     };
     match status {
         0 => Ok(Ended::Built(scratch)),
+        ASKED if order.plan.only_asks => {
+            let asked = ask::candidates(&scratch.text("candidates").await?);
+            scratch.remove().await?;
+            Ok(Ended::Asked(asked))
+        }
         NEEDS_PACKAGES => {
             let (detected, wishes) = (scratch.text("detected").await?, scratch.outputs("toml").await?);
             scratch.remove().await?;
@@ -211,17 +229,14 @@ async fn failure(
     status: i64,
     kills: Option<u64>,
 ) -> Result<BuildpacksError, EngineError> {
-    if status == NOT_DETECTED && order.plan.is_fixed {
+    if status == NOT_DETECTED && order.plan.is_fixed() {
         return Ok(BuildpacksError::NotFit);
     }
     if status == NOT_DETECTED {
-        let candidates = scratch.text("candidates").await?;
-        let said = candidates.lines().filter_map(|line| {
-            let mut fields = line.split('\t');
-            let (name, said) = (fields.next()?, fields.nth(1)?);
-            Some(format!("{name}: {}", said.trim_end_matches(['.', ' ', ';'])))
-        });
-        return Ok(BuildpacksError::NotDetected(said.collect::<Vec<_>>().join("\n")));
+        let candidates = ask::candidates(&scratch.text("candidates").await?);
+        let said: Vec<String> =
+            candidates.iter().map(|candidate| format!("{}: {}", candidate.name, candidate.said)).collect();
+        return Ok(BuildpacksError::NotDetected(said.join("\n")));
     }
     if UNUSABLE.contains(&status) {
         return Ok(BuildpacksError::Unusable);
@@ -287,12 +302,12 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways:
     set("DYNO", order.image_tag.replacen('-', ".", 1));
     set("SLIPWAY_CLOSED", ways.closed);
     set("SLIPWAY_OPEN", ways.open);
-    let cache = Mount {
-        source: order.cache_volume.clone(),
+    let cache = order.cache_volume.as_ref().map(|volume| Mount {
+        source: volume.clone(),
         target: "/cache".to_owned(),
         read_only: false,
         exclusive: false,
-    };
+    });
     let options = ContainerOptions {
         limits: Limits {
             memory: Some(order.limits.memory),
@@ -300,7 +315,7 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways:
             pids: Some(order.limits.pids),
             ..Limits::default()
         },
-        mounts: order.surroundings.mounts.iter().cloned().chain([cache]).collect(),
+        mounts: order.surroundings.mounts.iter().cloned().chain(cache).collect(),
         engine: EngineOptions {
             user: Some("0:0".to_owned()),
             // Given up again before anything of a person's runs.
@@ -343,6 +358,12 @@ fn largest_file(bytes: u64) -> Vec<Ulimit> {
 /// The bundle, the plan, and a file for each config var.
 fn tools(order: Order<'_>, aptfile: &str) -> io::Result<Vec<u8>> {
     let mut files = Files::with_bundle()?;
+    if let Some(folder) = order.order.tested {
+        files.add_buildpack(folder)?;
+    }
+    if order.order.cache_volume.is_none() {
+        files.directory("cache")?;
+    }
     files.directory("slipway/out")?;
     files.directory("slipway/env")?;
     files.directory("slipway/apart")?;

@@ -17,8 +17,11 @@ const SHARE: u32 = 20;
 
 /// Returns when the container has written more than so many bytes, together with what is in a volume of its; never if
 /// that is 0. What cannot be looked at counts nothing.
-pub async fn exceeded(engine: &Engine, container: &ContainerId, volume: &str, limit: u64) {
-    let directory = engine.volume_directory(volume).await.ok();
+pub async fn exceeded(engine: &Engine, container: &ContainerId, volume: Option<&str>, limit: u64) {
+    let directory = match volume {
+        Some(volume) => engine.volume_directory(volume).await.ok(),
+        None => None,
+    };
     let mut pause = INTERVAL;
     loop {
         sleep(pause).await;

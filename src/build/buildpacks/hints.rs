@@ -22,7 +22,7 @@ pub struct Hint {
 impl Hint {
     /// Nothing is known yet: the stack itself.
     pub fn new(stack: &Stack) -> Self {
-        let (build, run) = (stack.build.clone(), stack.run.clone());
+        let (build, run) = (stack.build.name.clone(), stack.run.name.clone());
         Self { detected: String::new(), build, run, stack: stack.clone() }
     }
 

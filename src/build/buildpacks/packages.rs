@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::build::buildpacks::BuildpacksError;
 use crate::build::buildpacks::hints::Hint;
 use crate::build::buildpacks::plan::Plan;
-use crate::build::buildpacks::stack::{self, Stack};
+use crate::build::buildpacks::stack::{Layer, Maker, Stack, StackImage};
 use crate::build::{BuildOrder, BuildStageError, source};
 use crate::formats::aptfile::{Aptfile, is_package};
 use crate::formats::ignore::Ignore;
@@ -59,23 +59,26 @@ pub async fn add(
 async fn with(
     order: &BuildOrder<'_>,
     kind: &str,
-    base: &ImageId,
+    base: &StackImage,
     packages: &BTreeSet<String>,
 ) -> Result<ImageId, BuildStageError> {
     if packages.is_empty() {
-        return Ok(base.clone());
+        return Ok(base.name.clone());
     }
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
     let names = names.join(" ");
     order.console.detail(format!("Debian packages to {kind}: {names}")).await;
     let dockerfile = format!(
-        "FROM {base}\nUSER root\nRUN apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
-         --no-install-recommends {names} >/dev/null && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives /var/log/apt\n"
+        "FROM {}\nUSER root\nRUN apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
+         --no-install-recommends {names} >/dev/null && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives /var/log/apt\n",
+        base.name
     );
-    stack::layer(order, kind, &dockerfile, "").await.map_err(|error| match error {
-        BuildStageError::Buildpacks(BuildpacksError::Stack(_)) => BuildpacksError::Packages(names).into(),
+    let layer = Layer { kind, dockerfile: &dockerfile, base: &base.id, packages: &names };
+    let made = Maker::of(order).layer(layer).await.map_err(|error| match error {
+        BuildpacksError::Stack(_) => BuildpacksError::Packages(names.clone()),
         other => other,
-    })
+    });
+    Ok(made?.name)
 }
 
 impl Wishes {

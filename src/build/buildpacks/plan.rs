@@ -7,51 +7,67 @@ use crate::build::{BuildOrder, BuildStageError, source};
 use crate::formats::app_json;
 use crate::git::tree::Snapshot;
 use crate::model::buildpack::{BUNDLED, BuildpackReference};
+use crate::model::config_var::ConfigVars;
 
 /// Where the bundled ones lie in the container.
 const FOLDER: &str = "/slipway/buildpacks";
 
+/// The config var in which Heroku's and Dokku's users name a buildpack.
+const VARIABLE: &str = "BUILDPACK_URL";
+
+/// Who chose the buildpacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// The app's settings (`buildpacks:add`).
+    Settings,
+    /// The config var `BUILDPACK_URL`.
+    Variable,
+    /// The source's `.buildpacks`.
+    List,
+    /// The source's app.json.
+    AppJson,
+    /// Nobody: they are asked in turn.
+    Nobody,
+}
+
 /// The plan of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Whether somebody chose: then all are run, in their order. Else the first that fits is.
-    pub is_fixed: bool,
+    /// Who chose: if somebody did, all are run, in their order. Else the first that fits is.
+    pub whence: Whence,
+    /// Whether they are only asked, all of them.
+    pub only_asks: bool,
     /// The buildpacks.
     pub buildpacks: Vec<BuildpackReference>,
 }
 
 impl Plan {
-    /// What the app's settings say, else the source's `.buildpacks`, else its app.json; else the bundled ones are asked.
+    /// What the app's settings say, else its config var, else the source's `.buildpacks`, else its app.json; else the
+    /// bundled ones are asked.
     pub async fn of(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Self, BuildStageError> {
-        let options = &order.options;
-        let mut buildpacks = options.buildpacks.clone();
-        if buildpacks.is_empty()
-            && let Some(list) = source::read(snapshot, options, LIST).await?
-        {
-            buildpacks = listed(&String::from_utf8_lossy(&list))?;
-        }
-        if buildpacks.is_empty()
-            && let Some(file) = source::process_files(snapshot, options).await?.app_json
-        {
-            let names = app_json::parse(&file)?.app_json.buildpacks;
-            buildpacks = names.iter().map(|name| reference("app.json", name)).collect::<Result<_, _>>()?;
-        }
+        let (whence, buildpacks) = chosen(order, snapshot).await?;
         for buildpack in &buildpacks {
             let BuildpackReference::Local(path) = buildpack else { continue };
-            if source::read(snapshot, options, &format!("{path}/bin/compile")).await?.is_none() {
+            if source::read(snapshot, &order.options, &format!("{path}/bin/compile")).await?.is_none() {
                 return Err(BuildpacksError::NoLocal(path.clone()).into());
             }
         }
-        if !buildpacks.is_empty() {
-            return Ok(Self { is_fixed: true, buildpacks });
-        }
-        let all = BUNDLED.iter().map(|name| BuildpackReference::Bundled((*name).to_owned()));
-        Ok(Self { is_fixed: false, buildpacks: all.collect() })
+        Ok(Self { whence, only_asks: false, buildpacks })
+    }
+
+    /// Whether somebody chose.
+    pub fn is_fixed(&self) -> bool {
+        self.whence != Whence::Nobody
     }
 
     /// The file that the driver reads.
     pub fn text(&self) -> String {
-        let mut text = if self.is_fixed { "fixed\n" } else { "detect\n" }.to_owned();
+        let mode = match (self.only_asks, self.is_fixed()) {
+            (true, _) => "ask\n",
+            (false, true) => "fixed\n",
+            (false, false) => "detect\n",
+        };
+        let mut text = mode.to_owned();
         for buildpack in &self.buildpacks {
             let (kind, location, reference) = match buildpack {
                 BuildpackReference::Bundled(name) => ("dir", format!("{FOLDER}/{name}"), ""),
@@ -63,6 +79,40 @@ impl Plan {
         }
         text
     }
+}
+
+async fn chosen(
+    order: &BuildOrder<'_>,
+    snapshot: &Snapshot,
+) -> Result<(Whence, Vec<BuildpackReference>), BuildStageError> {
+    let options = &order.options;
+    if !options.buildpacks.is_empty() {
+        return Ok((Whence::Settings, options.buildpacks.clone()));
+    }
+    if let Some(name) = variable(order.config) {
+        return Ok((Whence::Variable, vec![reference(VARIABLE, name)?]));
+    }
+    if let Some(list) = source::read(snapshot, options, LIST).await? {
+        let found = listed(&String::from_utf8_lossy(&list))?;
+        if !found.is_empty() {
+            return Ok((Whence::List, found));
+        }
+    }
+    if let Some(file) = source::process_files(snapshot, options).await?.app_json {
+        let names = app_json::parse(&file)?.app_json.buildpacks;
+        let found: Vec<_> = names.iter().map(|name| reference("app.json", name)).collect::<Result<_, _>>()?;
+        if !found.is_empty() {
+            return Ok((Whence::AppJson, found));
+        }
+    }
+    let all = BUNDLED.iter().map(|name| BuildpackReference::Bundled((*name).to_owned()));
+    Ok((Whence::Nobody, all.collect()))
+}
+
+/// What the config var says, if it is set.
+pub fn variable(config: &ConfigVars) -> Option<&str> {
+    let (_, value) = config.iter().find(|(key, _)| key.as_str() == VARIABLE)?;
+    Some(value.expose()).filter(|value| !value.is_empty())
 }
 
 fn listed(text: &str) -> Result<Vec<BuildpackReference>, BuildpacksError> {

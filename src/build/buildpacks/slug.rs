@@ -13,11 +13,14 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::build::buildpacks::bundle::{Files, START, USER};
 use crate::build::buildpacks::container::Scratch;
+use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::stack;
 use crate::build::{BuildOrder, BuildStageError};
 use crate::docker::commit::{ImageName, ImageStart};
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
-use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::labels::{self, ContainerKind, ContainerLabels};
+use crate::model::buildpack::Builder;
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
 use crate::model::container_options::{ContainerOptions, EngineOptions};
@@ -35,13 +38,14 @@ const LAYER_IMAGE: &str = "slipway.layer-image";
 /// Makes it and gives it the build's name. The files go from one container to the other as a stream.
 pub async fn make(
     order: &BuildOrder<'_>,
-    run_image: &ImageId,
+    hint: &Hint,
     built: &Scratch,
     config: ConfigVars,
 ) -> Result<ImageId, BuildStageError> {
-    let Below { image: below, bytes, is_new } = below(order, run_image, built).await?;
+    let Below { image: below, bytes, is_new } = below(order, &hint.run, built).await?;
     let mut spec = specification(order, &below, (LAYER_IMAGE, &below.0));
     spec.environment = config;
+    spec.options.engine.labels.extend(origin(hint, &built.detected().await?));
     let container = Scratch::create(order, &spec).await?;
     let start = start().map_err(|error| EngineError::Broken(error.into()))?;
     order.engine.upload(container.id(), "/", stream::iter([Ok(Bytes::from(start))])).await?;
@@ -50,6 +54,17 @@ pub async fn make(
     order.console.step(format!("Slug: {}{shared}", ByteSize(own + bytes))).await;
     let name = ImageName { repository: &order.image_repository, tag: &order.image_tag };
     Ok(commit(order, container, Some(name)).await?)
+}
+
+/// Whence an image comes: for reports, and so that what it came from is kept.
+fn origin(hint: &Hint, buildpacks: &[String]) -> [(String, String); 4] {
+    [
+        (labels::BUILDER, Builder::Buildpacks.to_string()),
+        (labels::BUILDPACKS, buildpacks.join(" ")),
+        (stack::BUILT_IN, hint.build.0.clone()),
+        (stack::STANDS_ON, hint.run.0.clone()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
 }
 
 /// What the app's own layer stands on.

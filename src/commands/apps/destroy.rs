@@ -10,7 +10,7 @@ use crate::model::mount::MountSource;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
-/// Destroys an app with its containers, releases and repository
+/// Destroys an app with its containers, releases, repository and build cache
 #[derive(Debug, Args)]
 pub struct Destroy {
     /// The app
@@ -33,6 +33,9 @@ impl Command for Destroy {
         let record = context.target()?.clone();
         links::release(&context, &record, self.force).await?;
         tell_of_storage(&context, &record).await?;
+        if context.app.engine.caches().await?.contains(&record.id.0) {
+            context.console().headline(format!("The build cache of {} goes with it", record.name)).await;
+        }
         if !self.force {
             let name = record.name.as_str();
             confirm(&mut context, "app", name, &format!("apps:destroy --force {name}")).await?;

@@ -6,16 +6,23 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::property::{self, Property, check_path};
 use crate::commands::report::{AppReport, Rows};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::prepare;
+use crate::docker::labels;
+use crate::model::buildpack::Builder;
+use crate::model::release::Source;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
-const BUILDER: &[Property] = &[Property { key: "build-dir", name: "build-dir", check: check_path }];
+const BUILDER: &[Property] = &[
+    Property { key: "selected", name: prepare::BUILDER, check: check_builder },
+    Property { key: "build-dir", name: "build-dir", check: check_path },
+];
 const DOCKERFILE: &[Property] = &[
     Property { key: "dockerfile-path", name: "dockerfile-path", check: check_path },
     Property { key: "target", name: "dockerfile-target", check: check_stage },
 ];
 
-/// Sets a property of how an app is built: build-dir
+/// Sets a property of how an app is built: selected (dockerfile or buildpacks), build-dir
 #[derive(Debug, Args)]
 pub struct Set {
     #[command(flatten)]
@@ -82,7 +89,11 @@ impl AppReport for Report {
     }
 
     async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
-        Ok(property::rows(&context.app.store, record.id, BUILDER).await?)
+        let mut rows = property::rows(&context.app.store, record.id, BUILDER).await?;
+        let (builder, buildpacks) = last_build(context, record).await?;
+        rows.push(("detected".to_owned(), builder));
+        rows.push(("detected-buildpacks".to_owned(), buildpacks));
+        Ok(rows)
     }
 }
 
@@ -97,6 +108,27 @@ impl AppReport for ReportDockerfile {
     async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandError> {
         Ok(property::rows(&context.app.store, record.id, DOCKERFILE).await?)
     }
+}
+
+/// What built the release that the app has, and by which buildpacks.
+async fn last_build(context: &Context, record: &AppRecord) -> Result<(String, String), CommandError> {
+    let release = match record.current_release {
+        Some(id) => context.app.store.release(id).await?,
+        None => None,
+    };
+    let Some(release) = release else { return Ok(Default::default()) };
+    if matches!(release.content.source, Source::Image { .. }) {
+        return Ok(("image".to_owned(), String::new()));
+    }
+    let facts = context.app.engine.image_facts(&release.content.image.0).await?;
+    let labels = facts.map(|facts| facts.labels).unwrap_or_default();
+    let buildpacks = labels.get(labels::BUILDPACKS).cloned().unwrap_or_default();
+    let builder = labels.get(labels::BUILDER).cloned();
+    Ok((builder.unwrap_or_else(|| Builder::Dockerfile.to_string()), buildpacks.replace(' ', ",")))
+}
+
+fn check_builder(value: &str) -> Result<(), CommandError> {
+    value.parse::<Builder>().map(drop).map_err(CommandError::user)
 }
 
 fn check_stage(value: &str) -> Result<(), CommandError> {

@@ -26,7 +26,9 @@ pub(super) fn build_call(
     body: Body,
 ) -> Result<Call, BuildError> {
     let mut labels = spec.labels.clone();
-    labels.insert(OWNER.to_owned(), owner.to_string());
+    if !spec.shared {
+        labels.insert(OWNER.to_owned(), owner.to_string());
+    }
     let version = if session.is_some() { "2" } else { "1" };
     let mut pairs = vec![
         ("version", version.to_owned()),

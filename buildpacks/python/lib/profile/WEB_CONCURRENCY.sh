@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # How many processes a server starts, which gunicorn and uvicorn read: two for each processor and one more, as far as
 # the memory limit leaves 256 MB for each. Without a limit it is left to the server.
 slipway_web_concurrency() {

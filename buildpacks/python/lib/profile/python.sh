@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Python of the app, as its buildpack installed it.
 export PATH="/app/.heroku/python/bin:$PATH"
 export PYTHONUNBUFFERED=true

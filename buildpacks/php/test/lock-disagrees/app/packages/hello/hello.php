@@ -1,0 +1,6 @@
+<?php
+
+function hello(): string
+{
+    return "hello " . bcadd("1", "2");
+}

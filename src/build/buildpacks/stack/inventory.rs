@@ -1,0 +1,115 @@
+//! Which stack images there are on this host, what they are for, and which of them nobody needs.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::build::buildpacks::bundle::RUN_DOCKERFILE;
+use crate::build::buildpacks::stack::{
+    BUILT_IN, KIND, Layer, PACKAGES, REPOSITORY, STANDS_ON, base, build_dockerfile,
+};
+use crate::docker::Engine;
+use crate::docker::error::EngineError;
+use crate::docker::image_list::ListedImage;
+use crate::docker::labels::OWNER;
+use crate::model::release::ImageId;
+
+/// How long an image stays that nobody needs, in seconds: somebody may be about to.
+const GRACE: i64 = 24 * 3600;
+
+/// A stack image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is called; nothing once another one has its name.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: ImageId,
+    /// `run` or `build`.
+    pub kind: String,
+    /// The Debian packages that it adds to the stack.
+    pub packages: Vec<String>,
+    /// Whether new builds begin with it: it is the stack of this version of Slipway itself.
+    pub is_current: bool,
+    /// Whether an image of an app, of any server's on this host, was built in it or stands on it.
+    pub is_used: bool,
+    /// When it was made, seconds since the Unix epoch.
+    pub created_at: i64,
+    /// Its size in bytes, with what it stands on.
+    pub size: u64,
+}
+
+/// All of this host's, the stack itself first.
+pub async fn list(engine: &Engine) -> Result<Vec<Item>, EngineError> {
+    let images = engine.every_image().await?;
+    let used: BTreeSet<&str> = images
+        .iter()
+        .flat_map(|image| [image.labels.get(BUILT_IN), image.labels.get(STANDS_ON)])
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let current = current(engine).await?;
+    let mut items: Vec<Item> = images.iter().filter_map(|image| item(image, &used, &current)).collect();
+    items.sort_by(|one, other| {
+        (!one.is_current, &one.kind, &one.packages, &one.name).cmp(&(
+            !other.is_current,
+            &other.kind,
+            &other.packages,
+            &other.name,
+        ))
+    });
+    Ok(items)
+}
+
+/// Those that nobody needs, and has not for a day.
+pub async fn garbage(engine: &Engine) -> Result<Vec<Item>, EngineError> {
+    let mut found = Vec::new();
+    for item in list(engine).await?.into_iter().filter(|item| !item.is_current && !item.is_used) {
+        let Some(name) = &item.name else {
+            found.push(item);
+            continue;
+        };
+        let Some(facts) = engine.image_facts(name).await? else { continue };
+        if facts.named_at.unwrap_or(item.created_at).max(item.created_at) < now() - GRACE {
+            found.push(item);
+        }
+    }
+    Ok(found)
+}
+
+/// The names that this version of Slipway gives its stack, with the base that is there now.
+async fn current(engine: &Engine) -> Result<[String; 2], EngineError> {
+    let base = base(engine).await?;
+    let run = Layer { kind: "run", dockerfile: RUN_DOCKERFILE, base: &base, packages: "" }.name();
+    let run_id = engine.image_facts(&run).await?.map_or_else(|| ImageId(String::new()), |facts| facts.id);
+    let dockerfile = build_dockerfile(&ImageId(run.clone()));
+    let build = Layer { kind: "build", dockerfile: &dockerfile, base: &run_id, packages: "" }.name();
+    Ok([run, build])
+}
+
+/// An image of an app inherits the labels of what it stands on, and has an owner.
+fn item(image: &ListedImage, used: &BTreeSet<&str>, current: &[String; 2]) -> Option<Item> {
+    let prefix = format!("{REPOSITORY}:");
+    let name = image.names.iter().find(|name| name.starts_with(&prefix)).cloned();
+    let was_one =
+        image.names.is_empty() && image.labels.contains_key(KIND) && !image.labels.contains_key(OWNER);
+    if name.is_none() && !was_one {
+        return None;
+    }
+    let of_name = || name.as_deref()?.strip_prefix(&prefix)?.split('-').next().map(str::to_owned);
+    let packages = image.labels.get(PACKAGES).map(String::as_str).unwrap_or_default();
+    Some(Item {
+        kind: image.labels.get(KIND).cloned().or_else(of_name).unwrap_or_default(),
+        packages: packages.split_whitespace().map(str::to_owned).collect(),
+        is_current: name.as_ref().is_some_and(|name| current.contains(name)),
+        is_used: name.as_deref().is_some_and(|name| used.contains(name)),
+        id: image.id.clone(),
+        created_at: image.created_at,
+        size: image.size,
+        name,
+    })
+}
+
+/// Seconds since the Unix epoch, by the clock that the engine goes by too.
+pub(super) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
