@@ -54,14 +54,19 @@ remove_caches() {
         done || true
 }
 
-# The images that buildpacks build in and apps run on. Never by force: where another installation on this host needs one,
-# the engine keeps it. What stands on others is listed first.
+# The images that buildpacks build in and apps run on, unless apps of another installation on this host need them. What
+# stands on others is listed first.
 remove_stack_images() {
     local image
+    # {"label":["slipway.stack.build-image"]}
+    if [[ $(engine_request GET '/images/json?filters=%7B%22label%22%3A%5B%22slipway.stack.build-image%22%5D%7D') == *'"Id"'* ]]; then
+        step "The stack images stay: apps of another installation on this host need them"
+        return
+    fi
     # {"reference":["slipway-stack"]}
     engine_request GET '/images/json?filters=%7B%22reference%22%3A%5B%22slipway-stack%22%5D%7D' | grep -oE '"slipway-stack:[a-z]+-[0-9a-f]+"' | tr -d '"' |
         while read -r image; do
-            engine_request DELETE "/images/$image" >/dev/null 2>&1 || step "$image stays: something else on this host needs it"
+            engine_request DELETE "/images/$image" >/dev/null 2>&1 || warn "the image $image could not be removed"
         done || true
 }
 

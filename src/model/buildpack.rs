@@ -79,6 +79,9 @@ pub enum BuildpackError {
 /// The bundled ones, in the order in which they are asked whether a source is theirs.
 pub const BUNDLED: &[&str] = &["ruby", "nodejs", "python", "java", "php", "go", "rust", "static", "procfile"];
 
+/// Heroku's old name for a list of buildpacks in the source; nobody is asked whether a source is its.
+pub const MULTI: &str = "multi";
+
 /// Endings of archives.
 const ARCHIVES: [&str; 6] = [".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar", ".zip"];
 
@@ -97,7 +100,7 @@ impl FromStr for BuildpackReference {
         }
         if !text.contains("://") {
             let name = text.strip_prefix("heroku/").unwrap_or(text);
-            let known = BUNDLED.contains(&name);
+            let known = BUNDLED.contains(&name) || name == MULTI;
             return if known {
                 Ok(Self::Bundled(name.to_owned()))
             } else {

@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod apps_and_help;
+mod buildpacks_commands;
 mod buildpacks_isolation;
 mod buildpacks_limits;
 mod buildpacks_packages;

@@ -6,7 +6,7 @@ use crate::build::buildpacks::{BuildpacksError, LIST};
 use crate::build::{BuildOrder, BuildStageError, source};
 use crate::formats::app_json;
 use crate::git::tree::Snapshot;
-use crate::model::buildpack::{BUNDLED, BuildpackReference};
+use crate::model::buildpack::{BUNDLED, BuildpackReference, MULTI};
 use crate::model::config_var::ConfigVars;
 
 /// Where the bundled ones lie in the container.
@@ -86,17 +86,18 @@ async fn chosen(
     snapshot: &Snapshot,
 ) -> Result<(Whence, Vec<BuildpackReference>), BuildStageError> {
     let options = &order.options;
+    let list = match source::read(snapshot, options, LIST).await? {
+        Some(list) => listed(&String::from_utf8_lossy(&list))?,
+        None => Vec::new(),
+    };
     if !options.buildpacks.is_empty() {
-        return Ok((Whence::Settings, options.buildpacks.clone()));
+        return Ok((Whence::Settings, with_list(&options.buildpacks, &list)));
     }
     if let Some(name) = variable(order.config) {
         return Ok((Whence::Variable, vec![reference(VARIABLE, name)?]));
     }
-    if let Some(list) = source::read(snapshot, options, LIST).await? {
-        let found = listed(&String::from_utf8_lossy(&list))?;
-        if !found.is_empty() {
-            return Ok((Whence::List, found));
-        }
+    if !list.is_empty() {
+        return Ok((Whence::List, list));
     }
     if let Some(file) = source::process_files(snapshot, options).await?.app_json {
         let names = app_json::parse(&file)?.app_json.buildpacks;
@@ -107,6 +108,15 @@ async fn chosen(
     }
     let all = BUNDLED.iter().map(|name| BuildpackReference::Bundled((*name).to_owned()));
     Ok((Whence::Nobody, all.collect()))
+}
+
+/// The buildpack `multi` stands for those that `.buildpacks` lists.
+fn with_list(chosen: &[BuildpackReference], list: &[BuildpackReference]) -> Vec<BuildpackReference> {
+    let stands_for = |one: &BuildpackReference| match one {
+        BuildpackReference::Bundled(name) if name == MULTI && !list.is_empty() => list.to_vec(),
+        other => vec![other.clone()],
+    };
+    chosen.iter().flat_map(stands_for).collect()
 }
 
 /// What the config var says, if it is set.

@@ -37,6 +37,14 @@ pub struct Item {
     pub size: u64,
 }
 
+impl Item {
+    /// Whether nobody has needed it for long: the engine says when it was last given its name, which each build does.
+    fn is_forgotten(&self, named_at: Option<i64>, now: i64) -> bool {
+        let last = named_at.unwrap_or(self.created_at).max(self.created_at);
+        !self.is_current && !self.is_used && last < now - GRACE
+    }
+}
+
 /// All of this host's, the stack itself first.
 pub async fn list(engine: &Engine) -> Result<Vec<Item>, EngineError> {
     let images = engine.every_image().await?;
@@ -68,7 +76,7 @@ pub async fn garbage(engine: &Engine) -> Result<Vec<Item>, EngineError> {
             continue;
         };
         let Some(facts) = engine.image_facts(name).await? else { continue };
-        if facts.named_at.unwrap_or(item.created_at).max(item.created_at) < now() - GRACE {
+        if item.is_forgotten(facts.named_at, now()) {
             found.push(item);
         }
     }
@@ -112,4 +120,50 @@ fn item(image: &ListedImage, used: &BTreeSet<&str>, current: &[String; 2]) -> Op
 pub(super) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(names: &[&str], labels: &[(&str, &str)]) -> ListedImage {
+        ListedImage {
+            id: ImageId("sha256:1".to_owned()),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            created_at: 0,
+            size: 7,
+        }
+    }
+
+    fn read(image: &ListedImage, used: &[&str]) -> Option<Item> {
+        let current = ["slipway-stack:run-1".to_owned(), "slipway-stack:build-1".to_owned()];
+        item(image, &used.iter().copied().collect(), &current)
+    }
+
+    #[test]
+    fn images_of_apps_are_none_of_the_stack_though_they_inherit_its_labels() {
+        let labels = [(KIND, "run"), (PACKAGES, "bc"), (OWNER, "abc")];
+        assert_eq!(read(&image(&["slipway-abc/blog:build-1"], &labels), &[]), None);
+        assert_eq!(read(&image(&[], &labels), &[]), None);
+        assert_eq!(read(&image(&["debian:bookworm-slim"], &[]), &[]), None);
+        let replaced = read(&image(&[], &[(KIND, "build")]), &[]).unwrap();
+        assert_eq!((replaced.kind.as_str(), replaced.name, replaced.is_current), ("build", None, false));
+    }
+
+    #[test]
+    fn what_is_current_or_used_or_new_is_no_garbage() {
+        let now = 10 * GRACE;
+        let current = read(&image(&["slipway-stack:run-1"], &[]), &[]).unwrap();
+        assert_eq!(current.kind, "run");
+        assert!(!current.is_forgotten(None, now));
+        let layer = image(&["slipway-stack:run-2"], &[(KIND, "run"), (PACKAGES, "bc jq")]);
+        let used = read(&layer, &["slipway-stack:run-2"]).unwrap();
+        assert_eq!(used.packages, ["bc", "jq"]);
+        assert!(!used.is_forgotten(None, now));
+        let unused = read(&layer, &[]).unwrap();
+        assert!(unused.is_forgotten(None, now) && unused.is_forgotten(Some(now - GRACE - 1), now));
+        // A build has just named it, and its app's image is not there yet.
+        assert!(!unused.is_forgotten(Some(now - GRACE + 1), now));
+    }
 }
