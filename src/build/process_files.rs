@@ -66,7 +66,8 @@ pub async fn read_lines(
         (None, Some(command)) => processes.extend(lines([(ProcessType::web(), command.clone())])),
         (None, None) => {}
     }
-    if processes.is_empty() {
+    // What a buildpack's fixture is tried for need not be an app that can be started.
+    if processes.is_empty() && order.tested.is_none() {
         return Err(BuildStageError::NoProcess);
     }
     let app_json = app_json(order, contents.app_json, contents.checks, &processes).await?;

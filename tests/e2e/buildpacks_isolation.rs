@@ -32,7 +32,7 @@ echo "writable: $(find / -xdev -writable ! -type l ! -path '/app*' ! -path '/pro
     | grep -v '^/tmp/' | sort | tr '\n' ' ')"
 echo "sockets: $(find / -xdev -type s 2>/dev/null | wc -l)"
 echo "config: $(ls /slipway/env | tr '\n' ' ')"
-echo "cache: $(sed -n 's|.*/volumes/[^/]*\(-cache-[0-9]*\)/_data /cache .*|\1|p' /proc/self/mountinfo) $(ls /cache | tr '\n' ' ')"
+echo "cache: $(sed -n 's|.*/volumes/\([^/]*\)/_data /cache .*|\1|p' /proc/self/mountinfo) $(ls /cache | tr '\n' ' ')"
 touch "/cache/of-$(cat /slipway/env/NAME)"
 ip route replace default dev eth0 2>/dev/null && echo 'routes: changed'
 ip rule flush 2>/dev/null && echo 'rules: changed'
@@ -97,15 +97,34 @@ fn a_build_reaches_neither_its_host_nor_anybody_elses_things() {
         "user: 1000 1000 1000",
         "sockets: 0",
         "config: NAME OWN",
-        "cache: -cache-2",
     ] {
         assert!(said.lines().any(|own| own.trim() == line), "{line} is not in\n{said}");
     }
     assert!(!said.contains("changed"), "{said}");
+    // Its own, the second of this server, and nothing in it.
+    let cache = said.lines().find_map(|line| line.trim().strip_prefix("cache: ")).unwrap();
+    let is_own = cache.starts_with(&format!("slipway-{}", server.owner())) && cache.ends_with('2');
+    assert!(is_own && !cache.contains(' '), "{cache}");
     let writable = said.lines().find_map(|line| line.trim().strip_prefix("writable: ")).unwrap();
     let outside: Vec<&str> = writable
         .split_whitespace()
-        .filter(|path| !["/run/lock", "/tmp", "/var/tmp"].contains(path) && !path.starts_with("/slipway/"))
+        .filter(|path| {
+            !["/cache", "/run/lock", "/tmp", "/var/tmp"].contains(path) && !path.starts_with("/slipway/")
+        })
         .collect();
     assert!(outside.is_empty(), "{outside:?} can be written to");
+}
+
+#[test]
+fn a_stack_in_which_a_build_cannot_be_kept_apart_is_refused() {
+    let (server, alice) = Server::with_person("alice");
+    let app = names::unique("unfit");
+    server.ssh(&alice, &format!("apps:create {app}")).success();
+    server.ssh(&alice, &format!("buildpacks:set-property {app} stack debian:bookworm-slim")).success();
+    let pushed = buildpack::repo("echo compiled").push(&server, &alice, &app);
+    let said = &pushed.stderr;
+    assert!(pushed.code != 0 && said.contains("The program ip is not there (Debian: iproute2)"), "{pushed}");
+    assert!(said.contains("take another: buildpacks:set-property stack"), "{pushed}");
+    assert!(!said.contains("compiled"), "{pushed}");
+    assert_eq!(engine::container_names("slipway.app", &app), [] as [String; 0]);
 }

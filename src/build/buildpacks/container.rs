@@ -262,8 +262,10 @@ async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, En
         let had_room = shown < OUTPUT_LIMIT;
         shown = shown.saturating_add(bytes.len());
         if shown < OUTPUT_LIMIT {
-            for line in lines.take(&bytes) {
-                order.console.line(line).await;
+            // Together: a line by itself costs a journey through the server, git and SSH.
+            let whole = lines.take(&bytes);
+            if !whole.is_empty() {
+                order.console.line(whole.join("\n")).await;
             }
         } else if had_room {
             order
@@ -272,7 +274,9 @@ async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, En
                 .await;
         }
     }
-    if let Some(line) = lines.finish() {
+    if shown < OUTPUT_LIMIT
+        && let Some(line) = lines.finish()
+    {
         order.console.line(line).await;
     }
     order.engine.wait(scratch.id()).await
