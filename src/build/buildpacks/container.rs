@@ -364,6 +364,8 @@ fn tools(order: Order<'_>, aptfile: &str) -> io::Result<Vec<u8>> {
     if order.order.cache_volume.is_none() {
         files.directory("cache")?;
     }
+    // Not every stack has it.
+    files.directory_owned("app", USER)?;
     files.directory("slipway/out")?;
     files.directory("slipway/env")?;
     files.directory("slipway/apart")?;
