@@ -46,9 +46,10 @@ purge_data() {
 
 # What builds have kept for the next ones. Storage stays: it is data.
 remove_caches() {
-    local volume prefix
-    prefix="slipway-$(cat "$ROOT/owner").cache."
-    engine_request GET "/volumes?filters=%7B%22name%22%3A%5B%22$prefix%22%5D%7D" | grep -oE "\"Name\":\"$prefix[0-9]+\"" | cut -d '"' -f 4 |
+    local volume owner
+    owner=$(cat "$ROOT/owner")
+    # Exactly these: a volume of somebody's data may be called slipway-OWNER-cache.1.
+    engine_request GET "/volumes?filters=%7B%22name%22%3A%5B%22slipway-$owner%22%5D%7D" | grep -oE "\"slipway-$owner[.]cache[.][0-9]+\"" | sort -u | tr -d '"' |
         while read -r volume; do
             engine_request DELETE "/volumes/$volume" >/dev/null 2>&1 || warn "the cache $volume could not be removed"
         done || true

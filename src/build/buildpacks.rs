@@ -152,7 +152,7 @@ pub async fn make(order: &BuildOrder<'_>, snapshot: &Snapshot) -> Result<Made, B
     }
     let stack = stack::ensure(order).await?;
     let mut hint = match order.hints.get(&order.image_repository, &stack) {
-        Some(hint) if order.engine.image_facts(&hint.build.0).await?.is_some() => hint,
+        Some(hint) if order.engine.image_facts(&hint.build.name.0).await?.is_some() => hint,
         _ => Hint::new(&stack),
     };
     let container = loop {

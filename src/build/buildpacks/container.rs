@@ -245,7 +245,7 @@ async fn failure(
         return Ok(BuildpacksError::OutOfProcesses(order.order.limits.pids));
     }
     if status == UNFIT_STACK {
-        return Ok(BuildpacksError::UnfitStack(order.hint.build.clone()));
+        return Ok(BuildpacksError::UnfitStack(order.hint.build.name.clone()));
     }
     if status == KILLED || oom::kills().await > kills {
         return Ok(BuildpacksError::OutOfMemory(ByteSize(order.order.limits.memory)));
@@ -333,7 +333,7 @@ fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways:
         environment,
         log: OutputLog::Off,
         options,
-        ..ContainerSpec::new(name, hint.build.clone(), labels)
+        ..ContainerSpec::new(name, hint.build.name.clone(), labels)
     }
 }
 

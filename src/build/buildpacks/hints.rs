@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::build::buildpacks::stack::Stack;
+use crate::build::buildpacks::stack::{Stack, StackImage};
 use crate::build::buildpacks::under_way::UnderWay;
-use crate::model::release::ImageId;
 
 /// The images that fit a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,21 +12,21 @@ pub struct Hint {
     /// What was detected and which packages it asks for, in the driver's words; empty if nothing is known.
     pub detected: String,
     /// The image to build in.
-    pub build: ImageId,
+    pub build: StackImage,
     /// The image to run on.
-    pub run: ImageId,
+    pub run: StackImage,
     stack: Stack,
 }
 
 impl Hint {
     /// Nothing is known yet: the stack itself.
     pub fn new(stack: &Stack) -> Self {
-        let (build, run) = (stack.build.name.clone(), stack.run.name.clone());
+        let (build, run) = (stack.build.clone(), stack.run.clone());
         Self { detected: String::new(), build, run, stack: stack.clone() }
     }
 
     /// With packages on top of a stack.
-    pub fn with(stack: &Stack, detected: String, build: ImageId, run: ImageId) -> Self {
+    pub fn with(stack: &Stack, detected: String, build: StackImage, run: StackImage) -> Self {
         Self { detected, build, run, stack: stack.clone() }
     }
 }

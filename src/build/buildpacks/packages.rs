@@ -14,7 +14,6 @@ use crate::formats::ignore::Ignore;
 use crate::formats::slugignore::SlugIgnore;
 use crate::git::tree::Snapshot;
 use crate::model::buildpack::BuildpackReference;
-use crate::model::release::ImageId;
 
 /// The file that says what stays out of the build.
 const IGNORE: &str = ".slugignore";
@@ -61,9 +60,9 @@ async fn with(
     kind: &str,
     base: &StackImage,
     packages: &BTreeSet<String>,
-) -> Result<ImageId, BuildStageError> {
+) -> Result<StackImage, BuildStageError> {
     if packages.is_empty() {
-        return Ok(base.name.clone());
+        return Ok(base.clone());
     }
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
     let names = names.join(" ");
@@ -78,7 +77,7 @@ async fn with(
         BuildpacksError::Stack(_) => BuildpacksError::Packages(names.clone()),
         other => other,
     });
-    Ok(made?.name)
+    Ok(made?)
 }
 
 impl Wishes {

@@ -42,7 +42,7 @@ pub async fn make(
     built: &Scratch,
     config: ConfigVars,
 ) -> Result<ImageId, BuildStageError> {
-    let Below { image: below, bytes, is_new } = below(order, &hint.run, built).await?;
+    let Below { image: below, bytes, is_new } = below(order, &hint.run.name, built).await?;
     let mut spec = specification(order, &below, (LAYER_IMAGE, &below.0));
     spec.environment = config;
     spec.options.engine.labels.extend(origin(hint, &built.detected().await?));
@@ -61,8 +61,8 @@ fn origin(hint: &Hint, buildpacks: &[String]) -> [(String, String); 4] {
     [
         (labels::BUILDER, Builder::Buildpacks.to_string()),
         (labels::BUILDPACKS, buildpacks.join(" ")),
-        (stack::BUILT_IN, hint.build.0.clone()),
-        (stack::STANDS_ON, hint.run.0.clone()),
+        (stack::BUILT_IN, hint.build.to_string()),
+        (stack::STANDS_ON, hint.run.to_string()),
     ]
     .map(|(label, value)| (label.to_owned(), value))
 }

@@ -6,6 +6,7 @@
 pub mod inventory;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
@@ -33,7 +34,7 @@ pub const NAME: &str = "slipway-12";
 const KIND: &str = "slipway.stack";
 /// Its label with the Debian packages that it adds to the stack, if it does.
 const PACKAGES: &str = "slipway.stack.packages";
-/// An app image's label: the stack image that it was built in.
+/// An app image's label: the stack image that it was built in, by name and id with a space between.
 pub const BUILT_IN: &str = "slipway.stack.build-image";
 /// The one that it stands on.
 pub const STANDS_ON: &str = "slipway.stack.run-image";
@@ -51,6 +52,19 @@ pub struct StackImage {
     pub name: ImageId,
     /// What is called so now: a new one after `stack:rebuild`.
     pub id: ImageId,
+}
+
+impl StackImage {
+    /// The name and the id of an app image's label, as [`StackImage`] is displayed.
+    pub fn parts(label: &str) -> (&str, &str) {
+        label.split_once(' ').unwrap_or((label, ""))
+    }
+}
+
+impl fmt::Display for StackImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.id)
+    }
 }
 
 /// The two images.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::build::buildpacks::stack::inventory::{self, Item};
-use crate::build::buildpacks::stack::{BUILT_IN, NAME, STANDS_ON};
+use crate::build::buildpacks::stack::{BUILT_IN, NAME, STANDS_ON, StackImage};
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
@@ -77,7 +77,8 @@ impl Command for Report {
     }
 }
 
-/// Names of apps by the stack images that their current releases name.
+/// Names of apps by the ids of the stack images that their current releases came from: a name may be another image's
+/// since.
 async fn users(context: &Context) -> Result<BTreeMap<String, BTreeSet<String>>, CommandError> {
     let (engine, store) = (&context.app.engine, &context.app.store);
     let images: BTreeMap<_, _> =
@@ -86,14 +87,15 @@ async fn users(context: &Context) -> Result<BTreeMap<String, BTreeSet<String>>, 
     for user in store.image_users().await?.into_iter().filter(|user| user.current) {
         let Some(labels) = images.get(&user.image) else { continue };
         for stack in [BUILT_IN, STANDS_ON].iter().filter_map(|label| labels.get(*label)) {
-            users.entry(stack.clone()).or_default().insert(user.app.to_string());
+            let (_, id) = StackImage::parts(stack);
+            users.entry(id.to_owned()).or_default().insert(user.app.to_string());
         }
     }
     Ok(users)
 }
 
 fn row(item: Item, users: &BTreeMap<String, BTreeSet<String>>) -> Row {
-    let apps = item.name.as_ref().and_then(|name| users.get(name)).cloned().unwrap_or_default();
+    let apps = users.get(&item.id.0).cloned().unwrap_or_default();
     let created = jiff::Timestamp::from_second(item.created_at).map(|time| time.to_string());
     Row {
         image: item.name.unwrap_or_else(|| "(replaced)".to_owned()),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::build::buildpacks::bundle::RUN_DOCKERFILE;
 use crate::build::buildpacks::stack::{
-    BUILT_IN, KIND, Layer, PACKAGES, REPOSITORY, STANDS_ON, base, build_dockerfile,
+    BUILT_IN, KIND, Layer, PACKAGES, REPOSITORY, STANDS_ON, StackImage, base, build_dockerfile,
 };
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -52,7 +52,8 @@ pub async fn list(engine: &Engine) -> Result<Vec<Item>, EngineError> {
         .iter()
         .flat_map(|image| [image.labels.get(BUILT_IN), image.labels.get(STANDS_ON)])
         .flatten()
-        .map(String::as_str)
+        .map(|label| StackImage::parts(label))
+        .flat_map(|(name, id)| [name, id])
         .collect();
     let current = current(engine).await?;
     let mut items: Vec<Item> = images.iter().filter_map(|image| item(image, &used, &current)).collect();
@@ -108,7 +109,8 @@ fn item(image: &ListedImage, used: &BTreeSet<&str>, current: &[String; 2]) -> Op
         kind: image.labels.get(KIND).cloned().or_else(of_name).unwrap_or_default(),
         packages: packages.split_whitespace().map(str::to_owned).collect(),
         is_current: name.as_ref().is_some_and(|name| current.contains(name)),
-        is_used: name.as_deref().is_some_and(|name| used.contains(name)),
+        is_used: name.as_deref().is_some_and(|name| used.contains(name))
+            || used.contains(image.id.0.as_str()),
         id: image.id.clone(),
         created_at: image.created_at,
         size: image.size,
@@ -161,6 +163,7 @@ mod tests {
         let used = read(&layer, &["slipway-stack:run-2"]).unwrap();
         assert_eq!(used.packages, ["bc", "jq"]);
         assert!(!used.is_forgotten(None, now));
+        assert!(read(&image(&[], &[(KIND, "run")]), &["sha256:1"]).unwrap().is_used);
         let unused = read(&layer, &[]).unwrap();
         assert!(unused.is_forgotten(None, now) && unused.is_forgotten(Some(now - GRACE - 1), now));
         // A build has just named it, and its app's image is not there yet.
