@@ -2,6 +2,7 @@
 
 mod certificates;
 mod state;
+mod surroundings;
 
 use std::error::Error;
 use std::io;
@@ -30,7 +31,6 @@ use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
 use crate::build::buildpacks::hints::Hints;
-use crate::build::buildpacks::network::own_addresses;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::docker::Engine;
@@ -40,7 +40,6 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::{self, Logs};
 use crate::model::role::Caller;
-use crate::model::surroundings::ProxyChoice;
 use crate::reconcile;
 use crate::route::access_log::AccessRecords;
 use crate::route::settings::{RouterSettings, Waiting};
@@ -49,7 +48,6 @@ use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
-use crate::run::surroundings::{HostSurroundings, Wanted};
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -146,7 +144,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         push_turns: Leases::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
         build_hints: Hints::default(),
-        surroundings: host_surroundings(&settings),
+        surroundings: surroundings::of_host(&settings, host_name()),
         running_builds: RunningBuilds::default(),
         pushes: Pushes::default(),
         retiring: Retiring::default(),
@@ -198,26 +196,6 @@ async fn start_logs(
 fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "slipway".to_owned())
-}
-
-/// What containers get of this host's certificates and proxies, as the settings have it.
-fn host_surroundings(settings: &Settings) -> HostSurroundings {
-    let build = &settings.build;
-    let proxy = |choice: &Option<ProxyChoice>| match choice {
-        Some(ProxyChoice::Proxy(proxy)) => Some(proxy.clone()),
-        Some(ProxyChoice::None) | None => None,
-    };
-    let addresses = own_addresses().into_iter().map(|address| address.to_string());
-    let domain = settings.domain.as_str();
-    let wanted = Wanted {
-        bundle: build.ca_bundle.clone(),
-        http_proxy: proxy(&build.http_proxy),
-        https_proxy: proxy(&build.https_proxy),
-        no_proxy: build.no_proxy.clone().unwrap_or_default(),
-        names: [host_name(), domain.to_owned(), format!(".{domain}")].into_iter().chain(addresses).collect(),
-        reachable: build.reachable.clone(),
-    };
-    HostSurroundings::new(wanted, settings.root.join("certificates"))
 }
 
 /// The engine, which lets go of no container whose last lines are not kept.

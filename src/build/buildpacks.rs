@@ -13,6 +13,7 @@ pub mod network;
 mod packages;
 pub mod plan;
 mod release_file;
+mod scratch;
 mod slug;
 pub mod stack;
 pub mod under_way;
@@ -23,6 +24,7 @@ use crate::build::buildpacks::container::{Ended, Order};
 use crate::build::buildpacks::hints::Hint;
 use crate::build::buildpacks::plan::Plan;
 use crate::build::buildpacks::release_file::ReleaseFile;
+use crate::build::buildpacks::scratch::Scratch;
 use crate::build::process_files::{self, ProcessFiles};
 use crate::build::{BuildOrder, BuildStageError, Built, source};
 use crate::docker::error::EngineError;
@@ -183,7 +185,7 @@ async fn finish(
     order: &BuildOrder<'_>,
     mut contents: process_files::Contents,
     hint: &Hint,
-    container: &container::Scratch,
+    container: &Scratch,
 ) -> Result<Made, BuildStageError> {
     container.show_steps(order).await?;
     let release = ReleaseFile::merge(container.outputs("release").await?)?;

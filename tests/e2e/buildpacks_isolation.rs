@@ -46,6 +46,18 @@ fn host_address() -> IpAddr {
     addresses.find(|address| !address.is_loopback()).unwrap()
 }
 
+/// What the build may write to is its own, or gone with it.
+fn assert_nothing_outside_is_writable(said: &str) {
+    let writable = said.lines().find_map(|line| line.trim().strip_prefix("writable: ")).unwrap();
+    let outside: Vec<&str> = writable
+        .split_whitespace()
+        .filter(|path| {
+            !["/cache", "/run/lock", "/tmp", "/var/tmp"].contains(path) && !path.starts_with("/slipway/")
+        })
+        .collect();
+    assert!(outside.is_empty(), "{outside:?} can be written to");
+}
+
 #[test]
 fn a_build_reaches_neither_its_host_nor_anybody_elses_things() {
     let (closed, open) = (TcpListener::bind("0.0.0.0:0").unwrap(), TcpListener::bind("0.0.0.0:0").unwrap());
@@ -105,14 +117,7 @@ fn a_build_reaches_neither_its_host_nor_anybody_elses_things() {
     let cache = said.lines().find_map(|line| line.trim().strip_prefix("cache: ")).unwrap();
     let is_own = cache.starts_with(&format!("slipway-{}", server.owner())) && cache.ends_with('2');
     assert!(is_own && !cache.contains(' '), "{cache}");
-    let writable = said.lines().find_map(|line| line.trim().strip_prefix("writable: ")).unwrap();
-    let outside: Vec<&str> = writable
-        .split_whitespace()
-        .filter(|path| {
-            !["/cache", "/run/lock", "/tmp", "/var/tmp"].contains(path) && !path.starts_with("/slipway/")
-        })
-        .collect();
-    assert!(outside.is_empty(), "{outside:?} can be written to");
+    assert_nothing_outside_is_writable(&said);
 }
 
 #[test]

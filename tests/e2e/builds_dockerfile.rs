@@ -150,6 +150,8 @@ fn what_cannot_be_built_says_where_and_why() {
     repo.git(&["rm", "-q", "--cached", dockerfile]).success();
     std::fs::remove_file(repo.path().join(dockerfile)).unwrap();
     repo.commit("No Dockerfile");
+    // Else buildpacks would take it.
+    server.ssh(&alice, &format!("builder:set {app} selected dockerfile")).success();
     let said = refusal(repo.push(&server, &alice, &app));
     assert!(said.contains("no Dockerfile in the repository"), "{said}");
 

@@ -54,11 +54,18 @@ impl Files {
         self.0.append_data(&mut header, path, content)
     }
 
-    /// Adds an empty directory.
+    /// Adds an empty directory of root's.
     pub fn directory(&mut self, path: &str) -> io::Result<()> {
+        self.directory_owned(path, 0)
+    }
+
+    /// Adds an empty directory, or gives one that is there to a user.
+    pub fn directory_owned(&mut self, path: &str, owner: u32) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
         header.set_mode(0o755);
+        header.set_uid(owner.into());
+        header.set_gid(owner.into());
         header.set_size(0);
         self.0.append_data(&mut header, path, io::empty())
     }

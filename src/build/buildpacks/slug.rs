@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use crate::build::buildpacks::bundle::{Files, START, USER};
-use crate::build::buildpacks::container::Scratch;
 use crate::build::buildpacks::hints::Hint;
+use crate::build::buildpacks::scratch::Scratch;
 use crate::build::buildpacks::stack;
 use crate::build::{BuildOrder, BuildStageError};
 use crate::docker::commit::{ImageName, ImageStart};
