@@ -49,7 +49,7 @@ remove_caches() {
     local volume owner
     owner=$(cat "$ROOT/owner")
     # Exactly these: a volume of somebody's data may be called slipway-OWNER-cache.1.
-    engine_request GET "/volumes?filters=%7B%22name%22%3A%5B%22slipway-$owner%22%5D%7D" | grep -oE "\"slipway-$owner[.]cache[.][0-9]+\"" | sort -u | tr -d '"' |
+    engine_request GET "/volumes?filters=%7B%22name%22%3A%5B%22slipway-$owner%22%5D%7D" | grep -oE "\"slipway-${owner}[.]cache[.][0-9]+\"" | sort -u | tr -d '"' |
         while read -r volume; do
             engine_request DELETE "/volumes/$volume" >/dev/null 2>&1 || warn "the cache $volume could not be removed"
         done || true

@@ -2,7 +2,7 @@
 //! priority, so that an app that prints without end takes the time of nobody else.
 //!
 //! It sleeps until a file grows or somebody has something to say. Then it takes turns: a part of what each container
-//! has printed, one app after the other, at most every [`TURN`]. A container that prints faster than it can be kept
+//! has printed, one app after the other, at most every `TURN`. A container that prints faster than it can be kept
 //! loses lines, and its log says how many; see `engine_file`.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
