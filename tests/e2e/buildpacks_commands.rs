@@ -156,8 +156,7 @@ fn a_cache_of_an_app_that_is_gone_is_garbage() {
     let body = format!(r#"{{"Name":"{name}","Labels":{{"slipway.owner":"{}"}}}}"#, server.owner());
     let made = engine::request_with("POST", "/volumes/create", ("application/json", body.as_bytes()));
     assert_eq!(made.status, 201, "{}", made.text());
-    let planned = server.ssh(&ann, "cleanup --dry-run").success().stdout;
-    assert!(planned.contains(&format!("cache {name}")), "{planned}");
+    // The server itself may have been faster.
     server.ssh(&ann, "cleanup").success();
     wait_until("the cache is gone", Duration::from_secs(10), || {
         engine::request("GET", &format!("/volumes/{name}")).status == 404
