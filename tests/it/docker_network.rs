@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use slipway::docker::error::EngineError;
 use slipway::model::release::ProcessCommand;
 
 use crate::docker_support::{TestEngine, docker_text, read_all};
@@ -113,14 +112,4 @@ async fn the_host_reaches_a_container_and_another_container_does_not() {
     assert_eq!(test.engine.wait(&client).await.unwrap(), 0);
     let log = test.engine.logs(&client, Default::default()).await.unwrap();
     assert_eq!(read_all(log).await.0, "not reached\n");
-}
-
-#[tokio::test]
-async fn without_the_network_no_container_is_started() {
-    let test = TestEngine::new();
-    let result = match test.engine.create(&test.script("lost", "true")).await {
-        Ok(id) => test.engine.start(&id).await,
-        Err(error) => Err(error),
-    };
-    assert!(matches!(result, Err(EngineError::NotFound(_))), "{result:?}");
 }
