@@ -1,18 +1,12 @@
 # What the buildpacks of compiled languages share. To be sourced after common.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/time.sh"
 
 # Runs a program with its output below the step, and a copy of it in a file for who explains a failure.
 logged() {
     local log=$1
     shift
     "$@" 2>&1 | tee "$log" | indent
-}
-
-# The seconds since a value of $EPOCHREALTIME, with one decimal.
-seconds_since() {
-    local now=$EPOCHREALTIME tenths
-    tenths=$(((${now/./} - ${1/./}) / 100000))
-    echo "$((tenths / 10)).$((tenths % 10)) s"
 }
 
 # Whether the first version is at least the second: numbers and dots.

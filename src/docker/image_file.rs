@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use crate::docker::Engine;
 use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
-use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::labels::ContainerLabels;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::release::{ImageId, ProcessCommand};
@@ -25,13 +25,7 @@ impl Engine {
         paths: &[String],
         limit: usize,
     ) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
-        let labels = ContainerLabels {
-            kind: ContainerKind::Build,
-            app: app.clone(),
-            process_type: None,
-            instance: None,
-            release: None,
-        };
+        let labels = ContainerLabels::of_build(app);
         let name = format!("{app}.read.{:08x}", rand::random::<u32>());
         let spec = ContainerSpec {
             // Some image names no command, and without any the engine makes no container.

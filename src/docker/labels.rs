@@ -135,6 +135,17 @@ pub struct ContainerLabels {
 }
 
 impl ContainerLabels {
+    /// Those of a container that belongs to a build.
+    pub fn of_build(app: &AppName) -> Self {
+        Self {
+            kind: ContainerKind::Build,
+            app: app.clone(),
+            process_type: None,
+            instance: None,
+            release: None,
+        }
+    }
+
     /// The labels as the engine takes them.
     ///
     /// Dokku's bare `dokku` label is left out on purpose: a Dokku on the same host (somebody migrating) removes

@@ -11,6 +11,7 @@ use crate::build::{BuildOptions, BuildOrder, BuildStageError};
 use crate::console::{Console, Output};
 use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
+use crate::docker::labels::ContainerLabels;
 use crate::git::tree::Snapshot;
 use crate::model::app_name::AppName;
 use crate::model::buildpack::{Builder, BuildpackReference};
@@ -20,7 +21,7 @@ use crate::model::release::{ImageId, ProcessCommand};
 use crate::run::task::{self, TaskEnd};
 use crate::trial::check::Outcome;
 use crate::trial::fixture::Fixture;
-use crate::trial::workshop::{Workshop, labels};
+use crate::trial::workshop::Workshop;
 
 /// How long a build may take.
 const LONGEST_BUILD: Duration = Duration::from_secs(1800);
@@ -155,7 +156,7 @@ pub async fn run(attempt: Attempt<'_>, image: &ImageId, command: &str) -> Result
             mounts: workshop.surroundings.mounts.clone(),
             ..ContainerOptions::default()
         },
-        ..ContainerSpec::new(name, image.clone(), labels(attempt.app_name))
+        ..ContainerSpec::new(name, image.clone(), ContainerLabels::of_build(attempt.app_name))
     };
     let (sink, mut chunks) = mpsc::channel(BACKLOG);
     let running = task::run(&workshop.engine, spec, LONGEST_RUN, &workshop.cancel, sink);

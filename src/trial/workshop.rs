@@ -13,7 +13,7 @@ use crate::build::buildpacks::hints::Hints;
 use crate::docker::Engine;
 use crate::docker::container::ContainerSpec;
 use crate::docker::error::EngineError;
-use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::labels::ContainerLabels;
 use crate::git::archive::{ArchiveKind, ArchiveLimits};
 use crate::git::commit::Author;
 use crate::git::error::GitError;
@@ -145,7 +145,7 @@ impl Workshop {
     /// Files that are missing in the image, and those that should be.
     async fn files(&self, attempt: Attempt<'_>, image: &ImageId) -> Result<Vec<String>, EngineError> {
         let expected = &attempt.fixture.expectation;
-        let labels = labels(attempt.app_name);
+        let labels = ContainerLabels::of_build(attempt.app_name);
         let name = format!("{}.files", attempt.app_name);
         let command = ProcessCommand::Arguments(vec!["never started".to_owned()]);
         let spec = ContainerSpec { command, ..ContainerSpec::new(name, image.clone(), labels) };
@@ -233,17 +233,6 @@ impl Workshop {
         };
         // What is still there then is told by what cannot be removed with it.
         timeout(PATIENCE, removing).await.unwrap_or(Ok(()))
-    }
-}
-
-/// What a container of a trial says of itself.
-pub fn labels(app_name: &AppName) -> ContainerLabels {
-    ContainerLabels {
-        kind: ContainerKind::Build,
-        app: app_name.clone(),
-        process_type: None,
-        instance: None,
-        release: None,
     }
 }
 

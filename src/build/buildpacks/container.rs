@@ -16,7 +16,7 @@ use crate::build::{BuildOrder, BuildStageError};
 use crate::console::whole_lines::WholeLines;
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
-use crate::docker::labels::{ContainerKind, ContainerLabels};
+use crate::docker::labels::ContainerLabels;
 use crate::docker::oom;
 use crate::git::context::ContextRequest;
 use crate::git::tree::Snapshot;
@@ -175,13 +175,7 @@ async fn to_the_end(order: &BuildOrder<'_>, scratch: &Scratch) -> Result<i64, En
 }
 
 fn specification(order: &BuildOrder<'_>, hint: &Hint, snapshot: &Snapshot, ways: Ways) -> ContainerSpec {
-    let labels = ContainerLabels {
-        kind: ContainerKind::Build,
-        app: order.app_name.clone(),
-        process_type: None,
-        instance: None,
-        release: None,
-    };
+    let labels = ContainerLabels::of_build(order.app_name);
     let mut environment = surroundings(order);
     let mut set = |key: &str, value: String| {
         if let (Ok(key), Ok(value)) = (key.parse::<ConfigKey>(), ConfigValue::from_bytes(value.into_bytes()))

@@ -19,7 +19,7 @@ use crate::build::{BuildOrder, BuildStageError};
 use crate::docker::commit::{ImageName, ImageStart};
 use crate::docker::container::{ContainerSpec, OutputLog};
 use crate::docker::error::EngineError;
-use crate::docker::labels::{self, ContainerKind, ContainerLabels};
+use crate::docker::labels::{self, ContainerLabels};
 use crate::model::buildpack::Builder;
 use crate::model::byte_size::ByteSize;
 use crate::model::config_var::ConfigVars;
@@ -133,13 +133,7 @@ async fn commit(
 }
 
 fn specification(order: &BuildOrder<'_>, image: &ImageId, label: (&str, &str)) -> ContainerSpec {
-    let labels = ContainerLabels {
-        kind: ContainerKind::Build,
-        app: order.app_name.clone(),
-        process_type: None,
-        instance: None,
-        release: None,
-    };
+    let labels = ContainerLabels::of_build(order.app_name);
     let mut engine = EngineOptions {
         user: Some(format!("{USER}:{USER}")),
         working_directory: Some(APP.to_owned()),
