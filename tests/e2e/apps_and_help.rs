@@ -362,7 +362,7 @@ fn help_is_where_one_looks_for_it_and_shows_only_what_one_may_do() {
     assert_snapshot!(transcript(&server, &ann, &["apps:help", "apps:create --help"]), @r"
     $ apps:help
         apps:create <APP>                          Creates an app: its name, its repository and its host name
-        apps:destroy [OPTIONS] <APP>               Destroys an app with its containers, releases and repository
+        apps:destroy [OPTIONS] <APP>               Destroys an app with its containers, releases, repository and build cache
         apps:exists <APP>                          Says by its exit status whether an app exists: 0 or 20
         apps:list [OPTIONS]                        Lists your apps
         apps:lock <APP>                            Refuses deploys of an app until apps:unlock

@@ -62,6 +62,22 @@ fn go_with_modules() {
 }
 
 #[test]
+fn java_with_maven() {
+    let (server, ann) = Server::with_person("ann");
+    goes_live(&server, &ann, "java-web", "Java");
+}
+
+#[test]
+fn a_directory_of_files() {
+    let (server, ann) = Server::with_person("ann");
+    let (app, repo) = (names::unique("files"), samples::repo("static"));
+    let said = repo.push(&server, &ann, &app).success().stderr;
+    let page = server.get(&app, "/");
+    assert!(page.status == 200 && page.text().contains("<html"), "{said}");
+    assert_eq!(server.get(&app, "/no/such/page").status, 404);
+}
+
+#[test]
 fn rust_with_crates_of_the_registry() {
     let (server, ann) = Server::with_person("ann");
     goes_live(&server, &ann, "rust-web", "Rust");

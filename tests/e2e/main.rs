@@ -15,6 +15,7 @@ mod buildpacks_isolation;
 mod buildpacks_limits;
 mod buildpacks_packages;
 mod buildpacks_samples;
+mod buildpacks_sources;
 mod buildpacks_surroundings;
 mod builds_dockerfile;
 mod builds_queue;
