@@ -239,7 +239,7 @@ class Server:
         if self.throwaway_engine:
             return
         remove(["network", "rm"], docker("network", "ls", "--quiet", "--filter", self._filter()).split())
-        images = docker("images", "--all", "--quiet", "--filter", self._filter()).split()
+        images = docker("images", "--quiet", "--filter", self._filter()).split()
         remove(["rmi", "--force"], sorted(set(images)))
 
 
