@@ -17,7 +17,7 @@ use crate::harness::server::Server;
 use crate::harness::wait::wait_for;
 
 /// Longer than anything that a test runs to its end should take.
-const BOUND: Duration = Duration::from_secs(120);
+const BOUND: Duration = Duration::from_secs(300);
 
 /// What a program that has ended left behind.
 #[derive(Debug)]
