@@ -37,7 +37,7 @@ def measure(server, rounds=None):
             server.client.commit(repository, f"Change {number}")
             took, said = push(server, repository, app)
             second.append(took)
-            image = docker("inspect", "--format", "{{.Image}}", server.containers()[0]).strip()
+            image = docker("inspect", "--format", "{{.Image}}", f"{app}.web.1").strip()
             by_hand.append(start_by_hand(hand, image))
             steps.append(compile_seconds(said))
             own.append(took - steps[-1] - by_hand[-1])

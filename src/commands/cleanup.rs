@@ -57,6 +57,9 @@ impl Command for Cleanup {
         let found = garbage::find(app, search).await?;
         let (mut rows, mut failed) = (Vec::new(), 0);
         for leftover in &found {
+            if leftover.takes_long() && !quiet && !self.dry_run {
+                console.step(format!("Removing {leftover}; the engine may need minutes for it")).await;
+            }
             let removed = if self.dry_run { Ok(false) } else { leftover.remove(app).await };
             if let Err(error) = &removed {
                 let what = format!("{leftover} was not removed: {}", error.lines());

@@ -87,6 +87,11 @@ impl Leftover {
         }
     }
 
+    /// Whether the engine may need minutes to remove it.
+    pub fn takes_long(&self) -> bool {
+        matches!(self.what, What::BuildCache { .. })
+    }
+
     /// Removes it. What is gone already, or is needed after all, is no error; then nothing came free.
     pub async fn remove(&self, app: &App) -> Result<bool, CommandError> {
         match &self.what {

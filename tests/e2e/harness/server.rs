@@ -60,8 +60,15 @@ impl Server {
     /// A server that is not started yet.
     pub fn prepare(settings: &str) -> Self {
         // What others left is in another engine than one that the test brought.
+        let mut settings = settings.to_owned();
         if !private_engine::is_used() {
             remove_abandoned();
+            // Nor is the shared engine's build cache this server's to trim: that takes minutes, and slows the others.
+            let deploy = "[deploy]\nbuild-cache-bytes = 0\n";
+            settings = match settings.contains("[deploy]\n") {
+                true => settings.replace("[deploy]\n", deploy),
+                false => settings + "\n" + deploy,
+            };
         }
         let prefix = format!("{DIRECTORY_PREFIX}{}-", process::id());
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
