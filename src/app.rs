@@ -26,7 +26,6 @@ use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::logs::Logs;
-use crate::route::RouterHandle;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
@@ -35,6 +34,7 @@ use crate::run::surroundings::HostSurroundings;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
+use slipway_router::RouterHandle;
 
 /// Everything that commands and stages reach the world through.
 #[derive(Debug)]

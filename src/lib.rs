@@ -19,7 +19,6 @@ pub mod model;
 pub mod process;
 pub mod reconcile;
 pub mod release;
-pub mod route;
 pub mod run;
 pub mod server;
 pub mod settings;

@@ -13,11 +13,14 @@ use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::reconcile::{awaited, watched};
-use crate::route::table::{AppRoutes, AppState, Entrance, InstanceRoute, PortRoute, TableSpec};
 use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
 use crate::urls;
+use slipway_router::host_pattern::HostPattern;
+use slipway_router::table::{
+    AppRoutes, AppState, Entrance, HostRoute, InstanceRoute, PortRoute, Protocol, TableSpec,
+};
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
 pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
@@ -48,33 +51,41 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         .iter()
         .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
         .collect();
+    let mut claimed = owners.clone();
     let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
     for of_app in facts.apps {
-        let hosts = match of_app.record.vhosts_enabled {
+        let mut hosts = match of_app.record.vhosts_enabled {
             true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
             false => Vec::new(),
         };
         to_watch.extend(watched::of(app, &of_app, &running).await?);
+        keep_own(&of_app.record.name, &mut hosts, &mut claimed);
         apps.push(routes(app, of_app, hosts, &running).await?);
     }
     app.wellbeing.watch(to_watch);
-    settle_conflicts(&mut apps, &owners);
     Ok(TableSpec { apps })
 }
 
 /// Leaves each host name to one app: to the one that it was added to, else to the first by name. A default name may
 /// be another app's by `domains:add`, or come to be by a new global domain; that must not stop the other routes.
-fn settle_conflicts(apps: &mut [AppRoutes], added: &HashMap<Hostname, AppName>) {
-    let mut claimed: HashMap<Hostname, AppName> = added.clone();
-    for routes in apps {
-        let app_name = routes.app.clone();
-        routes.hosts.retain(|host| {
-            let owner = claimed.entry(host.clone()).or_insert_with(|| app_name.clone());
-            if *owner != app_name {
-                tracing::warn!(%host, app = %app_name, %owner, "a host name is another app's");
-            }
-            *owner == app_name
-        });
+fn keep_own(app: &AppName, hosts: &mut Vec<Hostname>, claimed: &mut HashMap<Hostname, AppName>) {
+    hosts.retain(|host| {
+        let owner = claimed.entry(host.clone()).or_insert_with(|| app.clone());
+        if owner != app {
+            tracing::warn!(%host, %app, %owner, "a host name is another app's");
+        }
+        owner == app
+    });
+}
+
+/// All paths of a host. What is a host name here is one for the router.
+fn host_route(host: &Hostname) -> Option<HostRoute> {
+    match host.as_str().parse::<HostPattern>() {
+        Ok(host) => Some(host.into()),
+        Err(error) => {
+            tracing::error!(%error, "a host cannot be routed");
+            None
+        }
     }
 }
 
@@ -120,11 +131,12 @@ async fn routes(
     let listening = web.into_iter().filter(|(.., prospect)| *prospect != Prospect::Expected);
     let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
-        app: record.name.clone(),
-        hosts,
+        app: Arc::from(record.name.as_str()),
+        hosts: hosts.iter().filter_map(host_route).collect(),
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,
+        policy: Arc::default(),
     })
 }
 
@@ -151,34 +163,23 @@ fn port_route(mapping: PortMapping) -> PortRoute {
         (Scheme::Http, port) => Entrance::Port(port),
         (Scheme::Https, port) => Entrance::EncryptedPort(port),
     };
-    PortRoute { entrance, container_port: mapping.container_port }
+    PortRoute { entrance, container_port: mapping.container_port, protocol: Protocol::Http1 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn routes(app: &str, hosts: &[&str]) -> AppRoutes {
-        AppRoutes {
-            app: app.parse().unwrap(),
-            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
-            ports: Vec::new(),
-            instances: Vec::new(),
-            state: AppState::Running,
-        }
-    }
-
     #[test]
     fn a_host_name_goes_to_whom_it_was_added_to_else_to_the_first() {
-        let mut apps = [
-            routes("a", &["a.x", "shared.x"]),
-            routes("b", &["a.x", "b.x", "shared.x"]),
-            routes("c", &["b.x"]),
-        ];
-        let added = HashMap::from([("a.x".parse().unwrap(), "b".parse().unwrap())]);
-        settle_conflicts(&mut apps, &added);
-        let hosts: Vec<Vec<&str>> =
-            apps.iter().map(|routes| routes.hosts.iter().map(Hostname::as_str).collect()).collect();
-        assert_eq!(hosts, [vec!["shared.x"], vec!["a.x", "b.x"], vec![]]);
+        let mut claimed = HashMap::from([("a.x".parse().unwrap(), "b".parse().unwrap())]);
+        let mut kept = |app: &str, hosts: &[&str]| {
+            let mut hosts: Vec<Hostname> = hosts.iter().map(|host| host.parse().unwrap()).collect();
+            keep_own(&app.parse().unwrap(), &mut hosts, &mut claimed);
+            hosts.iter().map(Hostname::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(kept("a", &["a.x", "shared.x"]), ["shared.x"]);
+        assert_eq!(kept("b", &["a.x", "b.x", "shared.x"]), ["a.x", "b.x"]);
+        assert!(kept("c", &["b.x"]).is_empty());
     }
 }

@@ -11,9 +11,9 @@ use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::InstanceName;
-use crate::route::RouterHandle;
 use crate::store::Store;
 use crate::store::apps::AppId;
+use slipway_router::RouterHandle;
 
 /// How long a server that stops waits for what was told to end. Most do so within a moment.
 const AT_SHUTDOWN: Duration = Duration::from_secs(3);

@@ -14,8 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::hostname::Hostname;
-use crate::route::RouterHandle;
-use crate::route::certificate::{Certificate, CertificateError};
+use slipway_router::RouterHandle;
+use slipway_router::certificate::{Certificate, CertificateError};
 
 use super::write_whole;
 

@@ -16,13 +16,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["clock", "model"]),
     ("docker", &["model"]),
     ("git", &["formats", "model", "process"]),
-    ("route", &["model"]),
     ("build", &["console", "docker", "formats", "git", "model"]),
     ("release", &["model", "store"]),
-    ("run", &["console", "docker", "formats", "model", "route", "store"]),
+    ("run", &["console", "docker", "formats", "model", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
-    ("app", &["build", "docker", "drains", "git", "logs", "model", "route", "run", "settings", "store"]),
+    ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
     ("urls", &["app", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (
@@ -44,10 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("cron", &["app", "clock", "docker", "model", "run", "store", "urls"]),
-    (
-        "upkeep",
-        &["app", "build", "clock", "command_error", "deploy", "docker", "model", "route", "store", "urls"],
-    ),
+    ("upkeep", &["app", "build", "clock", "command_error", "deploy", "docker", "model", "store", "urls"]),
     (
         "reconcile",
         &[
@@ -60,7 +56,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "docker",
             "logs",
             "model",
-            "route",
             "run",
             "store",
             "upkeep",
@@ -108,7 +103,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "logs",
             "model",
             "reconcile",
-            "route",
             "run",
             "settings",
             "socket",

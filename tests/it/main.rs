@@ -21,8 +21,6 @@ mod faults;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
-mod route;
-#[cfg(test)]
 mod socket_client;
 #[cfg(test)]
 mod ssh_auth;

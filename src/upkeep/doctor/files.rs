@@ -11,9 +11,9 @@ use nix::unistd::geteuid;
 
 use crate::app::App;
 use crate::model::byte_size::ByteSize;
-use crate::route::certificate::Certificate;
 use crate::upkeep::disk::{self, FileSystem};
 use crate::upkeep::doctor::Finding;
+use slipway_router::certificate::Certificate;
 
 /// How long before its end a certificate should be replaced.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(21 * 24 * 3600);

@@ -1,0 +1,184 @@
+//! A client's connection with what hyper does not watch over: deadlines for heads and for writing, the framing of
+//! the input, and a close that does not destroy an answer. It knows nothing of routes.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::deadline::Deadline;
+use crate::head_watch::{HeadWatch, Offences};
+use crate::settings::Timeouts;
+use crate::transport::Transport;
+
+/// How long and for how many bytes a closed connection is read from; see [`ClientStream::poll_linger`].
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What the service and its connection's socket tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionFlags {
+    /// What the input broke.
+    pub(crate) offences: Offences,
+    /// The input is no HTTP any more.
+    pub(crate) tunnel: AtomicBool,
+    /// The socket is to be reset, not closed, so that a cut answer without a length does not look complete.
+    pub(crate) reset: AtomicBool,
+    /// Bytes that were written to the client.
+    pub(crate) written: AtomicU64,
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    inner: Transport,
+    flags: Arc<ConnectionFlags>,
+    watch: HeadWatch,
+    timeouts: Timeouts,
+    head_deadline: Deadline,
+    write_deadline: Deadline,
+    linger_deadline: Deadline,
+    lingered: usize,
+}
+
+impl ClientStream {
+    pub(crate) fn new(inner: Transport, flags: Arc<ConnectionFlags>, timeouts: Timeouts) -> Self {
+        Self {
+            inner,
+            flags,
+            watch: HeadWatch::default(),
+            timeouts,
+            head_deadline: Deadline::default(),
+            write_deadline: Deadline::default(),
+            linger_deadline: Deadline::default(),
+            lingered: 0,
+        }
+    }
+
+    /// Notes what came of a write.
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let count = ready!(self.bounded(cx, result))?;
+        self.flags.written.fetch_add(count as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Bounds a wait for the client to take bytes: one that takes none for too long is given up.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match result {
+            Poll::Pending if !self.is_tunnel() => {
+                ready!(self.write_deadline.poll_expired(cx, self.timeouts.write));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Ready(Ok(done)) => {
+                self.write_deadline.clear();
+                Poll::Ready(Ok(done))
+            }
+            other => other,
+        }
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.flags.tunnel.load(Ordering::Relaxed)
+    }
+
+    /// Reads and drops what a client still sends after the last answer.
+    ///
+    /// Closing a socket with unread input resets the connection, and the reset can overtake the answer: a client
+    /// in the middle of an upload would never see its 413 (RFC 9112, section 9.6).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut room = [0_u8; 4096];
+        while self.lingered < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(self.inner.socket_mut()).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.linger_deadline.poll_expired(cx, LINGER),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut this.inner).poll_read(cx, buffer);
+        if this.is_tunnel() {
+            return result;
+        }
+        match result {
+            Poll::Ready(Ok(())) => {
+                this.watch.feed(buffer.filled().get(before..).unwrap_or_default(), &this.flags.offences);
+                if !this.watch.is_inside_head() {
+                    this.head_deadline.clear();
+                }
+                Poll::Ready(Ok(()))
+            }
+            // hyper's own deadline would also run while a connection rests between two requests.
+            Poll::Pending if this.watch.is_inside_head() => {
+                ready!(this.head_deadline.poll_expired(cx, this.timeouts.head));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
+        this.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
+        this.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Encrypted bytes may wait to be sent although hyper's have all been taken.
+        let result = Pin::new(&mut this.inner).poll_flush(cx);
+        this.bounded(cx, result)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_shutdown(cx);
+        ready!(this.bounded(cx, result))?;
+        if !this.is_tunnel() && !this.watch.is_between_requests() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if self.flags.reset.load(Ordering::Relaxed)
+            && let Err(error) = SockRef::from(self.inner.socket()).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "cannot reset a client's connection");
+        }
+    }
+}

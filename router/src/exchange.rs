@@ -1,0 +1,127 @@
+//! One request from its head to the end of its answer, for the log: whatever way it ends, it is logged once.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Version};
+
+use crate::access_log::{AccessRecord, Recorder};
+use crate::client::Client;
+use crate::fault::Fault;
+
+/// A request under way. Dropping it writes the record.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    recorder: Rc<Recorder>,
+    started: Instant,
+    /// Taken when it is handed over.
+    record: Option<Box<AccessRecord>>,
+}
+
+impl Exchange {
+    pub(crate) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue) -> Self {
+        let record = AccessRecord {
+            method: request.method.clone(),
+            version: request.version,
+            host: request.headers.get(header::HOST).cloned(),
+            path: request.uri.path_and_query().cloned(),
+            request_id: request_id.clone(),
+            ..empty_record(client)
+        };
+        Self::of(client, record)
+    }
+
+    /// Logs a request that hyper refused, of which nothing more is known.
+    pub(crate) fn refused(client: &Client, fault: Fault) {
+        Self::of(client, empty_record(client)).set_fault(fault);
+    }
+
+    fn of(client: &Client, record: AccessRecord) -> Self {
+        let recorder = Rc::clone(&client.worker.recorder);
+        Self { recorder, started: Instant::now(), record: Some(Box::new(record)) }
+    }
+
+    /// Notes whose request it is.
+    pub(crate) fn set_app(&mut self, app: &Arc<str>) {
+        self.edit(|record| record.app = Some(Arc::clone(app)));
+    }
+
+    /// Notes where it was sent, and how long connecting took.
+    pub(crate) fn set_instance(&mut self, label: &Arc<str>, connect: Duration) {
+        self.edit(|record| {
+            record.instance = Some(Arc::clone(label));
+            record.connect += connect;
+        });
+    }
+
+    /// Notes the answer's status.
+    pub(crate) fn set_status(&mut self, status: u16) {
+        self.edit(|record| record.status = status);
+    }
+
+    /// Adds to the answer's bytes.
+    pub(crate) fn add_bytes(&mut self, bytes: u64) {
+        self.edit(|record| record.bytes += bytes);
+    }
+
+    /// Notes what went wrong. The first fault stays, and so does a status that was already sent.
+    pub(crate) fn set_fault(&mut self, fault: Fault) {
+        self.edit(|record| {
+            if record.code.is_none() {
+                record.code = Some(fault.code());
+                record.description = Some(fault.description());
+            }
+            if record.status == 0 {
+                record.status = fault.status().as_u16();
+            }
+        });
+    }
+
+    /// The request's id.
+    pub(crate) fn request_id(&self) -> HeaderValue {
+        self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+}
+
+fn empty_record(client: &Client) -> AccessRecord {
+    AccessRecord {
+        time: SystemTime::now(),
+        app: None,
+        instance: None,
+        method: Method::GET,
+        version: Version::HTTP_11,
+        scheme: client.scheme,
+        host: None,
+        path: None,
+        request_id: HeaderValue::from_static("-"),
+        client: client.peer.to_canonical(),
+        connect: Duration::ZERO,
+        service: Duration::ZERO,
+        status: 0,
+        bytes: 0,
+        code: None,
+        description: None,
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.record.as_ref().is_some_and(|record| record.status == 0) {
+            // Nothing was answered and nothing failed: hyper dropped the request because its client went away.
+            self.set_fault(Fault::ClientGone);
+        }
+        if let Some(mut record) = self.record.take() {
+            record.service = self.started.elapsed();
+            self.recorder.record(*record);
+        }
+    }
+}

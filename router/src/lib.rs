@@ -1,0 +1,254 @@
+//! The HTTP router: takes requests for all apps and sends each to an instance of the right one.
+//!
+//! It is a component of its own. It is given a table of routes and settings, and knows nothing else: no app, no
+//! release, no database, no engine. It reads one immutable table and waits for nobody; it runs on threads of its
+//! own, so that no build slows it.
+//!
+//! ```text
+//! listener (one thread) ─▶ worker (one a core) ─▶ client (─▶ tls) ─▶ proxy ─▶ check ─▶ table ─▶ gate ─▶ attempt ─▶ pool
+//! publisher ─▶ table (replaced as a whole) + instances and memories of apps (kept from table to table)
+//! ```
+//!
+//! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
+
+mod attempt;
+mod body;
+mod check;
+mod client;
+mod client_stream;
+mod deadline;
+mod error_page;
+mod exchange;
+mod fault;
+mod forward_headers;
+mod gate;
+mod head_watch;
+mod host;
+mod instance;
+mod listener;
+mod memory;
+mod origin;
+mod pool;
+mod progress;
+mod proxy;
+mod refusal;
+mod response_headers;
+mod tls;
+mod transport;
+mod upgrade;
+mod waiting;
+mod worker;
+
+pub mod access_log;
+pub mod certificate;
+pub mod host_pattern;
+pub mod path_prefix;
+pub mod policy;
+pub mod publisher;
+pub mod settings;
+pub mod table;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, available_parallelism};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use access_log::{AccessLog, AccessRecords};
+use certificate::Certificate;
+use listener::Listener;
+use publisher::{Drained, Published, Publisher};
+use settings::RouterSettings;
+use table::{Entrance, Table, TableError, TableSpec};
+use tls::Certificates;
+use waiting::WaitingRoom;
+use worker::{Stop, WorkerParts};
+
+/// The way to a running router: bind, then start.
+#[derive(Debug)]
+pub struct Router;
+
+/// A router that has its main ports and serves nothing yet.
+#[derive(Debug)]
+pub struct BoundRouter {
+    settings: RouterSettings,
+    http: Listener,
+    https: Option<Listener>,
+}
+
+/// A running router. Clones are cheap and all the same.
+///
+/// When the last of them is dropped, the router stops at once; `shutdown` is the polite way.
+#[derive(Clone, Debug)]
+pub struct RouterHandle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    publisher: Publisher,
+    certificates: Arc<ArcSwap<Certificates>>,
+    stop: watch::Sender<Stop>,
+    dropped_records: Arc<AtomicU64>,
+    /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
+    threads: Mutex<Option<Threads>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    accepting: JoinHandle<()>,
+    workers: Vec<JoinHandle<usize>>,
+}
+
+/// Why there is no router.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// A main port cannot be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address from the settings.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread or its runtime cannot be started.
+    #[error("cannot start the router's threads")]
+    Threads(#[source] io::Error),
+}
+
+impl Router {
+    /// Takes the main ports. Nothing is accepted before `start`.
+    pub fn bind(settings: RouterSettings) -> Result<BoundRouter, RouterError> {
+        let listen = |address, entrance| {
+            Listener::bind(address, entrance).map_err(|source| RouterError::Bind { address, source })
+        };
+        let http = listen(settings.listen, Entrance::Http)?;
+        let https = settings.listen_https.map(|address| listen(address, Entrance::Https)).transpose()?;
+        Ok(BoundRouter { settings, http, https })
+    }
+}
+
+impl BoundRouter {
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.local_addr()
+    }
+
+    /// Where HTTPS is served, if it is.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(Listener::local_addr)
+    }
+
+    /// Starts the threads. Until the first table is published, requests wait, and until there are certificates,
+    /// every TLS handshake is refused.
+    pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let (log, records) = AccessLog::new();
+        let dropped_records = log.dropped();
+        let (stop, stopped) = watch::channel(None);
+        let (orders, received) = mpsc::unbounded_channel();
+        let address = self.http_address().ip();
+        let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let lobby = Arc::<WaitingRoom>::default();
+        let parts = WorkerParts {
+            table: Arc::clone(&table),
+            lobby: Arc::clone(&lobby),
+            certificates: Arc::clone(&certificates),
+            settings: Arc::new(self.settings),
+            log,
+            stop: stopped,
+        };
+        let mut doors = Vec::new();
+        let mut workers = Vec::new();
+        for index in 0..count.map_or(1, NonZeroUsize::get) {
+            let (door, thread) = worker::start(index, parts.clone()).map_err(RouterError::Threads)?;
+            doors.push(door);
+            workers.push(thread);
+        }
+        let listeners = std::iter::once(self.http).chain(self.https).collect();
+        let accepting =
+            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let inner = Inner {
+            publisher: Publisher::new(table, lobby, orders, address),
+            certificates,
+            stop,
+            dropped_records,
+            threads: Mutex::new(Some(Threads { accepting, workers })),
+        };
+        Ok((RouterHandle { inner: Arc::new(inner) }, records))
+    }
+}
+
+impl RouterHandle {
+    /// Puts a table in force. Requests under way are not touched, nor is anything of an instance that stays.
+    ///
+    /// Instances that are not in it any more get no new requests; [`RouterHandle::drain`] waits for their last.
+    pub fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
+        self.inner.publisher.publish(spec)
+    }
+
+    /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
+    pub fn set_certificates(&self, certificates: Vec<Certificate>) {
+        self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+    }
+
+    /// Says whether a port of the host is open for the router already, or could be opened.
+    pub fn check_port(&self, port: u16) -> io::Result<()> {
+        self.inner.publisher.check_port(port)
+    }
+
+    /// Waits until nothing is under way to these containers, WebSockets included, for `deadline` at most.
+    ///
+    /// They get no new requests from now on, even where the table still has them. Ids that are not known are done.
+    pub async fn drain(&self, ids: &[String], deadline: Duration) -> Drained {
+        self.inner.publisher.drain(ids, deadline).await
+    }
+
+    /// Requests and upgraded connections under way to the instances of the table, by container id.
+    pub fn in_flight(&self) -> Vec<(String, usize)> {
+        self.inner.publisher.in_flight()
+    }
+
+    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    pub fn waiting(&self, app: &str) -> usize {
+        self.inner.publisher.waiting(app)
+    }
+
+    /// Access records that were dropped because nobody read them in time.
+    pub fn dropped_records(&self) -> u64 {
+        self.inner.dropped_records.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.
+    ///
+    /// Says how many connections were cut. A second call waits for nothing and says zero.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        self.inner.stop.send_replace(Some(Instant::now() + deadline));
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return 0 };
+        tokio::task::spawn_blocking(|| threads.join()).await.unwrap_or_default()
+    }
+}
+
+impl Threads {
+    fn join(self) -> usize {
+        if self.accepting.join().is_err() {
+            tracing::error!("the router's accepting thread panicked");
+        }
+        let mut cut = 0;
+        for worker in self.workers {
+            match worker.join() {
+                Ok(connections) => cut += connections,
+                Err(_) => tracing::error!("a thread of the router panicked"),
+            }
+        }
+        cut
+    }
+}

@@ -1,0 +1,208 @@
+//! Listening sockets and the thread that accepts from them.
+//!
+//! One thread accepts for all workers and hands each connection to the one with the fewest. The alternative,
+//! a socket for each worker with SO_REUSEPORT, saves the hand-over, but the kernel then deals connections out by
+//! hash: with few long connections (a load balancer in front, WebSockets) some cores idle while others queue, and
+//! closing one such socket resets what waits in its queue, which a restart without loss cannot have.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
+
+use crate::client::{Accepted, Arrival};
+use crate::table::Entrance;
+use crate::worker::{Stop, WorkerDoor};
+
+/// Connections that may wait to be accepted. The kernel may allow fewer (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+/// Idle clients are asked after a minute whether they still exist.
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Pauses after a failed accept: from the first to the longest.
+const BACK_OFF: Duration = Duration::from_millis(5);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    entrance: Entrance,
+    address: SocketAddr,
+}
+
+/// What the accepting thread is told to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Accept from a further socket.
+    Open(Listener),
+    /// Close the socket of an entrance.
+    Close(Entrance),
+}
+
+impl Listener {
+    /// Binds a socket and listens. `[::]` takes IPv4 as well.
+    pub(crate) fn bind(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        // A port may be taken again while old connections on it are still in TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        // Accepted sockets inherit both on Linux, which saves system calls on each of them.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from(socket);
+        let address = socket.local_addr()?;
+        Ok(Self { socket, entrance, address })
+    }
+
+    /// The address, with the port that the kernel chose if none was asked for.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Starts the accepting thread. It ends when the router stops or its handle is gone.
+pub(crate) fn start(
+    first: Vec<Listener>,
+    workers: Vec<WorkerDoor>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    stop: watch::Receiver<Stop>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Builder::new().name("router-accept".to_owned()).spawn(move || {
+        let tasks = LocalSet::new();
+        tasks.block_on(&runtime, run(first, Rc::new(workers), orders, stop));
+        let entered = runtime.enter();
+        drop(tasks);
+        drop(entered);
+    })
+}
+
+async fn run(
+    first: Vec<Listener>,
+    workers: Rc<Vec<WorkerDoor>>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut stop: watch::Receiver<Stop>,
+) {
+    let open = |listener: Listener| {
+        let (close, closed) = watch::channel(false);
+        let entrance = listener.entrance;
+        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed));
+        (entrance, Open { close, task })
+    };
+    let mut listening: HashMap<_, _> = first.into_iter().map(&open).collect();
+    let mut closing = Vec::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Open(listener)) => {
+                    let (entrance, opened) = open(listener);
+                    listening.insert(entrance, opened);
+                }
+                Some(Order::Close(entrance)) => {
+                    closing.retain(|open: &Open| !open.task.is_finished());
+                    closing.extend(listening.remove(&entrance).inspect(Open::close));
+                }
+                None => break,
+            },
+            // An error means that the handle is gone.
+            _ = stop.wait_for(Option::is_some) => break,
+        }
+    }
+    closing.extend(listening.into_values().inspect(Open::close));
+    for open in closing {
+        if let Err(error) = open.task.await {
+            tracing::error!(%error, "an accept loop failed");
+        }
+    }
+}
+
+/// A socket that is being accepted from.
+struct Open {
+    close: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+impl Open {
+    fn close(&self) {
+        self.close.send_replace(true);
+    }
+}
+
+/// Accepts until told to stop, and then what is left in the queue: its clients have been told that they are
+/// connected.
+async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut closed: watch::Receiver<bool>) {
+    let Listener { socket, entrance, address } = listener;
+    let port = address.port();
+    // tokio's own listener would register each accepted socket here, only for it to be taken out again on its way
+    // to a worker: two system calls a connection.
+    #[expect(
+        deprecated,
+        reason = "a TcpListener keeps one descriptor for life; the replacement needs unsafe"
+    )]
+    let registered = AsyncFd::new(socket);
+    let socket = match registered {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%address, %error, "cannot wait for connections");
+            return;
+        }
+    };
+    let mut back_off = BACK_OFF;
+    loop {
+        tokio::select! {
+            ready = socket.readable() => match ready {
+                Ok(mut ready) => match ready.try_io(|socket| socket.get_ref().accept()) {
+                    Ok(Ok((stream, peer))) => {
+                        back_off = BACK_OFF;
+                        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
+                    }
+                    Ok(Err(error)) => back_off = pause(&error, address, back_off).await,
+                    Err(_would_block) => {}
+                },
+                Err(error) => back_off = pause(&error, address, back_off).await,
+            },
+            _ = closed.wait_for(|closed| *closed) => break,
+        }
+    }
+    while let Ok((stream, peer)) = socket.get_ref().accept() {
+        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
+    }
+}
+
+async fn hand_over(workers: &[WorkerDoor], accepted: Accepted) {
+    if let Err(error) = accepted.stream.set_nonblocking(true) {
+        tracing::warn!(%error, "cannot serve a connection");
+        return;
+    }
+    if let Some(worker) = workers.iter().min_by_key(|worker| worker.connections()) {
+        worker.hand(accepted).await;
+    }
+}
+
+/// Waits after a failed accept. Most failures pass by themselves: a client that is gone already, or a limit on
+/// open files, where trying again at once would only burn a core.
+async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Duration {
+    if is_about_one_connection(error) {
+        return BACK_OFF;
+    }
+    tracing::warn!(%address, %error, pause_ms = back_off.as_millis() as u64, "cannot accept a connection");
+    tokio::time::sleep(back_off).await;
+    (back_off * 2).min(LONGEST_BACK_OFF)
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,44 @@
+//! Who may send requests to an app, and how many.
+
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Who may send requests.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Access {
+    /// If there are any, only clients with these addresses may.
+    pub allow: Vec<IpNet>,
+    /// Clients with these addresses may not, even where `allow` has them.
+    pub deny: Vec<IpNet>,
+    /// If there are any, a client has to be one of them (RFC 7617).
+    pub users: Vec<User>,
+    /// Requests of one client address.
+    pub rate: Option<Rate>,
+    /// Requests of one client address that are under way at a time.
+    pub max_concurrent: Option<NonZeroU32>,
+}
+
+/// A person who may.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct User {
+    /// The name, without a colon.
+    pub name: String,
+    /// SHA-256 of `name:password` with a salt in front of it, as hexadecimal digits; see `gate::auth`.
+    pub password_hash: String,
+    /// The salt.
+    pub salt: String,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rate {
+    /// Tokens that come in a minute.
+    pub per_minute: NonZeroU32,
+    /// Tokens that the bucket holds.
+    pub burst: NonZeroU32,
+}

@@ -1,0 +1,103 @@
+//! What the two halves of an exchange tell each other: that bytes moved, and that the request has been sent.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// Shared by a request's body, the wait for its answer, and the answer's body; all on one thread.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    last: Cell<Instant>,
+    request_sent: Cell<bool>,
+    client_failed: Cell<bool>,
+    held: Cell<bool>,
+    changed: Notify,
+}
+
+/// Nothing moved for too long.
+#[derive(Debug)]
+pub(crate) struct Stalled;
+
+impl Progress {
+    pub(crate) fn new(request_sent: bool) -> Self {
+        Self {
+            last: Cell::new(Instant::now()),
+            request_sent: Cell::new(request_sent),
+            client_failed: Cell::new(false),
+            held: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Notes that bytes moved.
+    pub(crate) fn touch(&self) {
+        self.last.set(Instant::now());
+    }
+
+    /// Whether bytes moved in the last while.
+    pub(crate) fn moved_within(&self, time: Duration) -> bool {
+        self.last.get().elapsed() < time
+    }
+
+    /// Notes that the whole request is with the instance.
+    pub(crate) fn set_request_sent(&self) {
+        self.request_sent.set(true);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether the whole request is with the instance.
+    pub(crate) fn is_request_sent(&self) -> bool {
+        self.request_sent.get()
+    }
+
+    /// Notes that the client's body could not be read to its end.
+    pub(crate) fn set_client_failed(&self) {
+        self.client_failed.set(true);
+    }
+
+    /// Whether the client's body could not be read to its end.
+    pub(crate) fn has_client_failed(&self) -> bool {
+        self.client_failed.get()
+    }
+
+    /// Notes whether the client waits to be asked for its body.
+    pub(crate) fn set_held(&self, held: bool) {
+        self.held.set(held);
+    }
+
+    /// Whether the client waits to be asked for its body.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.get()
+    }
+
+    /// Waits until the whole request is with the instance, for a while at most.
+    pub(crate) async fn wait_request_sent(&self, at_most: Duration) -> bool {
+        let changed = self.changed.notified();
+        // The state only changes on this thread, so it cannot change between the question and the wait.
+        self.is_request_sent() || tokio::time::timeout(at_most, changed).await.is_ok()
+    }
+
+    /// Runs a future that may take as long as it likes, provided that something moves every now and then.
+    pub(crate) async fn while_moving<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Stalled> {
+        tokio::pin!(future);
+        loop {
+            let deadline = self.last.get() + limit;
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                () = sleep_until(deadline) => {
+                    if self.last.get() + limit <= deadline {
+                        return Err(Stalled);
+                    }
+                }
+            }
+        }
+    }
+}

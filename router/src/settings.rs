@@ -1,0 +1,77 @@
+//! What can be set about the router as a whole. Every field has a working default; what is an app's is in `policy`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// The router's settings.
+#[derive(Clone, Debug)]
+pub struct RouterSettings {
+    /// Where plain HTTP is served. Port 0 takes a free one; `BoundRouter::http_address` says which.
+    pub listen: SocketAddr,
+    /// Where HTTPS is served; not at all if unset.
+    pub listen_https: Option<SocketAddr>,
+    /// Worker threads; as many as the machine has cores if unset.
+    pub workers: Option<NonZeroUsize>,
+    /// The deadlines of a client's connection.
+    pub timeouts: Timeouts,
+    /// How many requests wait for an app that is starting, and for how long.
+    pub waiting: Waiting,
+    /// Bytes that a request's line and headers may have together. At least 8 KiB.
+    pub max_head_bytes: usize,
+    /// Idle connections kept to one instance by one worker.
+    pub max_idle_connections: usize,
+}
+
+/// Limits on requests that wait because their app has no instance just now.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// How many of one app may wait.
+    pub requests: usize,
+    /// How long one of them waits.
+    pub time: Duration,
+}
+
+/// The deadlines of a client's connection; those of a request are its app's (`policy::timeouts`).
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a TLS handshake, from the connection to its end.
+    pub handshake: Duration,
+    /// For a request's line and headers, from their first byte to their last.
+    pub head: Duration,
+    /// How long a client's connection may rest between two requests.
+    pub keep_alive: Duration,
+    /// For a client that has stopped reading.
+    pub write: Duration,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            listen_https: None,
+            workers: None,
+            timeouts: Timeouts::default(),
+            waiting: Waiting::default(),
+            max_head_bytes: 64 << 10,
+            max_idle_connections: 64,
+        }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { requests: 256, time: Duration::from_secs(30) }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
+            write: Duration::from_secs(300),
+        }
+    }
+}
