@@ -16,6 +16,7 @@ use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::task::spawn_local;
 
+use crate::client_body::ClientBody;
 use crate::client_stream::ConnectionFlags;
 use crate::deadline::Deadline;
 use crate::exchange::Exchange;
@@ -38,10 +39,17 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The body of a request, on its way to an instance.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// `None` where there is nothing to send.
-    incoming: Option<Incoming>,
+    source: Source,
     progress: Rc<Progress>,
     gate: Option<(Arc<ContinueGate>, Deadline)>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// There is nothing to send.
+    Nothing,
+    /// What the client sends.
+    Client(ClientBody),
 }
 
 /// Holds a body back until the instance asks for it with 100.
@@ -63,20 +71,20 @@ impl ContinueGate {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
-        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+    pub(crate) fn new(body: ClientBody, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
+        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
         progress.set_held(gate.is_some());
-        Self { incoming, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
+        Self { source, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
     }
 
     /// Another body, for the same request, of which `is_empty` is true.
     pub(crate) fn again(&self) -> Self {
-        Self { incoming: None, progress: Rc::clone(&self.progress), gate: None }
+        Self { source: Source::Nothing, progress: Rc::clone(&self.progress), gate: None }
     }
 
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        matches!(self.source, Source::Nothing)
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -102,26 +110,32 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         ready!(this.poll_gate(cx));
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        this.progress.touch();
-        match &frame {
-            None => this.progress.set_request_sent(),
-            Some(Ok(frame)) if frame.is_trailers() || incoming.is_end_stream() => {
-                this.progress.set_request_sent();
-            }
-            Some(Ok(_)) => {}
-            Some(Err(_)) => this.progress.set_client_failed(),
+        let frame = match &mut this.source {
+            Source::Nothing => return Poll::Ready(None),
+            Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
+        };
+        if match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers() || this.is_end_stream(),
+            Some(Err(_)) => false,
+        } {
+            this.progress.set_request_sent();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        match &self.source {
+            Source::Nothing => true,
+            Source::Client(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.source {
+            Source::Nothing => SizeHint::with_exact(0),
+            Source::Client(body) => body.size_hint(),
+        }
     }
 }
 
@@ -235,7 +249,9 @@ impl UpstreamBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(self.fail(Fault::Interrupted, Some(error)))))
+                // A connection is given up in the middle of an answer if the rest of its request does not come.
+                let fault = self.progress.client_fault().unwrap_or(Fault::Interrupted);
+                Poll::Ready(Some(Err(self.fail(fault, Some(error)))))
             }
         }
     }

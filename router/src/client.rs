@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::address_counts::Counted;
 use crate::certificate::Certificate;
 use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::exchange::Exchange;
@@ -32,6 +33,8 @@ pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
+    /// Its place in the count of its client's connections, where there is a limit.
+    pub(crate) counted: Option<Counted>,
 }
 
 /// Where a connection came from and in.
@@ -57,10 +60,17 @@ pub(crate) struct Client {
     /// The certificate that the client was shown.
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
+    #[expect(dead_code, reason = "held for its drop")]
+    counted: Option<Counted>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        arrival: Arrival,
+        certificate: Option<Arc<Certificate>>,
+        counted: Option<Counted>,
+    ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -72,6 +82,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
+            counted,
         }
     }
 
@@ -93,7 +104,7 @@ impl Client {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival } = accepted;
+    let Accepted { stream, arrival, counted } = accepted;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -102,12 +113,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         }
     };
     if !arrival.entrance.is_encrypted() {
-        let client = Client::new(worker, arrival, None);
+        let client = Client::new(worker, arrival, None, counted);
         return serve_requests(client, Transport::Plain(stream), stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
-            let client = Client::new(worker, arrival, Some(certificate));
+            let client = Client::new(worker, arrival, Some(certificate), counted);
             serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
         }
         // Scanners do little else, so that it is no warning.

@@ -11,10 +11,13 @@
 //!
 //! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
 
+mod address_counts;
+mod address_key;
 mod attempt;
 mod body;
 mod check;
 mod client;
+mod client_body;
 mod client_stream;
 mod deadline;
 mod error_page;
@@ -31,6 +34,7 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod rate_table;
 mod refusal;
 mod response_headers;
 mod tls;
@@ -62,7 +66,7 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
-use listener::Listener;
+use listener::{Doors, Listener};
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
@@ -157,6 +161,7 @@ impl BoundRouter {
         let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
         let lobby = Arc::<WaitingRoom>::default();
+        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -173,8 +178,8 @@ impl BoundRouter {
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting =
-            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
+            .map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
             certificates,

@@ -8,6 +8,7 @@
     reason = "a helper of a test that fails is a test that fails"
 )]
 
+mod access;
 mod bodies;
 mod drain;
 mod framing;
