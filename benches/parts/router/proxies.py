@@ -47,6 +47,9 @@ class Proxy(contextlib.AbstractContextManager):
         log = open(os.path.join(directory, f"{self.name}.out"), "w", encoding="utf-8")
         self.process = subprocess.Popen([*wrapper, *pin, *self.command()], stdout=log, stderr=log)
         log.close()
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
         wait_until_listening(self.port, self.process)
         wait_until_listening(self.tls_port, self.process)
 
@@ -89,6 +92,19 @@ class Proxy(contextlib.AbstractContextManager):
 class Slipway(Proxy):
     name = "Slipway"
     binary = None
+
+    def wait_until_ready(self):
+        """It listens before it has its certificate, and says when it has."""
+        super().wait_until_ready()
+        deadline = time.monotonic() + 60
+        while "listening on" not in self.said():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the router is not ready: {self.said()}")
+            time.sleep(0.05)
+
+    def said(self):
+        with open(os.path.join(self.directory, f"{self.name}.out"), encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def command(self):
         instances = '[{ id = "1", label = "web.1", address = "127.0.0.1" }]'
