@@ -19,21 +19,21 @@ pub(crate) struct AddressCounts {
 
 /// One that is under way. Dropping it ends the count, whatever way it ended.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct AddressPlace {
     counts: Arc<AddressCounts>,
     key: AddressKey,
 }
 
 impl AddressCounts {
     /// Counts one more, unless the address has as many as it may.
-    pub(crate) fn enter(counts: &Arc<Self>, key: AddressKey, most: NonZeroU32) -> Option<Counted> {
+    pub(crate) fn enter(counts: &Arc<Self>, key: AddressKey, most: NonZeroU32) -> Option<AddressPlace> {
         let mut shard = counts.shard(key);
         let count = shard.entry(key).or_insert(0);
         if *count >= most.get() {
             return None;
         }
         *count += 1;
-        Some(Counted { counts: Arc::clone(counts), key })
+        Some(AddressPlace { counts: Arc::clone(counts), key })
     }
 
     fn shard(&self, key: AddressKey) -> MutexGuard<'_, HashMap<AddressKey, u32>> {
@@ -44,7 +44,7 @@ impl AddressCounts {
     }
 }
 
-impl Drop for Counted {
+impl Drop for AddressPlace {
     fn drop(&mut self) {
         if let Entry::Occupied(mut entry) = self.counts.shard(self.key).entry(self.key) {
             *entry.get_mut() -= 1;

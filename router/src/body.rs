@@ -19,11 +19,13 @@ use tokio::task::spawn_local;
 use crate::client_body::ClientBody;
 use crate::client_stream::ConnectionFlags;
 use crate::deadline::Deadline;
+use crate::delivery::Delivery;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
 use crate::pool::{Lease, Pool};
 use crate::progress::Progress;
+use crate::spool::Spool;
 
 /// What ends a body before its end.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
@@ -50,6 +52,8 @@ enum Source {
     Nothing,
     /// What the client sends.
     Client(ClientBody),
+    /// What the client has sent, the whole of it unless it is too large for that.
+    Kept(Spool),
 }
 
 /// Holds a body back until the instance asks for it with 100.
@@ -75,6 +79,11 @@ impl RequestBody {
         let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
         progress.set_held(gate.is_some());
         Self { source, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
+    }
+
+    /// A body that was taken before an instance is asked.
+    pub(crate) fn kept(body: Spool, progress: Rc<Progress>) -> Self {
+        Self { source: Source::Kept(body), progress, gate: None }
     }
 
     /// Another body, for the same request, of which `is_empty` is true.
@@ -113,6 +122,11 @@ impl Body for RequestBody {
         let frame = match &mut this.source {
             Source::Nothing => return Poll::Ready(None),
             Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Kept(body) => {
+                let frame = ready!(body.poll_frame(cx));
+                this.progress.touch();
+                frame
+            }
         };
         if match &frame {
             None => true,
@@ -128,6 +142,7 @@ impl Body for RequestBody {
         match &self.source {
             Source::Nothing => true,
             Source::Client(body) => body.is_end_stream(),
+            Source::Kept(body) => body.is_end_stream(),
         }
     }
 
@@ -135,6 +150,8 @@ impl Body for RequestBody {
         match &self.source {
             Source::Nothing => SizeHint::with_exact(0),
             Source::Client(body) => body.size_hint(),
+            // Its length stands in the request's head, if it is known.
+            Source::Kept(_) => SizeHint::default(),
         }
     }
 }
@@ -149,6 +166,8 @@ enum Kind {
     Page(Option<Bytes>),
     /// An instance's answer.
     Upstream(Box<UpstreamBody>),
+    /// The same, changed or kept on its way.
+    Delivery(Box<Delivery>),
 }
 
 /// An instance's answer and everything that its end releases.
@@ -192,6 +211,11 @@ impl ResponseBody {
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self(Kind::Upstream(Box::new(body)))
     }
+
+    /// An instance's answer, changed or kept on its way.
+    pub(crate) fn delivery(delivery: Delivery) -> Self {
+        Self(Kind::Delivery(Box::new(delivery)))
+    }
 }
 
 impl Body for ResponseBody {
@@ -205,6 +229,7 @@ impl Body for ResponseBody {
         match &mut self.get_mut().0 {
             Kind::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
             Kind::Upstream(body) => body.poll_frame(cx),
+            Kind::Delivery(delivery) => Pin::new(&mut **delivery).poll_frame(cx),
         }
     }
 
@@ -212,6 +237,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => page.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
+            Kind::Delivery(delivery) => delivery.is_end_stream(),
         }
     }
 
@@ -219,12 +245,17 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Upstream(body) => body.incoming.size_hint(),
+            Kind::Delivery(delivery) => delivery.size_hint(),
         }
     }
 }
 
 impl UpstreamBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The next part of the answer.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => {
                 while self.deadline.poll_expired(cx, self.idle).is_ready() {
@@ -258,6 +289,7 @@ impl UpstreamBody {
 
     fn fail(&mut self, fault: Fault, error: Option<hyper::Error>) -> BodyError {
         self.exchange.set_fault(fault);
+        self.progress.set_answer_fault(fault);
         match error {
             Some(error) => error.into(),
             None => fault.description().into(),

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::address_counts::Counted;
+use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
 use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::exchange::Exchange;
@@ -34,7 +34,7 @@ pub(crate) struct Accepted {
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
     /// Its place in the count of its client's connections, where there is a limit.
-    pub(crate) counted: Option<Counted>,
+    pub(crate) place: Option<AddressPlace>,
 }
 
 /// Where a connection came from and in.
@@ -61,7 +61,7 @@ pub(crate) struct Client {
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
     #[expect(dead_code, reason = "held for its drop")]
-    counted: Option<Counted>,
+    place: Option<AddressPlace>,
 }
 
 impl Client {
@@ -69,7 +69,7 @@ impl Client {
         worker: Rc<Worker>,
         arrival: Arrival,
         certificate: Option<Arc<Certificate>>,
-        counted: Option<Counted>,
+        place: Option<AddressPlace>,
     ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
@@ -82,7 +82,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
-            counted,
+            place,
         }
     }
 
@@ -104,7 +104,7 @@ impl Client {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival, counted } = accepted;
+    let Accepted { stream, arrival, place } = accepted;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -113,12 +113,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         }
     };
     if !arrival.entrance.is_encrypted() {
-        let client = Client::new(worker, arrival, None, counted);
+        let client = Client::new(worker, arrival, None, place);
         return serve_requests(client, Transport::Plain(stream), stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
-            let client = Client::new(worker, arrival, Some(certificate), counted);
+            let client = Client::new(worker, arrival, Some(certificate), place);
             serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
         }
         // Scanners do little else, so that it is no warning.

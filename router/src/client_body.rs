@@ -89,13 +89,14 @@ impl Body for ClientBody {
     }
 }
 
-/// Why a body cannot be read: because its client has gone, or because it is no valid body.
+/// Why a body cannot be read: because it is no valid body, as hyper says by these two kinds, or because its client
+/// has gone.
 fn fault_of(error: &hyper::Error) -> Fault {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    let has_ended = source.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
-    if has_ended || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        Fault::ClientGone
-    } else {
-        Fault::BadRequest("The request's body is not valid")
+    match source.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Fault::BadRequest("The request's body is not valid")
+        }
+        _ => Fault::ClientGone,
     }
 }

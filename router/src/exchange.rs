@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use crate::access_log::{AccessRecord, Recorder};
-use crate::address_counts::Counted;
+use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
 
@@ -21,7 +21,7 @@ pub(crate) struct Exchange {
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
     /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
-    counted: Option<Counted>,
+    place: Option<AddressPlace>,
 }
 
 impl Exchange {
@@ -44,7 +44,7 @@ impl Exchange {
 
     fn of(client: &Client, record: AccessRecord) -> Self {
         let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), counted: None }
+        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), place: None }
     }
 
     /// Notes whose request it is.
@@ -53,8 +53,8 @@ impl Exchange {
     }
 
     /// Keeps a place in a count until the request's end.
-    pub(crate) fn hold(&mut self, counted: Option<Counted>) {
-        self.counted = counted;
+    pub(crate) fn hold(&mut self, place: Option<AddressPlace>) {
+        self.place = place;
     }
 
     /// Hands the request over to whoever sees its end. What is left writes no record.
@@ -63,7 +63,7 @@ impl Exchange {
             recorder: Rc::clone(&self.recorder),
             started: self.started,
             record: self.record.take(),
-            counted: self.counted.take(),
+            place: self.place.take(),
         }
     }
 

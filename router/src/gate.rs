@@ -10,7 +10,7 @@ mod size;
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 
-use crate::address_counts::Counted;
+use crate::address_counts::AddressPlace;
 use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::policy::access::Access;
@@ -35,7 +35,7 @@ pub(crate) struct Arriving<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
     /// Its place in the count of its client's requests.
-    pub(crate) counted: Option<Counted>,
+    pub(crate) place: Option<AddressPlace>,
     /// A cookie of the request that is the router's, and not for the app.
     pub(crate) own_cookie: Option<&'static str>,
 }
@@ -62,7 +62,7 @@ pub(crate) async fn pass(arriving: Arriving<'_>) -> Result<Passage, Refusal> {
     }
     let mut passage = Passage::default();
     addresses::check(arriving)?;
-    passage.counted = rate::check(arriving)?;
+    passage.place = rate::check(arriving)?;
     passage.own_cookie = maintenance::check(arriving)?;
     auth::check(arriving).await?;
     size::check(arriving)?;

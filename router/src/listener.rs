@@ -90,15 +90,15 @@ impl Doors {
 
     /// Hands a connection over, or closes it if its client has as many as it may.
     async fn hand_over(&self, stream: TcpStream, arrival: Arrival) {
-        let counted = match &self.limit {
+        let place = match &self.limit {
             None => None,
             Some((counts, most)) => {
-                let counted = AddressCounts::enter(counts, AddressKey::from(arrival.peer.ip()), *most);
-                if counted.is_none() {
+                let place = AddressCounts::enter(counts, AddressKey::from(arrival.peer.ip()), *most);
+                if place.is_none() {
                     tracing::debug!(client = %arrival.peer, "a client has too many connections");
                     return;
                 }
-                counted
+                place
             }
         };
         if let Err(error) = stream.set_nonblocking(true) {
@@ -106,7 +106,7 @@ impl Doors {
             return;
         }
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections()) {
-            worker.hand(Accepted { stream, arrival, counted }).await;
+            worker.hand(Accepted { stream, arrival, place }).await;
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Progress {
     request_sent: Cell<bool>,
     client_fault: Cell<Option<Fault>>,
     waiting_for_client: Cell<bool>,
+    answer_fault: Cell<Option<Fault>>,
     held: Cell<bool>,
     changed: Notify,
 }
@@ -31,6 +32,7 @@ impl Progress {
             request_sent: Cell::new(request_sent),
             client_fault: Cell::new(None),
             waiting_for_client: Cell::new(false),
+            answer_fault: Cell::new(None),
             held: Cell::new(false),
             changed: Notify::new(),
         }
@@ -65,6 +67,16 @@ impl Progress {
     /// Why the client's body could not be read to its end.
     pub(crate) fn client_fault(&self) -> Option<Fault> {
         self.client_fault.get()
+    }
+
+    /// Notes why the instance's answer could not be read to its end.
+    pub(crate) fn set_answer_fault(&self, fault: Fault) {
+        self.answer_fault.set(Some(fault));
+    }
+
+    /// Why the instance's answer could not be read to its end.
+    pub(crate) fn answer_fault(&self) -> Option<Fault> {
+        self.answer_fault.get()
     }
 
     /// Notes whether somebody waits for more of the client's body. That wait has a limit of its own.

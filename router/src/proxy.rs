@@ -17,10 +17,12 @@ use tokio::task::spawn_local;
 
 use crate::attempt::{Answer, Dispatch};
 use crate::body::{ContinueGate, RequestBody, ResponseBody, UpstreamBody};
+use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
 use crate::client_body::ClientBody;
 use crate::deadline::Deadline;
+use crate::delivery::Delivery;
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
@@ -31,6 +33,7 @@ use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::response_headers;
 use crate::table::Route;
+use crate::treatment::Wish;
 use crate::upgrade::Tunnel;
 
 /// Answers one request. This is the edge where a fault becomes an answer.
@@ -88,6 +91,14 @@ struct Passed {
     /// The client's side of the upgrade that was asked for.
     upgrade: Option<OnUpgrade>,
     client_version: Version,
+    wish: Wish,
+}
+
+/// Whether the client waits to be asked for its body.
+fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
+    !body.is_end_stream()
+        && request.version == Version::HTTP_11
+        && request.headers.contains_key(header::EXPECT)
 }
 
 async fn pass_on(
@@ -109,8 +120,8 @@ async fn pass_on(
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: Origin::of(client, &parts.headers) });
     exchange.set_app(&route.app);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
-    let Passage { counted, own_cookie } = gate::pass(arriving).await?;
-    exchange.hold(counted);
+    let Passage { place, own_cookie } = gate::pass(arriving).await?;
+    exchange.hold(place);
     if let Some(name) = own_cookie {
         gate::remove_cookie(&mut parts.headers, name);
     }
@@ -120,17 +131,22 @@ async fn pass_on(
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
     parts.extensions.clear();
     let progress = Rc::new(Progress::new(body.is_end_stream()));
-    let expects = !body.is_end_stream()
-        && parts.version == Version::HTTP_11
-        && parts.headers.contains_key(header::EXPECT);
+    let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
+    let wish = Wish::of(&parts, &route.policy.bodies);
+    let bodies = &route.policy.bodies;
+    let (body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
+        let limits = buffering::limits(bodies, &client.worker.settings);
+        (take_request(&mut parts.headers, client_body, &progress, limits).await?, None)
+    } else {
+        let gate = expects_continue(&parts, &client_body).then(Arc::<ContinueGate>::default);
+        (RequestBody::new(client_body, Rc::clone(&progress), gate.clone()), gate)
+    };
 
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
     let id = exchange.request_id();
     prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
-    let gate = expects.then(Arc::<ContinueGate>::default);
-    let body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
-    let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
+    let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
             if response.status() == StatusCode::CONTINUE {
@@ -144,7 +160,7 @@ async fn pass_on(
         answer.lease.abort();
         return Err(Fault::BadResponse.into());
     }
-    Ok(Passed { answer, progress, upgrade, client_version })
+    Ok(Passed { answer, progress, upgrade, client_version, wish })
 }
 
 impl Passed {
@@ -179,6 +195,7 @@ impl Passed {
             });
             return Response::from_parts(parts, ResponseBody::empty());
         }
+        let treatment = self.wish.treatment(&mut parts, &site.route.policy.bodies, &client.worker.settings);
         if self.client_version == Version::HTTP_10 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
             // Such an answer ends with the connection. Until its end was seen, that end must not look orderly.
             client.flags.reset.store(!incoming.is_end_stream(), Ordering::Relaxed);
@@ -195,7 +212,10 @@ impl Passed {
             deadline: Deadline::default(),
             ended: false,
         };
-        Response::from_parts(parts, ResponseBody::upstream(body))
+        if treatment.is_none() || body.incoming.is_end_stream() {
+            return Response::from_parts(parts, ResponseBody::upstream(body));
+        }
+        Response::from_parts(parts, ResponseBody::delivery(Delivery::new(body, treatment)))
     }
 }
 

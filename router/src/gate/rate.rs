@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::header::{self, HeaderName, HeaderValue};
 
-use crate::address_counts::{AddressCounts, Counted};
+use crate::address_counts::{AddressCounts, AddressPlace};
 use crate::address_key::AddressKey;
 use crate::fault::Fault;
 use crate::gate::Arriving;
@@ -19,7 +19,7 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-pub(super) fn check(arriving: Arriving<'_>) -> Result<Option<Counted>, Refusal> {
+pub(super) fn check(arriving: Arriving<'_>) -> Result<Option<AddressPlace>, Refusal> {
     let (access, memory) = (&arriving.route.policy.access, &arriving.route.memory);
     if access.rate.is_none() && access.max_concurrent.is_none() {
         return Ok(None);

@@ -10,9 +10,12 @@
 
 mod access;
 mod bodies;
+mod buffering;
+mod compression;
 mod drain;
 mod framing;
 mod headers;
+mod limits;
 mod log;
 mod routing;
 mod support;
