@@ -107,7 +107,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
             let client = Client::new(worker, arrival, Some(certificate));
-            let spoken = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+            let spoken =
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
         }
         // Scanners do little else, so that it is no warning.

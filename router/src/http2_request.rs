@@ -76,9 +76,11 @@ mod tests {
     #[test]
     fn the_authority_becomes_the_host() {
         let parts = converted("https://Blog.test:8443/a?b", &[]);
-        assert_eq!((parts.uri.to_string().as_str(), &parts.headers["host"]), ("/a?b", &"Blog.test:8443"));
+        assert_eq!(parts.uri, "/a?b");
+        assert_eq!(parts.headers["host"], "Blog.test:8443");
         let parts = converted("https://blog.test/", &[("host", "blog.test")]);
-        assert_eq!((parts.uri.to_string().as_str(), parts.headers.len()), ("/", 1));
+        assert_eq!(parts.uri, "/");
+        assert_eq!(parts.headers.len(), 1);
     }
 
     #[test]

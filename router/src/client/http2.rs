@@ -9,11 +9,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use hyper::body::Body;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Method, Response, header};
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
+use crate::body::ResponseBody;
 use crate::client::streams::{StreamBody, StreamExecutor, Streams};
 use crate::client::{Client, wait_for_stop};
 use crate::client_stream::ClientStream;
@@ -42,8 +45,13 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: wa
     let streams = Streams::new(timeouts.write);
     let service = service_fn(|request| {
         let stream = streams.open();
+        let is_head = request.method() == Method::HEAD;
         let answer = proxy::serve(Rc::clone(&client), as_http1(request));
-        async move { Ok::<_, Infallible>(answer.await.map(|body| StreamBody::new(body, stream))) }
+        async move {
+            let answer = answer.await;
+            let answer = if is_head { without_body(answer) } else { answer };
+            Ok::<_, Infallible>(answer.map(|body| StreamBody::new(body, stream)))
+        }
     });
     let connection = http2::Builder::new(StreamExecutor(Rc::clone(&streams)))
         .max_concurrent_streams(MAX_STREAMS)
@@ -86,6 +94,18 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: wa
     if let Some(Err(error)) = result {
         tracing::trace!(%error, "a client's connection ended");
     }
+}
+
+/// The router's own answers have bodies, and hyper drops that of an answer to HEAD over HTTP/1.1 only.
+fn without_body(answer: Response<ResponseBody>) -> Response<ResponseBody> {
+    let (mut parts, body) = answer.into_parts();
+    if body.is_end_stream() {
+        return Response::from_parts(parts, body);
+    }
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    Response::from_parts(parts, ResponseBody::empty())
 }
 
 /// How long a connection may do nothing.

@@ -82,13 +82,17 @@ mod tests {
     #[test]
     fn the_preface_is_told_from_every_method() {
         for method in ["GET", "POST", "PUT", "PATCH", "PROPFIND", "PRIX"] {
-            assert_eq!(spoken(format!("{method} / HTTP/1.1\r\n").as_bytes()), Some(Spoken::Http1), "{method}");
+            assert_eq!(
+                spoken(format!("{method} / HTTP/1.1\r\n").as_bytes()),
+                Some(Spoken::Http1),
+                "{method}"
+            );
         }
         for length in 0..PREFACE.len() {
             assert_eq!(spoken(&PREFACE[..length]), None);
         }
         assert_eq!(spoken(PREFACE), Some(Spoken::Http2));
-        assert_eq!(spoken(&[PREFACE, &b"rest"[..]].concat()), Some(Spoken::Http2));
+        assert_eq!(spoken(&[&PREFACE[..], b"rest"].concat()), Some(Spoken::Http2));
         assert_eq!(spoken(b"PRI * HTTP/2.0\r\n\r\nXX"), Some(Spoken::Http1));
     }
 }
