@@ -135,7 +135,8 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             return Poll::Ready(());
         }
         let stream = &this.guard.stream;
-        if stream.state.get() != State::Sending {
+        // One whose answer was handed over to its end may still have the last piece to send.
+        if stream.state.get() == State::Waiting {
             this.deadline.clear();
             return Poll::Pending;
         }
@@ -143,7 +144,9 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             *this.taken = stream.pieces.get();
             this.deadline.clear();
         }
-        this.deadline.poll_expired(cx, this.guard.streams.write)
+        ready!(this.deadline.poll_expired(cx, this.guard.streams.write));
+        stream.state.set(State::Sending);
+        Poll::Ready(())
     }
 }
 

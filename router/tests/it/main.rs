@@ -10,8 +10,11 @@
 
 mod bodies;
 mod drain;
+mod frames;
 mod framing;
+mod grpc;
 mod headers;
+mod http2;
 mod log;
 mod matrix;
 mod routing;
