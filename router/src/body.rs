@@ -21,7 +21,8 @@ use crate::deadline::Deadline;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
+use crate::pool::lease::Lease;
 use crate::progress::Progress;
 
 /// What ends a body before its end.
@@ -77,6 +78,13 @@ impl RequestBody {
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
         self.incoming.is_none()
+    }
+
+    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
+    pub(crate) fn go_on(&mut self) {
+        if self.gate.take().is_some() {
+            self.progress.set_held(false);
+        }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {

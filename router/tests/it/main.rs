@@ -10,10 +10,15 @@
 
 mod bodies;
 mod drain;
+mod frames;
 mod framing;
+mod grpc;
 mod headers;
+mod http2;
 mod log;
+mod matrix;
 mod routing;
+mod speech;
 mod support;
 mod upgrade;
 mod waiting;
