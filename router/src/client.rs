@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
@@ -29,6 +30,8 @@ pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
+    /// Its place in the count of its client's connections, where there is a limit.
+    pub(crate) place: Option<AddressPlace>,
 }
 
 /// Where a connection came from and in.
@@ -54,10 +57,17 @@ pub(crate) struct Client {
     /// The certificate that the client was shown.
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Option<AddressPlace>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        arrival: Arrival,
+        certificate: Option<Arc<Certificate>>,
+        place: Option<AddressPlace>,
+    ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -69,6 +79,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
+            place,
         }
     }
 
@@ -90,7 +101,7 @@ impl Client {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival } = accepted;
+    let Accepted { stream, arrival, place } = accepted;
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -101,12 +112,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
     if !arrival.entrance.is_encrypted() {
         let timeouts = worker.settings.timeouts;
         let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
-        let client = Client::new(worker, arrival, None);
+        let client = Client::new(worker, arrival, None, place);
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
-            let client = Client::new(worker, arrival, Some(certificate));
+            let client = Client::new(worker, arrival, Some(certificate), place);
             let spoken =
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
