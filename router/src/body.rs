@@ -23,7 +23,8 @@ use crate::delivery::Delivery;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
+use crate::pool::lease::Lease;
 use crate::progress::Progress;
 use crate::spool::Spool;
 
@@ -94,6 +95,13 @@ impl RequestBody {
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.source, Source::Nothing)
+    }
+
+    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
+    pub(crate) fn go_on(&mut self) {
+        if self.gate.take().is_some() {
+            self.progress.set_held(false);
+        }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
