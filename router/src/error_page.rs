@@ -21,8 +21,9 @@ pub(crate) fn answer(refusal: &Refusal, accept: Accept, request_id: &HeaderValue
             response.headers_mut().insert(header::LOCATION, location.clone());
             response
         }
+        Refusal::Health { ready } => crate::health::answer(*ready),
     };
-    response.headers_mut().insert(crate::forward_headers::X_REQUEST_ID, request_id.clone());
+    response.headers_mut().insert(crate::request_id::X_REQUEST_ID, request_id.clone());
     response
 }
 

@@ -1,5 +1,7 @@
 //! What a request has to pass before an instance is chosen for it. Each rule has a file of its own below this one.
 
+mod redirect;
+
 use hyper::http::request::Parts;
 
 use crate::origin::Origin;
@@ -20,6 +22,10 @@ pub(crate) struct Arriving<'a> {
 }
 
 /// Lets a request pass, or says what it gets instead.
-pub(crate) fn pass(_arriving: Arriving<'_>) -> Result<(), Refusal> {
+pub(crate) fn pass(arriving: Arriving<'_>) -> Result<(), Refusal> {
+    // First of all, so that nobody is asked for a password in clear text.
+    if !arriving.route.policy.redirects.is_empty() {
+        redirect::check(arriving)?;
+    }
     Ok(())
 }

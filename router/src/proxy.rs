@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
@@ -23,11 +22,13 @@ use crate::deadline::Deadline;
 use crate::error_page::{self, Accept};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::forward_headers::{self, prepare_request, prepare_response};
+use crate::forward_headers::{Passing, prepare_request, prepare_response};
 use crate::gate::{self, Arriving};
+use crate::health;
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::request_id::request_id;
 use crate::response_headers;
 use crate::table::Route;
 use crate::upgrade::Tunnel;
@@ -37,8 +38,9 @@ pub(crate) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let number = client.next_request();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
-    let request_id = forward_headers::request_id(&parts.headers);
-    let mut exchange = Exchange::begin(&client, &parts, &request_id);
+    let request_id = request_id(&parts.headers);
+    let origin = Origin::of(&client, &parts.headers);
+    let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
     let pass = pass_on(&client, number, parts, body, &mut exchange);
     match outlive_panics(pass).await {
         Ok(passed) => passed.into_response(&client, exchange),
@@ -80,6 +82,9 @@ async fn pass_on(
     exchange: &mut Exchange,
 ) -> Result<Passed, Refusal> {
     let offence = client.flags.offences.of(number);
+    if offence.is_none() && health::is_asked(&parts) {
+        return Err(health::refusal(&client.worker));
+    }
     let host = check::check(&parts, offence, client.scheme)?;
     if !client.may_ask_for(&host.name) {
         return Err(Fault::Misdirected.into());
@@ -89,7 +94,7 @@ async fn pass_on(
     let dispatch = Dispatch::find(client, host, target).await?;
     let route = Arc::clone(dispatch.route());
     exchange.set_app(&route.app);
-    let origin = Origin::of(client, &parts.headers);
+    let origin = exchange.origin();
     gate::pass(Arriving { route: &route, request: &parts, host: dispatch.host(), origin })?;
 
     let client_version = parts.version;
@@ -103,8 +108,16 @@ async fn pass_on(
 
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
-    let id = exchange.request_id();
-    prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
+    let passing = Passing {
+        by: &client.forwarded_by,
+        origin,
+        request_id: exchange.request_id(),
+        prefix: dispatch.prefix(),
+        upgrade: protocol,
+        policy: &route.policy.headers,
+        began: exchange.began(),
+    };
+    prepare_request(&mut parts.headers, passing);
     let gate = expects.then(Arc::<ContinueGate>::default);
     let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
     if let Some(gate) = gate {
@@ -178,11 +191,6 @@ fn target(uri: &Uri) -> PathAndQuery {
         Some(target) => target.clone(),
         None => PathAndQuery::from_static("/"),
     }
-}
-
-fn unix_milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

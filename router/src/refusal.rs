@@ -17,6 +17,11 @@ pub(crate) enum Refusal {
         /// Where.
         location: HeaderValue,
     },
+    /// How the router itself is.
+    Health {
+        /// Whether it takes requests.
+        ready: bool,
+    },
 }
 
 impl From<Fault> for Refusal {
