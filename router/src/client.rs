@@ -20,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::forwarding::ForwardedBy;
 use crate::proxy;
+use crate::proxy_header;
 use crate::table::Entrance;
 use crate::tls;
 use crate::transport::Transport;
@@ -105,10 +106,18 @@ impl Client {
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
     let Accepted { stream, arrival } = accepted;
-    let stream = match TcpStream::from_std(stream) {
+    let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot serve a connection");
+            return;
+        }
+    };
+    let arrival = match proxy_header::accept(&worker, &mut stream, arrival).await {
+        Ok(arrival) => arrival,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(proxy = %arrival.peer, error, "a trusted proxy's connection is not served");
             return;
         }
     };

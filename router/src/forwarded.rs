@@ -138,7 +138,7 @@ mod tests {
 
     fn walked(list: &str) -> (String, usize) {
         let entries = list.split(',').rev().map(node_address);
-        let walked = walk(address("10.0.0.1"), entries, |address| node_is_ten(address));
+        let walked = walk(address("10.0.0.1"), entries, node_is_ten);
         (walked.address.to_string(), walked.entries)
     }
 

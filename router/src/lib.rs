@@ -34,6 +34,7 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod proxy_header;
 mod refusal;
 mod request_id;
 mod response_headers;

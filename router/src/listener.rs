@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -47,8 +47,17 @@ pub(crate) enum Order {
 }
 
 impl Listener {
-    /// Binds a socket and listens. `[::]` takes IPv4 as well.
+    /// Binds a socket and listens. `[::]` takes IPv4 as well, and is all of IPv4 where the host has no IPv6.
     pub(crate) fn bind(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
+        match Self::bind_exactly(address, entrance) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+                Self::bind_exactly((Ipv4Addr::UNSPECIFIED, address.port()).into(), entrance)
+            }
+            result => result,
+        }
+    }
+
+    fn bind_exactly(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
@@ -200,6 +209,12 @@ async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Du
     tracing::warn!(%address, %error, pause_ms = back_off.as_millis() as u64, "cannot accept a connection");
     tokio::time::sleep(back_off).await;
     (back_off * 2).min(LONGEST_BACK_OFF)
+}
+
+/// Whether the kernel has no IPv6, or was told to do without it.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {
