@@ -22,9 +22,9 @@ pub(crate) fn is_asked(request: &Parts) -> bool {
         && !request.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// What is answered: a router that stops, or that knows no routes yet, should get no requests.
+/// What is answered: a router that knows no routes yet should get no requests. One that stops takes no connections.
 pub(crate) fn refusal(worker: &Worker) -> Refusal {
-    Refusal::Health { ready: !worker.is_stopping() && !worker.table.load().is_first() }
+    Refusal::Health { ready: !worker.table.load().is_first() }
 }
 
 /// The answer.

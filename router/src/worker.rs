@@ -109,11 +109,6 @@ impl Worker {
         }
     }
 
-    /// Whether the router has begun to stop.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.borrow().is_some()
-    }
-
     async fn wait_empty(&self) {
         while self.here.get() > 0 {
             self.ended.notified().await;

@@ -11,9 +11,14 @@
 mod bodies;
 mod drain;
 mod framing;
+mod framing_matrix;
 mod headers;
 mod log;
+mod paths;
+mod proxy_header;
+mod redirects;
 mod routing;
 mod support;
+mod trust;
 mod upgrade;
 mod waiting;
