@@ -46,6 +46,8 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod host_pattern;
 pub mod path_prefix;
 pub mod policy;

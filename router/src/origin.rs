@@ -51,7 +51,7 @@ impl Origin {
     }
 
     /// The same with what a trusted proxy says.
-    fn as_told(self, trust: &Trust, headers: &HeaderMap) -> Self {
+    pub(crate) fn as_told(self, trust: &Trust, headers: &HeaderMap) -> Self {
         let is_trusted = |address| trust.proxies.contains(address);
         let (walked, scheme, port) = match trust.header {
             ForwardedHeader::XForwardedFor => {

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(wildcard.unicode().as_deref(), Some("*.bücher.example"));
         assert_eq!("blog.example".parse::<Hostname>().unwrap().unicode(), None);
         for text in
-            ["bü cher.example", "bü/cher.example", "..ü", "ü.-a", "a\u{200b}", "é".repeat(64).as_str()]
+            ["bü cher.example", "bü/cher.example", "..ü", "ü.-a", "a\u{ff0f}b", "é".repeat(64).as_str()]
         {
             assert!(text.parse::<Hostname>().is_err(), "{text}");
         }
