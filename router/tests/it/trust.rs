@@ -166,3 +166,18 @@ async fn a_load_balancer_can_ask_the_router_itself() {
     // It is a request like others where it breaks the rules.
     assert_eq!(ask("GET", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n").await.status(), 400);
 }
+
+#[tokio::test]
+async fn a_limit_of_connections_counts_clients_and_no_trusted_proxy() {
+    let most = std::num::NonZeroU32::new(1);
+    let site = Site::start_with(|settings| {
+        settings.max_connections_per_address = most;
+        settings.trust = local(ForwardedHeader::XForwardedFor);
+    });
+    site.publish(vec![app("blog", &[])]);
+    let mut wires = vec![site.connect().await, site.connect().await, site.connect().await];
+    for wire in &mut wires {
+        wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+        assert_eq!(wire.answer().await.status(), 503);
+    }
+}
