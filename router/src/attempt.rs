@@ -5,24 +5,35 @@
 //!
 //! A request of which nothing was sent may also wait: while its app is starting, and while instances that were
 //! there a moment ago refuse connections, as they do when the engine starts them again.
+//!
+//! Where the number of requests at an instance is limited, it may wait for a place as well, in the app's queue.
+
+mod once;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
+use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::choice::{NoChoice, Wanted, choose};
 use crate::client::Client;
+use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::instance::{InFlight, Instance, choose};
-use crate::pool::{ConnectError, Lease};
-use crate::progress::{Progress, Stalled};
+use crate::instance::{InFlight, Instance};
+use crate::memory::Counted;
+use crate::pool::Lease;
+use crate::progress::Progress;
+use crate::queue::First;
 use crate::table::{Place, PortRoute, Route};
 use crate::waiting::{Seat, WaitingRoom};
+
+use once::Attempt;
 
 /// Instances that a request tries to connect to before it gives up.
 const MAX_INSTANCES: usize = 3;
@@ -35,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
     pub(crate) in_flight: InFlight,
+    /// What makes the client stay with the instance, if it has to be told.
+    pub(crate) cookie: Option<HeaderValue>,
 }
 
 /// A request's way to an app.
@@ -45,14 +58,33 @@ pub(crate) struct Dispatch<'a> {
     path: PathAndQuery,
     place: Place,
     port: PortRoute,
+    /// The instance that the client belongs to.
+    home: Option<u64>,
+    /// Whether the client's side is encrypted.
+    encrypted: bool,
 }
 
-/// What came of sending a request on one connection.
-enum Attempt {
-    Answered(Response<Incoming>, Lease),
-    /// The request is still, or again, to be sent.
-    Again(Request<RequestBody>),
-    Failed(Fault),
+/// What a request has seen of instances so far.
+#[derive(Default)]
+struct Search {
+    /// Those that it could not connect to.
+    tried: Vec<u64>,
+    /// What the last of them did.
+    refused: Option<Fault>,
+    /// The one on whose connection it was lost.
+    lost: Option<u64>,
+    /// Its place in the waiting room.
+    seat: Option<Seat>,
+    /// Until when it waits in the queue.
+    deadline: Option<Instant>,
+}
+
+/// Why no instance was chosen.
+enum Missing {
+    /// All have as many requests as they may.
+    Room,
+    /// There is none, which is a fault.
+    Instance(Fault),
 }
 
 impl<'a> Dispatch<'a> {
@@ -69,14 +101,8 @@ impl<'a> Dispatch<'a> {
                 worker.wait(seat.next_table()).await.filter(|came| *came).ok_or(Fault::Starting)?;
             }
         }
-        Self::look_up(client, host, path)
-    }
-
-    fn look_up(client: &'a Rc<Client>, host: String, path: PathAndQuery) -> Result<Self, Fault> {
-        let table = client.worker.table.load();
-        let place = table.find(&host, path.path()).ok_or(Fault::UnknownHost)?.clone();
-        let port = place.route.port(client.entrance).ok_or(Fault::UnknownHost)?;
-        Ok(Self { client, host, path, place, port })
+        let (place, port) = look_up(client, &host, &path)?;
+        Ok(Self { client, host, path, place, port, home: None, encrypted: false })
     }
 
     /// The app.
@@ -94,52 +120,80 @@ impl<'a> Dispatch<'a> {
         self.place.target(&self.path)
     }
 
+    /// Where the app's requests are counted.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted::new(&self.place.route.memory, self.client.worker.index)
+    }
+
+    /// Takes the cookie that says where the client belongs out of its request.
+    pub(crate) fn take_cookie(&mut self, headers: &mut HeaderMap, encrypted: bool) {
+        if let Some(cookies) = &self.place.route.cookies {
+            self.home = cookies.take(headers);
+            self.encrypted = encrypted;
+        }
+    }
+
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.
     pub(crate) async fn send(
         mut self,
         mut request: Request<RequestBody>,
-        progress: &Progress,
+        progress: &Rc<Progress>,
         exchange: &mut Exchange,
     ) -> Result<Answer, Fault> {
-        let mut tried = Vec::new();
-        let mut refused = None;
+        let mut search = Search::default();
         let mut unsent = 0;
-        let mut seat = None;
         loop {
-            let in_flight = match self.choose(&tried) {
-                Ok(in_flight) if tried.len() < MAX_INSTANCES => in_flight,
-                // A newer table says that the app is starting, so that the refusal is history.
-                Err(Fault::Starting) => {
-                    self.wait(&mut seat, Fault::Starting).await?;
-                    refused = None;
-                    tried.clear();
-                    continue;
-                }
-                chosen => {
-                    self.wait(&mut seat, refused.take().or(chosen.err()).unwrap_or(Fault::Refused)).await?;
-                    tried.clear();
-                    continue;
-                }
-            };
-            let fresh = unsent > 0;
-            let lease = match self.connect(&in_flight, fresh, exchange).await {
+            let mut in_flight = self.find_instance(&mut search).await?;
+            let number = in_flight.instance().number;
+            let lease = match self.connect(&in_flight, unsent > 0, exchange).await {
                 Ok(lease) => lease,
                 Err(fault) => {
-                    in_flight.instance().quarantine();
-                    tried.push(in_flight.instance().number);
-                    refused = Some(fault);
+                    in_flight.instance().health.refused(clock::now());
+                    self.note_failure(&mut in_flight);
+                    search.tried.push(number);
+                    search.refused = Some(fault);
                     continue;
                 }
             };
             match self.attempt(request, lease, progress).await {
-                Attempt::Answered(response, lease) => return Ok(Answer { response, lease, in_flight }),
-                Attempt::Failed(fault) => return Err(fault),
+                Attempt::Answered(response, lease) => {
+                    self.note_answer(&mut in_flight, response.status().as_u16(), progress);
+                    let cookie = self.cookie(number);
+                    return Ok(Answer { response, lease, in_flight, cookie });
+                }
+                Attempt::Failed(fault) => {
+                    if fault.is_of_instance() {
+                        self.note_failure(&mut in_flight);
+                    }
+                    return Err(fault);
+                }
                 Attempt::Again(again) => request = again,
             }
+            search.lost = Some(number);
             unsent += 1;
             if unsent > MAX_UNSENT {
                 return Err(Fault::ClosedWithoutResponse);
             }
+        }
+    }
+
+    /// Finds an instance, and waits for one where that may be hoped for.
+    async fn find_instance(&mut self, search: &mut Search) -> Result<InFlight, Fault> {
+        loop {
+            match self.choose_or_queue(search).await {
+                Ok(in_flight) if search.tried.len() < MAX_INSTANCES => return Ok(in_flight),
+                // A newer table says that the app is starting, so that the refusal is history.
+                Err(Fault::Starting) => {
+                    self.wait(&mut search.seat, Fault::Starting).await?;
+                    search.refused = None;
+                }
+                Err(fault @ (Fault::QueueFull | Fault::QueueTimeout)) => return Err(fault),
+                chosen => {
+                    let fault = search.refused.take().or(chosen.err()).unwrap_or(Fault::Refused);
+                    self.wait(&mut search.seat, fault).await?;
+                }
+            }
+            search.tried.clear();
         }
     }
 
@@ -167,97 +221,103 @@ impl<'a> Dispatch<'a> {
     /// Whether an instance refuses connections for less time than a request may wait. One that has done so for
     /// longer is not about to come back, and nobody should wait for it.
     fn has_just_refused(&self) -> bool {
-        let limit = self.client.worker.settings.waiting.time;
-        let refusing = |instance: &Arc<Instance>| instance.refusing_for().is_some_and(|time| time < limit);
+        let (limit, now) = (self.client.worker.settings.waiting.time, clock::now());
+        let refusing =
+            |instance: &Arc<Instance>| instance.health.refusing_for(now).is_some_and(|time| time < limit);
         self.place.route.instances.iter().any(refusing)
     }
 
-    /// Chooses an instance. If a deployment has just replaced all that this request knew of, the new table is used.
-    fn choose(&mut self, tried: &[u64]) -> Result<InFlight, Fault> {
-        if let Some(chosen) = choose(&self.place.route.instances, tried) {
+    /// Chooses an instance, and waits for a place at one if there is none. Who comes while others wait goes behind
+    /// them.
+    async fn choose_or_queue(&mut self, search: &mut Search) -> Result<InFlight, Fault> {
+        let route = &self.place.route;
+        if route.policy.balance.max_in_flight.is_none() || route.memory.queue.waiting() == 0 {
+            match self.choose(search) {
+                Ok(in_flight) => return Ok(in_flight),
+                Err(Missing::Instance(fault)) => return Err(fault),
+                Err(Missing::Room) => {}
+            }
+        }
+        let route = Arc::clone(&self.place.route);
+        let (queue, balance) = (&route.memory.queue, &route.policy.balance);
+        let started = Instant::now();
+        let deadline = *search.deadline.get_or_insert(started + balance.queue_time);
+        let waiting = queue.enter(balance.queue, deadline).ok_or(Fault::QueueFull)?;
+        let chosen = match waiting.first().await {
+            Some(first) => self.choose_as_first(&first, search).await,
+            None => Err(Fault::QueueTimeout),
+        };
+        Counted::new(&route.memory, self.client.worker.index)
+            .edit(|counters| counters.queue.observe(started.elapsed()));
+        chosen
+    }
+
+    async fn choose_as_first(&mut self, first: &First<'_>, search: &Search) -> Result<InFlight, Fault> {
+        loop {
+            let next_end = first.next_end();
+            match self.choose(search) {
+                Ok(in_flight) => return Ok(in_flight),
+                Err(Missing::Instance(fault)) => return Err(fault),
+                Err(Missing::Room) if first.wait(next_end).await => {}
+                Err(Missing::Room) => return Err(Fault::QueueTimeout),
+            }
+        }
+    }
+
+    /// Chooses an instance. If a deployment has just replaced all that this request knew of, or there is no room at
+    /// those, the newest table is used.
+    fn choose(&mut self, search: &Search) -> Result<InFlight, Missing> {
+        if let Ok(chosen) = self.choose_here(search) {
             return Ok(chosen);
         }
-        let again = Self::look_up(self.client, self.host.clone(), self.path.clone())?;
-        self.place = again.place;
-        self.port = again.port;
+        (self.place, self.port) = look_up(self.client, &self.host, &self.path).map_err(Missing::Instance)?;
+        self.choose_here(search).map_err(|none| match none {
+            NoChoice::Full => Missing::Room,
+            NoChoice::None => Missing::Instance(self.place.route.fault_without_instance()),
+        })
+    }
+
+    fn choose_here(&self, search: &Search) -> Result<InFlight, NoChoice> {
         let route = &self.place.route;
-        choose(&route.instances, tried).ok_or_else(|| route.fault_without_instance())
+        let limit =
+            route.policy.balance.max_in_flight.map(|limit| (limit.get() as usize, &route.memory.queue));
+        let wanted = Wanted { tried: &search.tried, lost: search.lost, home: self.home, limit };
+        choose(&route.instances, wanted)
     }
 
-    async fn connect(
-        &self,
-        in_flight: &InFlight,
-        fresh: bool,
-        exchange: &mut Exchange,
-    ) -> Result<Lease, Fault> {
-        let (pool, instance) = (&self.client.worker.pool, in_flight.instance());
-        if !fresh && let Some(lease) = pool.take(instance, self.port) {
-            exchange.set_instance(&instance.label, Duration::ZERO);
-            return Ok(lease);
+    /// What makes the client stay with the instance that answered, unless it belongs there already.
+    fn cookie(&self, instance: u64) -> Option<HeaderValue> {
+        let cookies = self.place.route.cookies.as_ref().filter(|_| self.home != Some(instance))?;
+        cookies.header(instance, self.place.path.as_suffix(), self.encrypted)
+    }
+
+    fn note_answer(&self, in_flight: &mut InFlight, status: u16, progress: &Progress) {
+        let time = progress.rested();
+        let route = &self.place.route;
+        if let Some(counters) = route.memory.metrics.of(self.client.worker.index) {
+            counters.first_byte.observe(time);
         }
-        let started = Instant::now();
-        let connected = pool.connect(instance, self.port, &self.place.route.policy.timeouts).await;
-        exchange.set_instance(&instance.label, started.elapsed());
-        match connected {
-            Ok(lease) => {
-                instance.end_quarantine();
-                Ok(lease)
-            }
-            Err(error) => {
-                tracing::debug!(instance = %instance.label, app = %self.place.route.app, %error, "cannot connect");
-                Err(match error {
-                    ConnectError::Timeout => Fault::ConnectTimeout,
-                    ConnectError::Io(_) | ConnectError::Handshake(_) => Fault::Refused,
-                })
-            }
+        if in_flight.answered(status, time, route.policy.balance.eject_after) {
+            self.note_ejection(in_flight);
         }
     }
 
-    async fn attempt(&self, request: Request<RequestBody>, mut lease: Lease, progress: &Progress) -> Attempt {
-        let copy = copy_for_replay(&request, &lease);
-        progress.touch();
-        let limit = self.place.route.policy.timeouts.first_byte;
-        let sent = lease.sender().try_send_request(request);
-        match progress.while_moving(limit, sent).await {
-            Ok(Ok(response)) => Attempt::Answered(response, lease),
-            Ok(Err(mut error)) => match (error.take_message(), copy) {
-                (Some(unsent), _) => Attempt::Again(unsent),
-                (None, Some(copy)) if !error.error().is_parse() => Attempt::Again(copy),
-                (None, _) => Attempt::Failed(fault_of(error.error(), progress)),
-            },
-            Err(Stalled) => {
-                lease.abort();
-                Attempt::Failed(if progress.is_request_sent() {
-                    Fault::FirstByteTimeout
-                } else {
-                    Fault::ClientStalled
-                })
-            }
+    fn note_failure(&self, in_flight: &mut InFlight) {
+        if in_flight.failed(self.place.route.policy.balance.eject_after) {
+            self.note_ejection(in_flight);
         }
+    }
+
+    fn note_ejection(&self, in_flight: &InFlight) {
+        let (app, instance) = (&self.place.route.app, in_flight.instance());
+        tracing::warn!(%app, instance = %instance.label, "an instance fails and is left alone for a while");
+        self.counted().edit(|counters| counters.ejections.increment());
     }
 }
 
-fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
-    if progress.has_client_failed() {
-        Fault::BadRequest("The request's body is not valid")
-    } else if error.is_parse() {
-        Fault::BadResponse
-    } else {
-        Fault::ClosedWithoutResponse
-    }
-}
-
-/// A copy of a request that may be sent twice, if its connection is one that may turn out to be closed.
-///
-/// A connection that has served before may be closed by its instance at the very moment at which it is used
-/// again; a new one that closes without an answer is a failure of the app.
-fn copy_for_replay(request: &Request<RequestBody>, lease: &Lease) -> Option<Request<RequestBody>> {
-    let repeatable = lease.is_reused() && request.body().is_empty() && request.method().is_idempotent();
-    repeatable.then(|| {
-        let mut copy = Request::new(request.body().again());
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
-        copy
-    })
+fn look_up(client: &Client, host: &str, path: &PathAndQuery) -> Result<(Place, PortRoute), Fault> {
+    let table = client.worker.table.load();
+    let place = table.find(host, path.path()).ok_or(Fault::UnknownHost)?.clone();
+    let port = place.route.port(client.entrance).ok_or(Fault::UnknownHost)?;
+    Ok((place, port))
 }

@@ -3,6 +3,7 @@
 //! They are thin on purpose. What they add is what has to happen when a body ends, and it happens in `Drop`,
 //! because a body may end in three ways (its end, an error, being given up) and must be accounted for in each.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,8 +22,10 @@ use crate::deadline::Deadline;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
+use crate::memory::Counted;
 use crate::pool::{Lease, Pool};
 use crate::progress::Progress;
+use crate::replay::{self, Beginning, Kept};
 
 /// What ends a body before its end.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
@@ -42,6 +45,12 @@ pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
     progress: Rc<Progress>,
     gate: Option<(Arc<ContinueGate>, Deadline)>,
+    /// What an earlier attempt has read already.
+    again: VecDeque<Bytes>,
+    /// What the next attempt would need of this one.
+    kept: Option<Kept>,
+    /// Where its bytes are counted.
+    counted: Option<Counted>,
 }
 
 /// Holds a body back until the instance asks for it with 100.
@@ -66,17 +75,36 @@ impl RequestBody {
     pub(crate) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
         progress.set_held(gate.is_some());
-        Self { incoming, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
-    }
-
-    /// Another body, for the same request, of which `is_empty` is true.
-    pub(crate) fn again(&self) -> Self {
-        Self { incoming: None, progress: Rc::clone(&self.progress), gate: None }
+        Self {
+            incoming,
+            progress,
+            gate: gate.map(|gate| (gate, Deadline::default())),
+            again: VecDeque::new(),
+            kept: None,
+            counted: None,
+        }
     }
 
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        self.incoming.is_none() && self.again.is_empty()
+    }
+
+    /// Counts its bytes, if there may be any.
+    pub(crate) fn count(&mut self, counted: impl FnOnce() -> Counted) {
+        self.counted = self.incoming.as_ref().map(|_| counted());
+    }
+
+    /// Begins to keep what is needed to send it again, unless it is too large for that, or waits to be asked for.
+    pub(crate) fn keep(&mut self) -> Option<Kept> {
+        let small = self.size_hint().lower() <= replay::LIMIT as u64;
+        (small && self.gate.is_none()).then(|| self.kept.insert(Kept::default()).clone())
+    }
+
+    /// The same body again, for the same request.
+    pub(crate) fn begin_again(beginning: Beginning, progress: &Rc<Progress>) -> Self {
+        let Beginning { frames, incoming, counted } = beginning;
+        Self { incoming, progress: Rc::clone(progress), gate: None, again: frames, kept: None, counted }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -102,8 +130,19 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         ready!(this.poll_gate(cx));
+        if let Some(data) = this.again.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            if let (Some(counted), Some(data)) = (&this.counted, frame.data_ref()) {
+                counted.edit(|counters| counters.received_bytes.add(data.len() as u64));
+            }
+            if let Some(kept) = &this.kept {
+                kept.keep(frame);
+            }
+        }
         this.progress.touch();
         match &frame {
             None => this.progress.set_request_sent(),
@@ -117,11 +156,28 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.again.is_empty() && self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        let mut hint = self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint);
+        let again: u64 = self.again.iter().map(|data| data.len() as u64).sum();
+        if again > 0 {
+            // The upper end first: the two may never cross.
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper + again);
+            }
+            hint.set_lower(hint.lower() + again);
+        }
+        hint
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.give_back(self.incoming.take(), self.counted.take());
+        }
     }
 }
 

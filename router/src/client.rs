@@ -19,6 +19,7 @@ use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::forward_headers::ForwardedBy;
+use crate::metrics::worker::OpenConnection;
 use crate::proxy;
 use crate::table::Entrance;
 use crate::tls;
@@ -102,16 +103,20 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         }
     };
     if !arrival.entrance.is_encrypted() {
+        let _open = OpenConnection::begin(&worker, |counters| &counters.plain);
         let client = Client::new(worker, arrival, None);
         return serve_requests(client, Transport::Plain(stream), stopping).await;
     }
+    let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
+            worker.counters.handshakes.increment();
             let client = Client::new(worker, arrival, Some(certificate));
             serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
         }
         // Scanners do little else, so that it is no warning.
         Err(error) => {
+            worker.counters.failed_handshakes.count(&error);
             let error = &error as &dyn std::error::Error;
             tracing::debug!(client = %arrival.peer, error, "no encrypted connection");
         }

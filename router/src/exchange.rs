@@ -8,15 +8,23 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::access_log::{AccessRecord, Recorder};
+use crate::access_log::AccessRecord;
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::memory::Counted;
+use crate::metrics::app::AppCounters;
+use crate::table::Route;
+use crate::worker::Worker;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    recorder: Rc<Recorder>,
+    worker: Rc<Worker>,
     started: Instant,
+    /// Where it is counted: at its app, once that is known.
+    counted: Option<Counted>,
+    /// Whether it is an upgraded connection.
+    tunnel: bool,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
 }
@@ -40,13 +48,14 @@ impl Exchange {
     }
 
     fn of(client: &Client, record: AccessRecord) -> Self {
-        let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)) }
+        let worker = Rc::clone(&client.worker);
+        Self { worker, started: Instant::now(), counted: None, tunnel: false, record: Some(Box::new(record)) }
     }
 
     /// Notes whose request it is.
-    pub(crate) fn set_app(&mut self, app: &Arc<str>) {
-        self.edit(|record| record.app = Some(Arc::clone(app)));
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.counted = Some(Counted::new(&route.memory, self.worker.index));
+        self.edit(|record| record.app = Some(Arc::clone(&route.app)));
     }
 
     /// Notes where it was sent, and how long connecting took.
@@ -55,6 +64,12 @@ impl Exchange {
             record.instance = Some(Arc::clone(label));
             record.connect += connect;
         });
+    }
+
+    /// Notes that it has become an upgraded connection.
+    pub(crate) fn set_tunnel(&mut self) {
+        self.tunnel = true;
+        self.count(|counters| counters.tunnels.begin());
     }
 
     /// Notes the answer's status.
@@ -83,6 +98,13 @@ impl Exchange {
     /// The request's id.
     pub(crate) fn request_id(&self) -> HeaderValue {
         self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
+    }
+
+    fn count(&self, change: impl FnOnce(&AppCounters)) {
+        match &self.counted {
+            Some(counted) => counted.edit(change),
+            None => change(&self.worker.counters.unrouted),
+        }
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
@@ -121,7 +143,20 @@ impl Drop for Exchange {
         }
         if let Some(mut record) = self.record.take() {
             record.service = self.started.elapsed();
-            self.recorder.record(*record);
+            self.count(|counters| count(&record, counters));
+            if self.tunnel {
+                self.count(|counters| counters.tunnels.end());
+            }
+            self.worker.recorder.record(*record);
         }
+    }
+}
+
+fn count(record: &AccessRecord, counters: &AppCounters) {
+    counters.count(record.status, record.code);
+    counters.sent_bytes.add(record.bytes);
+    // An upgraded connection lasts as long as somebody looks at a page, which says nothing about the app.
+    if record.status != 101 {
+        counters.service.observe(record.service);
     }
 }

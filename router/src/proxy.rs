@@ -86,12 +86,13 @@ async fn pass_on(
     }
     let host = host.name.into_owned();
     let target = target(&parts.uri);
-    let dispatch = Dispatch::find(client, host, target).await?;
+    let mut dispatch = Dispatch::find(client, host, target).await?;
     let route = Arc::clone(dispatch.route());
-    exchange.set_app(&route.app);
+    exchange.set_route(&route);
     let origin = Origin::of(client, &parts.headers);
     gate::pass(Arriving { route: &route, request: &parts, host: dispatch.host(), origin })?;
 
+    dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
@@ -106,7 +107,9 @@ async fn pass_on(
     let id = exchange.request_id();
     prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
     let gate = expects.then(Arc::<ContinueGate>::default);
-    let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
+    let mut body = RequestBody::new(body, Rc::clone(&progress), gate.clone());
+    body.count(|| dispatch.counted());
+    let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
             if response.status() == StatusCode::CONTINUE {
@@ -125,7 +128,7 @@ async fn pass_on(
 
 impl Passed {
     fn into_response(self, client: &Rc<Client>, mut exchange: Exchange) -> Response<ResponseBody> {
-        let Answer { response, lease, in_flight } = self.answer;
+        let Answer { response, lease, in_flight, cookie } = self.answer;
         let (mut parts, incoming) = response.into_parts();
         // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
         parts.version = Version::HTTP_11;
@@ -133,6 +136,9 @@ impl Passed {
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
         response_headers::apply(&self.route.policy, self.origin, &mut parts.headers);
+        if let Some(cookie) = cookie {
+            parts.headers.append(header::SET_COOKIE, cookie);
+        }
         if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
             let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
                 return Response::from_parts(parts, ResponseBody::empty());
