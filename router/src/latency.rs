@@ -2,7 +2,12 @@
 //!
 //! It is the peak-EWMA of Finagle and linkerd: a slow answer counts from the moment at which it is seen, and weighs
 //! less and less with the time since. An instance of which nothing was heard for long is tried again, because what
-//! is known of it fades away. Time is given to it, so that it can be tested.
+//! is known of it fades away.
+//!
+//! It is the root of the average that is multiplied with the requests under way. With the average itself one slow
+//! answer (a report, a cold cache) would make a hundred requests queue at another instance while this one rests,
+//! since apps have few instances and requests that differ; and where nothing is under way, which is where
+//! counting requests says nothing, the root compares like the average. Time is given to it, so that it can be tested.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -64,7 +69,7 @@ impl Latency {
         let packed = self.0.load(Ordering::Relaxed);
         (packed != 0).then(|| {
             let (average, at) = unpack(packed);
-            (average as f32 * weight(elapsed(at, now)) + NOISE_MICROSECONDS) * (in_flight + 1) as f32
+            (average as f32 * weight(elapsed(at, now)) + NOISE_MICROSECONDS).sqrt() * (in_flight + 1) as f32
         })
     }
 }
@@ -149,8 +154,8 @@ mod tests {
         let latency = Latency::default();
         assert_eq!(latency.cost(3, 1), None);
         latency.observe(ms(9), 1);
-        assert_eq!(latency.cost(0, 1), Some(10_000.0));
-        assert_eq!(latency.cost(3, 1), Some(40_000.0));
+        assert_eq!(latency.cost(0, 1), Some(100.0));
+        assert_eq!(latency.cost(3, 1), Some(400.0));
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl RouterHandle {
         self.inner.publisher.in_flight()
     }
 
-    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    /// Requests that wait for an instance of an app, or for a place at one. Before the first table nobody knows for which one they do.
     pub fn waiting(&self, app: &str) -> usize {
         self.inner.publisher.waiting(app)
     }

@@ -180,7 +180,9 @@ impl Publisher {
 
     /// Requests that wait for an app, or for the first table if there is none yet.
     pub(crate) fn waiting(&self, app: &str) -> usize {
-        self.state().memories.get(app).map_or(&self.lobby, |memory| &memory.room).waiting()
+        let state = self.state();
+        let waiting = |memory: &Arc<AppMemory>| memory.room.waiting() + memory.queue.waiting();
+        state.memories.get(app).map_or_else(|| self.lobby.waiting(), waiting)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
