@@ -86,8 +86,11 @@ impl Stage {
                 return;
             }
             let length = name.len() + body.len();
-            wire.send(format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{name}")).await;
-            wire.send(&body).await;
+            // In one piece, or the second would wait for the first to be acknowledged.
+            let mut answer =
+                format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{name}").into_bytes();
+            answer.extend(&body);
+            wire.send(answer).await;
             answered += 1;
         }
     }
