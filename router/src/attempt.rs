@@ -27,7 +27,7 @@ use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::{InFlight, Instance};
 use crate::memory::Counted;
-use crate::pool::Lease;
+use crate::pool::lease::Lease;
 use crate::progress::Progress;
 use crate::queue::First;
 use crate::table::{Place, PortRoute, Route};

@@ -17,15 +17,19 @@ use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::task::spawn_local;
 
+use crate::client_body::ClientBody;
 use crate::client_stream::ConnectionFlags;
 use crate::deadline::Deadline;
+use crate::delivery::Delivery;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
 use crate::memory::Counted;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
+use crate::pool::lease::Lease;
 use crate::progress::Progress;
-use crate::replay::{self, Beginning, Kept};
+use crate::replay::{self, Beginning, Replay};
+use crate::spool::Spool;
 
 /// What ends a body before its end.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
@@ -41,16 +45,27 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The body of a request, on its way to an instance.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// `None` where there is nothing to send.
-    incoming: Option<Incoming>,
+    source: Source,
     progress: Rc<Progress>,
     gate: Option<(Arc<ContinueGate>, Deadline)>,
     /// What an earlier attempt has read already.
     again: VecDeque<Bytes>,
     /// What the next attempt would need of this one.
-    kept: Option<Kept>,
+    replay: Option<Replay>,
     /// Where its bytes are counted.
     counted: Option<Counted>,
+}
+
+/// Where a request's body comes from.
+#[derive(Debug, Default)]
+pub(crate) enum Source {
+    /// There is nothing to send.
+    #[default]
+    Nothing,
+    /// What the client sends.
+    Client(ClientBody),
+    /// What the client has sent, the whole of it unless it is too large for that.
+    Kept(Spool),
 }
 
 /// Holds a body back until the instance asks for it with 100.
@@ -72,39 +87,52 @@ impl ContinueGate {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
-        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+    pub(crate) fn new(body: ClientBody, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
+        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
         progress.set_held(gate.is_some());
-        Self {
-            incoming,
-            progress,
-            gate: gate.map(|gate| (gate, Deadline::default())),
-            again: VecDeque::new(),
-            kept: None,
-            counted: None,
-        }
+        let mut body = Self::of(source, progress);
+        body.gate = gate.map(|gate| (gate, Deadline::default()));
+        body
     }
 
-    /// Whether there is nothing to send, so that the request could be sent again.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none() && self.again.is_empty()
+    /// A body that was taken before an instance is asked.
+    pub(crate) fn kept(body: Spool, progress: Rc<Progress>) -> Self {
+        Self::of(Source::Kept(body), progress)
+    }
+
+    fn of(source: Source, progress: Rc<Progress>) -> Self {
+        Self { source, progress, gate: None, again: VecDeque::new(), replay: None, counted: None }
     }
 
     /// Counts its bytes, if there may be any.
     pub(crate) fn count(&mut self, counted: impl FnOnce() -> Counted) {
-        self.counted = self.incoming.as_ref().map(|_| counted());
+        self.counted = if self.is_empty() { None } else { Some(counted()) };
     }
 
     /// Begins to keep what is needed to send it again, unless it is too large for that, or waits to be asked for.
-    pub(crate) fn keep(&mut self) -> Option<Kept> {
+    pub(crate) fn keep(&mut self) -> Option<Replay> {
         let small = self.size_hint().lower() <= replay::LIMIT as u64;
-        (small && self.gate.is_none()).then(|| self.kept.insert(Kept::default()).clone())
+        (small && self.gate.is_none()).then(|| self.replay.insert(Replay::default()).clone())
     }
 
     /// The same body again, for the same request.
     pub(crate) fn begin_again(beginning: Beginning, progress: &Rc<Progress>) -> Self {
-        let Beginning { frames, incoming, counted } = beginning;
-        Self { incoming, progress: Rc::clone(progress), gate: None, again: frames, kept: None, counted }
+        let Beginning { frames, source, counted } = beginning;
+        let mut body = Self::of(source, Rc::clone(progress));
+        (body.again, body.counted) = (frames, counted);
+        body
+    }
+
+    /// Whether there is nothing to send, so that the request could be sent again.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.source, Source::Nothing) && self.again.is_empty()
+    }
+
+    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
+    pub(crate) fn go_on(&mut self) {
+        if self.gate.take().is_some() {
+            self.progress.set_held(false);
+        }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -133,34 +161,39 @@ impl Body for RequestBody {
         if let Some(data) = this.again.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        let frame = match &mut this.source {
+            Source::Nothing => return Poll::Ready(None),
+            Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Kept(body) => {
+                let frame = ready!(body.poll_frame(cx));
+                this.progress.touch();
+                frame
+            }
+        };
         if let Some(Ok(frame)) = &frame {
             if let (Some(counted), Some(data)) = (&this.counted, frame.data_ref()) {
                 counted.edit(|counters| counters.received_bytes.add(data.len() as u64));
             }
-            if let Some(kept) = &this.kept {
-                kept.keep(frame);
+            if let Some(replay) = &this.replay {
+                replay.keep(frame);
             }
         }
-        this.progress.touch();
-        match &frame {
-            None => this.progress.set_request_sent(),
-            Some(Ok(frame)) if frame.is_trailers() || incoming.is_end_stream() => {
-                this.progress.set_request_sent();
-            }
-            Some(Ok(_)) => {}
-            Some(Err(_)) => this.progress.set_client_failed(),
+        if match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers() || this.is_end_stream(),
+            Some(Err(_)) => false,
+        } {
+            this.progress.set_request_sent();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.again.is_empty() && self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.again.is_empty() && self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint);
+        let mut hint = self.source.size_hint();
         let again: u64 = self.again.iter().map(|data| data.len() as u64).sum();
         if again > 0 {
             // The upper end first: the two may never cross.
@@ -175,8 +208,27 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(kept) = self.kept.take() {
-            kept.give_back(self.incoming.take(), self.counted.take());
+        if let Some(replay) = self.replay.take() {
+            replay.give_back(std::mem::take(&mut self.source), self.counted.take());
+        }
+    }
+}
+
+impl Source {
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Client(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Client(body) => body.size_hint(),
+            // Its length stands in the request's head, if it is known.
+            Self::Kept(_) => SizeHint::default(),
         }
     }
 }
@@ -191,6 +243,8 @@ enum Kind {
     Page(Option<Bytes>),
     /// An instance's answer.
     Upstream(Box<UpstreamBody>),
+    /// The same, changed or kept on its way.
+    Delivery(Box<Delivery>),
 }
 
 /// An instance's answer and everything that its end releases.
@@ -234,6 +288,11 @@ impl ResponseBody {
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self(Kind::Upstream(Box::new(body)))
     }
+
+    /// An instance's answer, changed or kept on its way.
+    pub(crate) fn delivery(delivery: Delivery) -> Self {
+        Self(Kind::Delivery(Box::new(delivery)))
+    }
 }
 
 impl Body for ResponseBody {
@@ -247,6 +306,7 @@ impl Body for ResponseBody {
         match &mut self.get_mut().0 {
             Kind::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
             Kind::Upstream(body) => body.poll_frame(cx),
+            Kind::Delivery(delivery) => Pin::new(&mut **delivery).poll_frame(cx),
         }
     }
 
@@ -254,6 +314,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => page.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
+            Kind::Delivery(delivery) => delivery.is_end_stream(),
         }
     }
 
@@ -261,12 +322,17 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Upstream(body) => body.incoming.size_hint(),
+            Kind::Delivery(delivery) => delivery.size_hint(),
         }
     }
 }
 
 impl UpstreamBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The next part of the answer.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => {
                 while self.deadline.poll_expired(cx, self.idle).is_ready() {
@@ -291,13 +357,16 @@ impl UpstreamBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(self.fail(Fault::Interrupted, Some(error)))))
+                // A connection is given up in the middle of an answer if the rest of its request does not come.
+                let fault = self.progress.client_fault().unwrap_or(Fault::Interrupted);
+                Poll::Ready(Some(Err(self.fail(fault, Some(error)))))
             }
         }
     }
 
     fn fail(&mut self, fault: Fault, error: Option<hyper::Error>) -> BodyError {
         self.exchange.set_fault(fault);
+        self.progress.set_answer_fault(fault);
         match error {
             Some(error) => error.into(),
             None => fault.description().into(),

@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use crate::access_log::AccessRecord;
+use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::memory::Counted;
@@ -27,6 +28,8 @@ pub(crate) struct Exchange {
     tunnel: bool,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
+    /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
+    place: Option<AddressPlace>,
 }
 
 impl Exchange {
@@ -49,13 +52,37 @@ impl Exchange {
 
     fn of(client: &Client, record: AccessRecord) -> Self {
         let worker = Rc::clone(&client.worker);
-        Self { worker, started: Instant::now(), counted: None, tunnel: false, record: Some(Box::new(record)) }
+        Self {
+            worker,
+            started: Instant::now(),
+            counted: None,
+            tunnel: false,
+            record: Some(Box::new(record)),
+            place: None,
+        }
     }
 
     /// Notes whose request it is.
     pub(crate) fn set_route(&mut self, route: &Route) {
         self.counted = Some(Counted::new(&route.memory, self.worker.index));
         self.edit(|record| record.app = Some(Arc::clone(&route.app)));
+    }
+
+    /// Keeps a place in a count until the request's end.
+    pub(crate) fn hold(&mut self, place: Option<AddressPlace>) {
+        self.place = place;
+    }
+
+    /// Hands the request over to whoever sees its end. What is left writes no record.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            started: self.started,
+            counted: self.counted.take(),
+            tunnel: self.tunnel,
+            record: self.record.take(),
+            place: self.place.take(),
+        }
     }
 
     /// Notes where it was sent, and how long connecting took.

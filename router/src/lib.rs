@@ -11,22 +11,30 @@
 //!
 //! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
 
+mod address_counts;
+mod address_key;
 mod attempt;
 mod body;
+mod buffering;
 mod check;
 mod choice;
 mod client;
+mod client_body;
 mod client_stream;
 mod clock;
+mod compression;
 mod deadline;
+mod delivery;
 mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod frame_watch;
 mod gate;
 mod head_watch;
 mod health;
 mod host;
+mod http2_request;
 mod instance;
 mod latency;
 mod listener;
@@ -37,13 +45,16 @@ mod pool;
 mod progress;
 mod proxy;
 mod queue;
+mod rate_table;
 mod refusal;
 mod replay;
 mod response_headers;
 mod retry_budget;
+mod spool;
 mod sticky;
 mod tls;
 mod transport;
+mod treatment;
 mod upgrade;
 mod waiting;
 mod worker;
@@ -75,7 +86,7 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
-use listener::Listener;
+use listener::{Doors, Listener};
 use metrics::collector::RouterCollector;
 use metrics::drains::Drains;
 use metrics::worker::WorkerCounters;
@@ -178,6 +189,7 @@ impl BoundRouter {
         let key = self.settings.signing_key.clone().unwrap_or_else(SigningKey::random);
         let counters: Vec<_> = (0..count).map(|_| Arc::<WorkerCounters>::default()).collect();
         let lobby = Arc::<WaitingRoom>::default();
+        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -197,10 +209,10 @@ impl BoundRouter {
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting =
-            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let drains = Arc::<Drains>::default();
         let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
+        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
+            .map_err(RouterError::Threads)?;
         let inner = Inner {
             collector: Arc::new(RouterCollector {
                 table: Arc::clone(&table),

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::address_counts::AddressCounts;
+use crate::gate::auth::Verified;
 use crate::metrics::app::{AppCounters, AppMetrics};
 use crate::queue::Queue;
+use crate::rate_table::RateTable;
 use crate::retry_budget::RetryBudget;
 use crate::waiting::WaitingRoom;
 
@@ -24,6 +27,12 @@ pub(crate) struct AppMemory {
     pub(crate) metrics: AppMetrics,
     /// How many of them each worker may send a second time.
     retry_budgets: Box<[RetryBudget]>,
+    /// Requests of each client address in the last while; made when there is a limit.
+    pub(crate) rates: OnceLock<RateTable>,
+    /// Requests of each client address that are under way, while there is a limit.
+    pub(crate) under_way: Arc<AddressCounts>,
+    /// Who has proved to be somebody who may.
+    pub(crate) verified: Verified,
 }
 
 impl AppMemory {
@@ -34,6 +43,9 @@ impl AppMemory {
             queue: Arc::default(),
             metrics: AppMetrics::new(workers),
             retry_budgets: (0..workers).map(|_| RetryBudget::new(workers)).collect(),
+            rates: OnceLock::new(),
+            under_way: Arc::default(),
+            verified: Verified::default(),
         }
     }
 

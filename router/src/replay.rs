@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 
+use crate::body::Source;
 use crate::memory::Counted;
 
 /// Bytes of a body that are kept at most.
@@ -18,7 +19,7 @@ pub(crate) const LIMIT: usize = 64 << 10;
 
 /// What is kept, shared by the body and whoever may send it again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Kept(Rc<RefCell<State>>);
+pub(crate) struct Replay(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,14 +28,7 @@ struct State {
     /// Whether something is missing: too much was read, or there were trailers.
     incomplete: bool,
     /// What was not read, once the body was given back.
-    rest: Option<Rest>,
-}
-
-/// What is left of a body that was let go of.
-#[derive(Debug)]
-struct Rest {
-    incoming: Option<Incoming>,
-    counted: Option<Counted>,
+    rest: Option<(Source, Option<Counted>)>,
 }
 
 /// A body that begins again.
@@ -43,12 +37,12 @@ pub(crate) struct Beginning {
     /// What was read before.
     pub(crate) frames: VecDeque<Bytes>,
     /// What was not.
-    pub(crate) incoming: Option<Incoming>,
+    pub(crate) source: Source,
     /// Where that is counted.
     pub(crate) counted: Option<Counted>,
 }
 
-impl Kept {
+impl Replay {
     /// Keeps a frame that passes.
     pub(crate) fn keep(&self, frame: &Frame<Bytes>) {
         let mut state = self.0.borrow_mut();
@@ -66,18 +60,18 @@ impl Kept {
     }
 
     /// Gives back what was not read.
-    pub(crate) fn give_back(&self, incoming: Option<Incoming>, counted: Option<Counted>) {
+    pub(crate) fn give_back(&self, source: Source, counted: Option<Counted>) {
         let mut state = self.0.borrow_mut();
         if !state.incomplete {
-            state.rest = Some(Rest { incoming, counted });
+            state.rest = Some((source, counted));
         }
     }
 
     /// The whole body, if all of it is there.
     pub(crate) fn begin_again(&self) -> Option<Beginning> {
         let mut state = self.0.borrow_mut();
-        let Rest { incoming, counted } = state.rest.take().filter(|_| !state.incomplete)?;
-        Some(Beginning { frames: std::mem::take(&mut state.frames), incoming, counted })
+        let (source, counted) = state.rest.take().filter(|_| !state.incomplete)?;
+        Some(Beginning { frames: std::mem::take(&mut state.frames), source, counted })
     }
 }
 
@@ -93,11 +87,11 @@ mod tests {
 
     #[test]
     fn what_passed_is_there_again_once_it_was_given_back() {
-        let kept = Kept::default();
+        let kept = Replay::default();
         kept.keep(&data(3));
         kept.keep(&data(LIMIT - 3));
         assert!(kept.begin_again().is_none(), "the connection still has it");
-        kept.give_back(None, None);
+        kept.give_back(Source::Nothing, None);
         let again = kept.begin_again().unwrap();
         assert_eq!(again.frames.iter().map(Bytes::len).collect::<Vec<_>>(), [3, LIMIT - 3]);
         assert!(kept.begin_again().is_none(), "once");
@@ -107,9 +101,9 @@ mod tests {
     fn too_much_and_trailers_are_not_sent_again() {
         for frames in [vec![data(LIMIT), data(1), data(1)], vec![data(1), Frame::trailers(HeaderMap::new())]]
         {
-            let kept = Kept::default();
+            let kept = Replay::default();
             frames.iter().for_each(|frame| kept.keep(frame));
-            kept.give_back(None, None);
+            kept.give_back(Source::Nothing, None);
             assert!(kept.begin_again().is_none());
             assert!(kept.0.borrow().size == 1 || kept.0.borrow().frames.is_empty());
         }

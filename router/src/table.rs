@@ -11,6 +11,7 @@ use hyper::http::uri::PathAndQuery;
 use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::gate;
 use crate::host_pattern::HostPattern;
 use crate::instance::Instance;
 use crate::memory::{AppMemory, Memories};
@@ -171,6 +172,8 @@ pub(crate) struct Route {
     pub(crate) policy: Arc<Policy>,
     /// The cookies that make clients stay with instances, if they are to.
     pub(crate) cookies: Option<Cookies>,
+    /// Whether there is anything to ask at the gate.
+    pub(crate) has_rules: bool,
     state: AppState,
 }
 
@@ -231,6 +234,7 @@ impl Table {
                 instances,
                 memory: memories.get(&routes.app).cloned().unwrap_or_default(),
                 policy: Arc::clone(&routes.policy),
+                has_rules: gate::is_needed(&routes.policy),
                 state: routes.state,
             });
             for host in &routes.hosts {

@@ -12,9 +12,10 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
-use crate::pool::{ConnectError, Lease};
+use crate::pool::ConnectError;
+use crate::pool::lease::Lease;
 use crate::progress::{Progress, Stalled};
-use crate::replay::{Beginning, Kept};
+use crate::replay::{Beginning, Replay};
 
 /// What came of it.
 pub(super) enum Attempt {
@@ -29,7 +30,7 @@ struct Copy {
     /// All but the body.
     head: Request<()>,
     /// The body, unless there is none.
-    body: Option<Kept>,
+    body: Option<Replay>,
 }
 
 impl Dispatch<'_> {
@@ -86,11 +87,7 @@ impl Dispatch<'_> {
             },
             Err(Stalled) => {
                 lease.abort();
-                Attempt::Failed(if progress.is_request_sent() {
-                    Fault::FirstByteTimeout
-                } else {
-                    Fault::ClientStalled
-                })
+                Attempt::Failed(Fault::FirstByteTimeout)
             }
         }
     }
@@ -104,10 +101,10 @@ impl Dispatch<'_> {
     ) -> Option<Request<RequestBody>> {
         let Copy { head, body } = copy?;
         // An answer that is not HTTP is an answer, and a client that breaks off wants none.
-        if error.is_parse() || progress.has_client_failed() {
+        if error.is_parse() || progress.client_fault().is_some() {
             return None;
         }
-        let beginning = body.map_or_else(|| Some(Beginning::default()), |kept| kept.begin_again())?;
+        let beginning = body.map_or_else(|| Some(Beginning::default()), |replay| replay.begin_again())?;
         let worker = self.client.worker.index;
         if !self.place.route.memory.may_retry(worker, clock::now()) {
             return None;
@@ -118,8 +115,8 @@ impl Dispatch<'_> {
 }
 
 fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
-    if progress.has_client_failed() {
-        Fault::BadRequest("The request's body is not valid")
+    if let Some(fault) = progress.client_fault() {
+        fault
     } else if error.is_parse() {
         Fault::BadResponse
     } else {

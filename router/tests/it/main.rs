@@ -8,17 +8,26 @@
     reason = "a helper of a test that fails is a test that fails"
 )]
 
+mod access;
 mod balance;
 mod bodies;
+mod buffering;
+mod compression;
 mod drain;
+mod frames;
 mod framing;
+mod grpc;
 mod headers;
 mod health;
+mod http2;
+mod limits;
 mod log;
+mod matrix;
 mod metrics;
 mod queue;
 mod retries;
 mod routing;
+mod speech;
 mod stage;
 mod sticky;
 mod support;
