@@ -48,6 +48,7 @@ mod queue;
 mod rate_table;
 mod refusal;
 mod replay;
+mod request_body;
 mod response_headers;
 mod retry_budget;
 mod spool;

@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 use tokio::task::spawn_local;
 
 use crate::attempt::{Answer, Dispatch};
-use crate::body::{ContinueGate, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{ResponseBody, UpstreamBody};
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
@@ -31,6 +31,7 @@ use crate::gate::{self, Arriving, Passage};
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::request_body::{ContinueGate, RequestBody};
 use crate::response_headers;
 use crate::table::Route;
 use crate::treatment::Wish;

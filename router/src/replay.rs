@@ -11,8 +11,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use hyper::body::Frame;
 
-use crate::body::Source;
 use crate::memory::Counted;
+use crate::request_body::Source;
 
 /// Bytes of a body that are kept at most.
 pub(crate) const LIMIT: usize = 64 << 10;

@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, header};
 
 use crate::attempt::Dispatch;
-use crate::body::RequestBody;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
@@ -16,6 +15,7 @@ use crate::pool::ConnectError;
 use crate::pool::lease::Lease;
 use crate::progress::{Progress, Stalled};
 use crate::replay::{Beginning, Replay};
+use crate::request_body::RequestBody;
 
 /// What came of it.
 pub(super) enum Attempt {
