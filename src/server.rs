@@ -51,7 +51,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
 use slipway_router::access_log::AccessRecords;
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router};
 
 use certificates::{CertificateFiles, Reloader};
@@ -127,7 +127,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(router_settings(&settings))?;
+    let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
+    let bound =
+        Router::bind(RouterSettings { signing_key: Some(signing_key), ..router_settings(&settings) })?;
     let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
