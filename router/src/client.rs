@@ -54,7 +54,13 @@ pub(crate) struct Client {
     /// The certificate that the client was shown.
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
+    /// Requests that were begun and have not ended.
+    open: Rc<Cell<usize>>,
 }
+
+/// A request that has not ended.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(Rc<Cell<usize>>);
 
 impl Client {
     fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
@@ -69,6 +75,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
+            open: Rc::default(),
         }
     }
 
@@ -79,12 +86,34 @@ impl Client {
         number
     }
 
+    /// How many requests were counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
+    /// Notes a request that has begun, until the result is dropped.
+    pub(crate) fn open(&self) -> OpenRequest {
+        self.open.set(self.open.get() + 1);
+        OpenRequest(Rc::clone(&self.open))
+    }
+
+    /// Whether nothing is under way on a connection of HTTP/1.1.
+    pub(crate) fn rests(&self) -> bool {
+        self.open.get() == 0 && self.flags.is_at_rest()
+    }
+
     /// Whether the client may ask for a host on this connection.
     ///
     /// It may be another than the one in the handshake if the certificate is for both: browsers join such
     /// connections (RFC 9110, section 7.4). Anything else was meant for another server, or means mischief.
     pub(crate) fn may_ask_for(&self, host: &str) -> bool {
         self.certificate.as_ref().is_none_or(|certificate| certificate.covers(host))
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 
@@ -104,7 +133,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         let client = Client::new(worker, arrival, None);
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
-    match tls::accept(&worker, stream, arrival.entrance).await {
+    // In boxes, as a connection's task is as large as the largest thing that it may do.
+    match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
         Ok((stream, certificate)) => {
             let client = Client::new(worker, arrival, Some(certificate));
             let spoken =
@@ -131,13 +161,12 @@ async fn serve_requests(
     let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
     match spoken {
         Spoken::Http1 => http1::serve(client, stream, stopping).await,
-        // In a box, since a connection's task is as large as the largest thing that it may do.
         Spoken::Http2 => Box::pin(http2::serve(client, stream, stopping)).await,
     }
 }
 
 /// Waits until the router stops.
-async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
+async fn wait_for_stop(stopping: &mut watch::Receiver<bool>) {
     // An error means that the router is gone, which is a reason to stop as well.
     if let Err(error) = stopping.wait_for(|stopping| *stopping).await {
         tracing::trace!(%error, "the router was dropped");

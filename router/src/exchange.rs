@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use crate::access_log::{AccessRecord, Recorder};
-use crate::client::Client;
+use crate::client::{Client, OpenRequest};
 use crate::fault::Fault;
 
 /// A request under way. Dropping it writes the record.
@@ -19,6 +19,9 @@ pub(crate) struct Exchange {
     started: Instant,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
+    /// The client's count of requests under way.
+    #[expect(dead_code, reason = "held for its drop")]
+    open: OpenRequest,
 }
 
 impl Exchange {
@@ -41,7 +44,7 @@ impl Exchange {
 
     fn of(client: &Client, record: AccessRecord) -> Self {
         let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)) }
+        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), open: client.open() }
     }
 
     /// Notes whose request it is.
