@@ -197,7 +197,7 @@ impl<'a> Dispatch<'a> {
             return Ok(lease);
         }
         let started = Instant::now();
-        let connected = pool.connect(instance, self.port, &self.place.route.policy.timeouts).await;
+        let connected = pool.connect(instance, self.port, &self.place.route.policy).await;
         exchange.set_instance(&instance.label, started.elapsed());
         match connected {
             Ok(lease) => {
@@ -228,19 +228,15 @@ impl<'a> Dispatch<'a> {
             },
             Err(Stalled) => {
                 lease.abort();
-                Attempt::Failed(if progress.is_request_sent() {
-                    Fault::FirstByteTimeout
-                } else {
-                    Fault::ClientStalled
-                })
+                Attempt::Failed(Fault::FirstByteTimeout)
             }
         }
     }
 }
 
 fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
-    if progress.has_client_failed() {
-        Fault::BadRequest("The request's body is not valid")
+    if let Some(fault) = progress.client_fault() {
+        fault
     } else if error.is_parse() {
         Fault::BadResponse
     } else {

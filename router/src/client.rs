@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
@@ -29,6 +30,8 @@ pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
+    /// Its place in the count of its client's connections, where there is a limit.
+    pub(crate) place: Option<AddressPlace>,
 }
 
 /// Where a connection came from and in.
@@ -54,16 +57,17 @@ pub(crate) struct Client {
     /// The certificate that the client was shown.
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
-    /// Requests that were begun and have not ended.
-    open: Rc<Cell<usize>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Option<AddressPlace>,
 }
 
-/// A request that has not ended.
-#[derive(Debug)]
-pub(crate) struct OpenRequest(Rc<Cell<usize>>);
-
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        arrival: Arrival,
+        certificate: Option<Arc<Certificate>>,
+        place: Option<AddressPlace>,
+    ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -75,7 +79,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
-            open: Rc::default(),
+            place,
         }
     }
 
@@ -91,17 +95,6 @@ impl Client {
         self.requests.get()
     }
 
-    /// Notes a request that has begun, until the result is dropped.
-    pub(crate) fn open(&self) -> OpenRequest {
-        self.open.set(self.open.get() + 1);
-        OpenRequest(Rc::clone(&self.open))
-    }
-
-    /// Whether nothing is under way on a connection of HTTP/1.1.
-    pub(crate) fn rests(&self) -> bool {
-        self.open.get() == 0 && self.flags.is_at_rest()
-    }
-
     /// Whether the client may ask for a host on this connection.
     ///
     /// It may be another than the one in the handshake if the certificate is for both: browsers join such
@@ -111,15 +104,9 @@ impl Client {
     }
 }
 
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
-    }
-}
-
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival } = accepted;
+    let Accepted { stream, arrival, place } = accepted;
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -130,13 +117,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
     if !arrival.entrance.is_encrypted() {
         let timeouts = worker.settings.timeouts;
         let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
-        let client = Client::new(worker, arrival, None);
+        let client = Client::new(worker, arrival, None, place);
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
     // In boxes, as a connection's task is as large as the largest thing that it may do.
     match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
         Ok((stream, certificate)) => {
-            let client = Client::new(worker, arrival, Some(certificate));
+            let client = Client::new(worker, arrival, Some(certificate), place);
             let spoken =
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;

@@ -11,6 +11,7 @@ use hyper::http::uri::PathAndQuery;
 use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::gate;
 use crate::host_pattern::HostPattern;
 use crate::instance::Instance;
 use crate::memory::{AppMemory, Memories};
@@ -167,6 +168,8 @@ pub(crate) struct Route {
     pub(crate) memory: Arc<AppMemory>,
     /// What is set about its requests.
     pub(crate) policy: Arc<Policy>,
+    /// Whether there is anything to ask at the gate.
+    pub(crate) has_rules: bool,
     state: AppState,
 }
 
@@ -203,6 +206,8 @@ pub(crate) struct Table {
     /// By what follows the wildcard's `*.`.
     wildcards: HashMap<String, Places>,
     published: bool,
+    /// Whether any app wants header names as they came.
+    preserves_case: bool,
 }
 
 impl Table {
@@ -215,12 +220,14 @@ impl Table {
     ) -> Result<Self, TableError> {
         let mut table = Self { published: true, ..Self::default() };
         for routes in &spec.apps {
+            table.preserves_case |= routes.policy.headers.preserve_case;
             let route = Arc::new(Route {
                 app: Arc::clone(&routes.app),
                 ports: routes.ports.clone(),
                 instances: routes.instances.iter().map(&mut instance).collect(),
                 memory: memories.get(&routes.app).cloned().unwrap_or_default(),
                 policy: Arc::clone(&routes.policy),
+                has_rules: gate::is_needed(&routes.policy),
                 state: routes.state,
             });
             for host in &routes.hosts {
@@ -251,6 +258,11 @@ impl Table {
                 Ok(())
             }
         }
+    }
+
+    /// Whether any app wants header names as they came. It has to be known before a request is read.
+    pub(crate) fn preserves_case(&self) -> bool {
+        self.preserves_case
     }
 
     /// Whether nothing was published yet, so that nothing is known of any host.

@@ -4,6 +4,7 @@
 //! gives all of it back, and only its socket is kept until something comes on it: most of a server's connections
 //! rest at any time.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -11,12 +12,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use crate::body::{BodyError, ResponseBody};
 use crate::client::{Client, wait_for_stop};
 use crate::client_stream::ClientStream;
 use crate::exchange::Exchange;
@@ -55,9 +59,11 @@ async fn serve_awake(
     mut stopping: watch::Receiver<bool>,
 ) -> Option<ClientStream> {
     let settings = &client.worker.settings;
+    let open = Rc::<Cell<usize>>::default();
     let service = service_fn(|request| {
+        let open = Open::begin(&open);
         let answer = proxy::serve(Rc::clone(client), request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        async move { Ok::<_, Infallible>(answer.await.map(|body| OpenBody { body, open })) }
     });
     // Deadlines are the stream's and those below: hyper's would have to be set anew with each request.
     let mut connection = http1::Builder::new()
@@ -65,11 +71,14 @@ async fn serve_awake(
         // The buffer alone may overshoot, and the limit alone would let it grow.
         .max_header_size(settings.max_head_bytes)
         .max_buf_size(settings.max_head_bytes)
+        // A map of names for each request, so that it is made only where an app asks for it.
+        .preserve_header_case(client.worker.table.load().preserves_case())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut stopped = pin!(wait_for_stop(&mut stopping));
     let mut is_stopping = false;
     let mut pulse = Pulse::default();
+    let rests = || open.get() == 0 && client.flags.is_at_rest();
     let result = poll_fn(|cx| {
         if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
             is_stopping = true;
@@ -77,7 +86,7 @@ async fn serve_awake(
         }
         match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => pulse.poll_rests(cx, client, soon).map(|()| None),
+            Poll::Pending => pulse.poll_rest(cx, client.requests(), &rests, soon).map(|()| None),
         }
     })
     .await;
@@ -106,6 +115,51 @@ fn note_end(client: &Client, error: &hyper::Error) {
     tracing::trace!(%error, "a client's connection ended");
 }
 
+/// A request that has not ended.
+#[derive(Debug)]
+struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn begin(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// An answer's body, whose end is the request's.
+#[derive(Debug)]
+struct OpenBody {
+    body: ResponseBody,
+    #[expect(dead_code, reason = "held for its drop")]
+    open: Open,
+}
+
+impl Body for OpenBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Asks every now and then whether a connection has done anything since it was last asked.
 ///
 /// A deadline that begins with each rest would have to be set once a request; this one costs a request nothing.
@@ -117,14 +171,19 @@ struct Pulse {
 
 impl Pulse {
     /// Ready once the connection has rested for at least `every`, and at most twice that.
-    fn poll_rests(&mut self, cx: &mut Context<'_>, client: &Client, every: Duration) -> Poll<()> {
-        let requests = client.requests();
+    fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        requests: u64,
+        rests: impl Fn() -> bool,
+        every: Duration,
+    ) -> Poll<()> {
         let timer = match &mut self.timer {
             None => self.timer.insert(Box::pin(sleep(every))),
             // The first poll after it was set has registered the task, which stays the same.
             Some(timer) if !timer.is_elapsed() => return Poll::Pending,
             Some(timer) => {
-                if requests == self.requests && client.rests() {
+                if requests == self.requests && rests() {
                     return Poll::Ready(());
                 }
                 timer.as_mut().reset(Instant::now() + every);
