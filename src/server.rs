@@ -3,6 +3,7 @@
 mod certificates;
 mod state;
 mod surroundings;
+mod trust;
 
 use std::error::Error;
 use std::io;
@@ -132,6 +133,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
+    let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -168,6 +170,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -213,6 +216,7 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        trust: settings.router.trust(),
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),
@@ -227,6 +231,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -259,6 +264,7 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
