@@ -141,7 +141,10 @@ async fn pass_on(
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-    parts.extensions.clear();
+    if !route.policy.headers.preserve_case {
+        // Among them the names of headers as they came.
+        parts.extensions.clear();
+    }
     let progress = Rc::new(Progress::new(body.is_end_stream()));
     let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
     let wish = Wish::of(&parts, &route.policy.bodies);

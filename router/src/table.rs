@@ -216,6 +216,8 @@ pub(crate) struct Table {
     /// All apps.
     routes: Vec<Arc<Route>>,
     published: bool,
+    /// Whether any app wants header names as they came.
+    preserves_case: bool,
 }
 
 impl Table {
@@ -231,6 +233,7 @@ impl Table {
         for routes in &spec.apps {
             let instances: Vec<_> = routes.instances.iter().map(&mut instance).collect();
             let sticky = routes.policy.balance.sticky;
+            table.preserves_case |= routes.policy.headers.preserve_case;
             let route = Arc::new(Route {
                 app: Arc::clone(&routes.app),
                 ports: routes.ports.clone(),
@@ -275,6 +278,11 @@ impl Table {
     /// All apps.
     pub(crate) fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// Whether any app wants header names as they came. It has to be known before a request is read.
+    pub(crate) fn preserves_case(&self) -> bool {
+        self.preserves_case
     }
 
     /// Whether nothing was published yet, so that nothing is known of any host.
