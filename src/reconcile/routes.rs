@@ -13,11 +13,13 @@ use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::reconcile::{awaited, watched};
+use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
 use crate::urls;
 use slipway_router::host_pattern::HostPattern;
+use slipway_router::policy::Policy;
 use slipway_router::table::{
     AppRoutes, AppState, Entrance, HostRoute, InstanceRoute, PortRoute, Protocol, TableSpec,
 };
@@ -60,7 +62,8 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         };
         to_watch.extend(watched::of(app, &of_app, &running).await?);
         keep_own(&of_app.record.name, &mut hosts, &mut claimed);
-        apps.push(routes(app, of_app, hosts, &running).await?);
+        let policy = policy(app, &of_app, &facts.global_requests);
+        apps.push(routes(app, of_app, (hosts, policy), &running).await?);
     }
     app.wellbeing.watch(to_watch);
     Ok(TableSpec { apps })
@@ -89,10 +92,16 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
     }
 }
 
+/// What holds for an app's requests.
+fn policy(app: &App, facts: &AppRouteFacts, global: &Values) -> Arc<Policy> {
+    let https_port = app.https_address.map(|address| address.port());
+    policy_of(&facts.requests, global, Situation { https_port, has_certificate: false })
+}
+
 async fn routes(
     app: &Arc<App>,
     facts: AppRouteFacts,
-    hosts: Vec<Hostname>,
+    (hosts, policy): (Vec<Hostname>, Arc<Policy>),
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
     let AppRouteFacts { record, ports: own, instances, .. } = facts;
@@ -136,7 +145,7 @@ async fn routes(
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,
-        policy: Arc::default(),
+        policy,
     })
 }
 
