@@ -37,7 +37,8 @@ pub fn stored_name(key: &str) -> String {
 
 /// Everything that can be set.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    let all = [timeouts::SETTINGS, bodies::SETTINGS, people::SETTINGS, balancing::SETTINGS, headers::SETTINGS];
+    let all =
+        [timeouts::SETTINGS, bodies::SETTINGS, people::SETTINGS, balancing::SETTINGS, headers::SETTINGS];
     all.into_iter().flatten()
 }
 
@@ -73,7 +74,8 @@ mod tests {
                 if value.is_empty() {
                     continue;
                 }
-                (setting.apply)(&mut draft, &value).unwrap_or_else(|error| panic!("{}: {error}", setting.key));
+                (setting.apply)(&mut draft, &value)
+                    .unwrap_or_else(|error| panic!("{}: {error}", setting.key));
                 assert_eq!((setting.show)(&draft), value, "{}", setting.key);
             }
             assert_ne!(setting.example, default(setting), "{} has its default as an example", setting.key);
@@ -84,7 +86,11 @@ mod tests {
     fn no_setting_takes_nonsense() {
         for setting in settings() {
             for wrong in ["", "-1", "nonsense/*", "\n", "99999999999999999999999"] {
-                assert!((setting.apply)(&mut Draft::default(), wrong).is_err(), "{} took {wrong:?}", setting.key);
+                assert!(
+                    (setting.apply)(&mut Draft::default(), wrong).is_err(),
+                    "{} took {wrong:?}",
+                    setting.key
+                );
             }
         }
     }

@@ -19,7 +19,10 @@ const TEMPLATE: &str = "there is no nginx.conf: router:set has what can be set";
 /// Dokku's names, in its order.
 pub const KEYS: &[(&str, Meaning)] = &[
     ("access-log-format", Settings(&["access-log"])),
-    ("access-log-path", Note("requests are in the app's own log: logs APP -p router; router:set APP access-log off")),
+    (
+        "access-log-path",
+        Note("requests are in the app's own log: logs APP -p router; router:set APP access-log off"),
+    ),
     ("bind-address-ipv4", Note("all apps are served at http-listen and https-listen of slipway.toml")),
     ("bind-address-ipv6", Note("all apps are served at http-listen and https-listen of slipway.toml")),
     ("client-body-timeout", Settings(&["body-timeout"])),
@@ -40,7 +43,10 @@ pub const KEYS: &[(&str, Meaning)] = &[
     ("proxy-buffers", Note(HEADERS)),
     ("proxy-busy-buffers-size", Note(HEADERS)),
     ("proxy-connect-timeout", Settings(&["connect-timeout"])),
-    ("proxy-keepalive", Note("connections to instances are kept anyway; for how long: router:set APP keep-alive")),
+    (
+        "proxy-keepalive",
+        Note("connections to instances are kept anyway; for how long: router:set APP keep-alive"),
+    ),
     ("proxy-read-timeout", Settings(&["first-byte-timeout", "idle-timeout", "websocket-idle-timeout"])),
     ("proxy-send-timeout", Settings(&["body-timeout"])),
     ("send-timeout", Note(CLIENT)),

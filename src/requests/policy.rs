@@ -12,11 +12,11 @@ use slipway_router::policy::headers::name_and_value::{HeaderError, NameAndValue}
 use slipway_router::policy::maintenance::Maintenance;
 use slipway_router::policy::redirects::Rule;
 
+use crate::requests::catalogue::{HEADER_PREFIX, settings, stored_name};
+use crate::requests::draft::{Draft, HttpsRedirect};
 use crate::requests::kept::{
     Closure, ERROR_PAGE, MAINTENANCE, MAINTENANCE_PAGE, PEOPLE, People, REDIRECTS, Redirect,
 };
-use crate::requests::catalogue::{HEADER_PREFIX, settings, stored_name};
-use crate::requests::draft::{Draft, HttpsRedirect};
 
 /// The value that takes a header of the app's own away.
 pub const NO_HEADER: &str = "-";
@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn hsts_is_sent_only_if_it_is_on() {
         assert_eq!(policy(&[("hsts-max-age", "1d")], &[]).headers.hsts, None);
-        let hsts = policy(&[("hsts", "true"), ("hsts-max-age", "365d"), ("hsts-preload", "true")], &[]).headers.hsts;
+        let hsts =
+            policy(&[("hsts", "true"), ("hsts-max-age", "365d"), ("hsts-preload", "true")], &[]).headers.hsts;
         let max_age = Duration::from_secs(31_536_000);
         assert_eq!(hsts, Some(Hsts { max_age, include_subdomains: false, preload: true }));
     }
@@ -194,7 +195,12 @@ mod tests {
             &[("header:x-frame-options", "DENY"), ("header:server", "-")],
             &[("header:x-frame-options", "SAMEORIGIN"), ("header:x-global", "1")],
         );
-        let headers: Vec<_> = policy.headers.response.iter().map(|one| (one.name.as_str(), one.value.to_str().unwrap())).collect();
+        let headers: Vec<_> = policy
+            .headers
+            .response
+            .iter()
+            .map(|one| (one.name.as_str(), one.value.to_str().unwrap()))
+            .collect();
         assert_eq!(headers, [("server", ""), ("x-frame-options", "DENY"), ("x-global", "1")]);
     }
 
@@ -210,11 +216,18 @@ mod tests {
         ];
         let built = policy(&own, &[]);
         assert_eq!(built.access.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["ann"]);
-        assert_eq!(built.redirects.rules.first().map(|rule| (rule.from.as_str(), rule.status)), Some(("/old/*", 301)));
+        assert_eq!(
+            built.redirects.rules.first().map(|rule| (rule.from.as_str(), rule.status)),
+            Some(("/old/*", 301))
+        );
         let maintenance = built.maintenance.as_ref().unwrap();
-        assert_eq!((maintenance.retry_after, maintenance.page.as_deref()), (Duration::from_secs(60), Some(&b"<p>Soon"[..])));
+        assert_eq!(
+            (maintenance.retry_after, maintenance.page.as_deref()),
+            (Duration::from_secs(60), Some(&b"<p>Soon"[..]))
+        );
         assert_eq!(built.error_pages.get(&502).map(|page| &page[..]), Some(&b"<p>Oh"[..]));
-        let off = policy(&[("people", &people.replace("true", "false")), ("maintenance", r#"{"on":false}"#)], &[]);
+        let off =
+            policy(&[("people", &people.replace("true", "false")), ("maintenance", r#"{"on":false}"#)], &[]);
         assert_eq!(*off, Policy::default());
         assert_eq!(*policy(&[], &own[..1]), Policy::default(), "global values hold no people");
     }

@@ -114,7 +114,8 @@ pub fn networks(text: &str) -> Result<Vec<IpNet>, ValueError> {
 
 /// Reads a network, or an address, which is one by itself.
 pub fn network(word: &str) -> Result<IpNet, ValueError> {
-    let network = word.parse::<IpNet>().or_else(|_| word.parse().map(|address: std::net::IpAddr| address.into()));
+    let network =
+        word.parse::<IpNet>().or_else(|_| word.parse().map(|address: std::net::IpAddr| address.into()));
     let wanted = "an address or a network: write for example 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32";
     network.map(|network| network.trunc()).map_err(|_| ValueError::new(word, wanted))
 }
@@ -125,7 +126,11 @@ pub fn show_networks(networks: &[IpNet]) -> String {
 }
 
 fn show_network(network: &IpNet) -> String {
-    if network.prefix_len() == network.max_prefix_len() { network.addr().to_string() } else { network.to_string() }
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +139,8 @@ mod tests {
 
     #[test]
     fn times_read_as_they_are_shown() {
-        for (text, shown) in [("30s", "30s"), ("60", "1m"), ("90s", "90s"), ("3600s", "1h"), ("250ms", "250ms"), ("7d", "7d")]
+        for (text, shown) in
+            [("30s", "30s"), ("60", "1m"), ("90s", "90s"), ("3600s", "1h"), ("250ms", "250ms"), ("7d", "7d")]
         {
             assert_eq!(show_duration(duration(text).unwrap()), shown, "{text}");
         }
@@ -159,7 +165,10 @@ mod tests {
     #[test]
     fn networks_may_be_addresses_and_lose_what_is_not_theirs() {
         let shown = |text| networks(text).map(|networks| show_networks(&networks));
-        assert_eq!(shown("10.1.2.3/8, 203.0.113.7 2001:db8::1"), Ok("10.0.0.0/8 203.0.113.7 2001:db8::1".to_owned()));
+        assert_eq!(
+            shown("10.1.2.3/8, 203.0.113.7 2001:db8::1"),
+            Ok("10.0.0.0/8 203.0.113.7 2001:db8::1".to_owned())
+        );
         assert_eq!(
             shown("10.0.0.0/33").unwrap_err().to_string(),
             "10.0.0.0/33 is not an address or a network: write for example 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32"
