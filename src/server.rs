@@ -1,5 +1,6 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod access;
 mod certificates;
 mod state;
 mod surroundings;
@@ -49,7 +50,6 @@ use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
-use slipway_router::access_log::AccessRecords;
 use slipway_router::settings::{RouterSettings, Waiting};
 use slipway_router::{BoundRouter, Router};
 
@@ -167,7 +167,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
-        logging: tokio::spawn(log_requests(records)),
+        logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -262,11 +262,12 @@ async fn run_all(
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    // The router has ended, and with it the last request.
+    background.logging.await?;
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
     join(background.collecting, "the thread that keeps logs panicked").await?;
-    background.logging.await?;
     Ok(())
 }
 
@@ -312,17 +313,6 @@ fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
         tracing::info!("stopping");
         shutdown.cancel();
     }))
-}
-
-async fn log_requests(mut records: AccessRecords) {
-    let mut line = String::new();
-    while let Some(batch) = records.next_batch().await {
-        for record in batch {
-            line.clear();
-            record.write_logfmt(&mut line);
-            tracing::debug!(target: "slipway::access", "{line}");
-        }
-    }
 }
 
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {

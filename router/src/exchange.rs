@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use crate::access_log::{AccessRecord, Recorder};
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::policy::log::LogFormat;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
@@ -47,6 +48,26 @@ impl Exchange {
     /// Notes whose request it is.
     pub(crate) fn set_app(&mut self, app: &Arc<str>) {
         self.edit(|record| record.app = Some(Arc::clone(app)));
+    }
+
+    /// Notes how the app wants it to be written, and what only some forms have.
+    pub(crate) fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
+        self.edit(|record| {
+            record.format = format;
+            if matches!(format, LogFormat::Json | LogFormat::Combined) {
+                record.referer = headers.get(header::REFERER).cloned();
+                record.user_agent = headers.get(header::USER_AGENT).cloned();
+            }
+        });
+    }
+
+    /// Notes the trace that the request belongs to, as the instance is told it.
+    pub(crate) fn set_trace(&mut self, headers: &HeaderMap) {
+        self.edit(|record| {
+            if matches!(record.format, LogFormat::Json | LogFormat::Logfmt) {
+                record.trace_id = headers.get("traceparent").and_then(trace_id);
+            }
+        });
     }
 
     /// Notes where it was sent, and how long connecting took.
@@ -92,10 +113,21 @@ impl Exchange {
     }
 }
 
+/// The trace's id in a `traceparent`: the second of its fields (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &HeaderValue) -> Option<HeaderValue> {
+    let id = traceparent.as_bytes().get(3..35)?;
+    let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_id { HeaderValue::from_bytes(id).ok() } else { None }
+}
+
 fn empty_record(client: &Client) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
+        format: LogFormat::default(),
+        trace_id: None,
+        referer: None,
+        user_agent: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
@@ -121,7 +153,9 @@ impl Drop for Exchange {
         }
         if let Some(mut record) = self.record.take() {
             record.service = self.started.elapsed();
-            self.recorder.record(*record);
+            if record.format != LogFormat::Off {
+                self.recorder.record(*record);
+            }
         }
     }
 }

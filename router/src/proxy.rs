@@ -89,6 +89,7 @@ async fn pass_on(
     let dispatch = Dispatch::find(client, host, target).await?;
     let route = Arc::clone(dispatch.route());
     exchange.set_app(&route.app);
+    exchange.set_format(route.policy.log, &parts.headers);
     let origin = Origin::of(client, &parts.headers);
     gate::pass(Arriving { route: &route, request: &parts, host: dispatch.host(), origin })?;
 
@@ -105,6 +106,7 @@ async fn pass_on(
     parts.uri = Uri::from(dispatch.target());
     let id = exchange.request_id();
     prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
+    exchange.set_trace(&parts.headers);
     let gate = expects.then(Arc::<ContinueGate>::default);
     let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
     if let Some(gate) = gate {

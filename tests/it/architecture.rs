@@ -97,6 +97,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "clock",
             "commands",
             "console",
             "docker",
