@@ -241,7 +241,7 @@ mod tests {
     /// A record of which only what a test is about has to be said.
     pub(super) fn record() -> AccessRecord {
         AccessRecord {
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_238_401),
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_234_801),
             app: Some(Arc::from("blog")),
             format: LogFormat::Logfmt,
             instance: Some(Arc::from("web.1")),

@@ -11,7 +11,7 @@ use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::port_mapping::PortMapping;
 use crate::reconcile::{awaited, watched};
 use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
@@ -166,13 +166,14 @@ fn reachable<'a>(
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {
-    let entrance = match (mapping.scheme, mapping.host_port) {
-        (Scheme::Http, 80) => Entrance::Http,
-        (Scheme::Https, 443) => Entrance::Https,
-        (Scheme::Http, port) => Entrance::Port(port),
-        (Scheme::Https, port) => Entrance::EncryptedPort(port),
+    let entrance = match (mapping.scheme.is_encrypted(), mapping.host_port) {
+        (false, 80) => Entrance::Http,
+        (true, 443) => Entrance::Https,
+        (false, port) => Entrance::Port(port),
+        (true, port) => Entrance::EncryptedPort(port),
     };
-    PortRoute { entrance, container_port: mapping.container_port, protocol: Protocol::Http1 }
+    let protocol = if mapping.scheme.is_h2c() { Protocol::H2c } else { Protocol::Http1 };
+    PortRoute { entrance, container_port: mapping.container_port, protocol }
 }
 
 #[cfg(test)]

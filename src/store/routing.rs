@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::Connection;
 
 use crate::model::hostname::Hostname;
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::port_mapping::PortMapping;
 use crate::store::apps::{self, AppId, AppRecord};
 use crate::store::instances::{self, InstanceRecord};
 use crate::store::{Store, StoreError, parse};
@@ -112,8 +112,7 @@ fn ports(connection: &Connection) -> Result<HashMap<AppId, Vec<PortMapping>>, St
     let mut rows = statement.query([])?;
     let mut ports: HashMap<AppId, Vec<PortMapping>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let scheme: String = row.get(1)?;
-        let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
+        let scheme = parse(&row.get::<_, String>(1)?)?;
         let mapping = PortMapping { scheme, host_port: row.get(2)?, container_port: row.get(3)? };
         ports.entry(AppId(row.get(0)?)).or_default().push(mapping);
     }
