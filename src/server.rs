@@ -2,6 +2,7 @@
 
 mod access;
 mod certificates;
+mod metrics;
 mod state;
 mod surroundings;
 
@@ -104,15 +105,17 @@ struct Listening {
     ssh: SocketAddr,
     http: SocketAddr,
     https: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     pid: u32,
 }
 
 impl Listening {
-    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter, metrics: &metrics::Door) -> Self {
         Self {
             ssh: remote.local_addr(),
             http: bound.http_address(),
             https: bound.https_address(),
+            metrics: metrics.address(),
             pid: std::process::id(),
         }
     }
@@ -127,7 +130,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let bound = Router::bind(router_settings(&settings))?;
-    let listening = Listening::of(&remote, &bound);
+    let metrics = metrics::Door::bind(settings.metrics_listen).await?;
+    let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
@@ -168,6 +172,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
+        measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -227,6 +232,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    measuring: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -259,6 +265,7 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.measuring.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }

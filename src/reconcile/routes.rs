@@ -11,6 +11,7 @@ use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
+use crate::model::path_route::PathRoute;
 use crate::model::port_mapping::PortMapping;
 use crate::reconcile::{awaited, watched};
 use crate::requests::policy::{Situation, Values, policy_of};
@@ -81,6 +82,13 @@ fn keep_own(app: &AppName, hosts: &mut Vec<Hostname>, claimed: &mut HashMap<Host
     });
 }
 
+/// A path of a host.
+fn path_route(route: &PathRoute) -> Option<HostRoute> {
+    let path = route.place.path().parse();
+    let path = path.inspect_err(|error| tracing::error!(%error, "a path cannot be routed")).ok()?;
+    Some(HostRoute { path, strip: route.strip, ..host_route(&route.place.host)? })
+}
+
 /// All paths of a host. What is a host name here is one for the router.
 fn host_route(host: &Hostname) -> Option<HostRoute> {
     match host.as_str().parse::<HostPattern>() {
@@ -104,7 +112,8 @@ async fn routes(
     (hosts, policy): (Vec<Hostname>, Arc<Policy>),
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let AppRouteFacts { record, ports: own, instances, paths, .. } = facts;
+    let paths = if record.vhosts_enabled { paths } else { Vec::new() };
     let web_port = match (own.first(), facts.web_port, record.current_release) {
         (Some(mapping), _, _) => mapping.container_port,
         (None, Some(port), _) => port,
@@ -141,7 +150,7 @@ async fn routes(
     let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: Arc::from(record.name.as_str()),
-        hosts: hosts.iter().filter_map(host_route).collect(),
+        hosts: hosts.iter().filter_map(host_route).chain(paths.iter().filter_map(path_route)).collect(),
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,

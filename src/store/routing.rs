@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::Connection;
 
 use crate::model::hostname::Hostname;
+use crate::model::path_route::PathRoute;
 use crate::model::port_mapping::PortMapping;
 use crate::store::apps::{self, AppId, AppRecord};
 use crate::store::instances::{self, InstanceRecord};
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, parse, path_routes};
 
 /// What the routes of all apps are made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct AppRouteFacts {
     pub ports: Vec<PortMapping>,
     /// The host names added to it, in that order.
     pub domains: Vec<Hostname>,
+    /// The paths of hosts that lead to it.
+    pub paths: Vec<PathRoute>,
     /// Its instances.
     pub instances: Vec<InstanceRecord>,
     /// Whether its release's `app.json` may have checks that go on while instances run.
@@ -48,6 +51,7 @@ impl Store {
     pub async fn route_facts(&self) -> Result<RouteFacts, StoreError> {
         self.call(|connection| {
             let (mut domains, mut ports) = (domains(connection)?, ports(connection)?);
+            let mut paths = path_routes::read(connection)?;
             let mut requests = request_properties(connection)?;
             let (web_ports, checked) = (web_ports(connection)?, with_running_checks(connection)?);
             let mut instances: HashMap<AppId, Vec<InstanceRecord>> = HashMap::new();
@@ -58,6 +62,7 @@ impl Store {
                 web_port: web_ports.get(&record.id).copied(),
                 ports: ports.remove(&record.id).unwrap_or_default(),
                 domains: domains.remove(&Some(record.id)).unwrap_or_default(),
+                paths: paths.remove(&record.id).unwrap_or_default(),
                 instances: instances.remove(&record.id).unwrap_or_default(),
                 has_running_checks: checked.contains(&record.id),
                 requests: requests.remove(&Some(record.id)).unwrap_or_default(),
