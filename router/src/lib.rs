@@ -11,19 +11,27 @@
 //!
 //! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
 
+mod address_counts;
+mod address_key;
 mod attempt;
 mod body;
+mod buffering;
 mod check;
 mod client;
+mod client_body;
 mod client_stream;
+mod compression;
 mod deadline;
+mod delivery;
 mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod frame_watch;
 mod gate;
 mod head_watch;
 mod host;
+mod http2_request;
 mod instance;
 mod listener;
 mod memory;
@@ -31,16 +39,20 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod rate_table;
 mod refusal;
 mod response_headers;
+mod spool;
 mod tls;
 mod transport;
+mod treatment;
 mod upgrade;
 mod waiting;
 mod worker;
 
 pub mod access_log;
 pub mod certificate;
+pub mod explain;
 pub mod host_pattern;
 pub mod path_prefix;
 pub mod policy;
@@ -62,7 +74,8 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
-use listener::Listener;
+use explain::{Explanation, Question};
+use listener::{Doors, Listener};
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
@@ -157,6 +170,7 @@ impl BoundRouter {
         let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
         let lobby = Arc::<WaitingRoom>::default();
+        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -173,8 +187,8 @@ impl BoundRouter {
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting =
-            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
+            .map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
             certificates,
@@ -197,6 +211,11 @@ impl RouterHandle {
     /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
         self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+    }
+
+    /// Says what would become of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        explain::explain(&self.inner.publisher.table(), question)
     }
 
     /// Says whether a port of the host is open for the router already, or could be opened.

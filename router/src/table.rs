@@ -11,6 +11,7 @@ use hyper::http::uri::PathAndQuery;
 use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::gate;
 use crate::host_pattern::HostPattern;
 use crate::instance::Instance;
 use crate::memory::{AppMemory, Memories};
@@ -167,7 +168,9 @@ pub(crate) struct Route {
     pub(crate) memory: Arc<AppMemory>,
     /// What is set about its requests.
     pub(crate) policy: Arc<Policy>,
-    state: AppState,
+    /// Whether there is anything to ask at the gate.
+    pub(crate) has_rules: bool,
+    pub(crate) state: AppState,
 }
 
 /// A path of a host, and whose it is.
@@ -221,6 +224,7 @@ impl Table {
                 instances: routes.instances.iter().map(&mut instance).collect(),
                 memory: memories.get(&routes.app).cloned().unwrap_or_default(),
                 policy: Arc::clone(&routes.policy),
+                has_rules: gate::is_needed(&routes.policy),
                 state: routes.state,
             });
             for host in &routes.hosts {
@@ -262,6 +266,14 @@ impl Table {
     /// longest path.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Place> {
         self.places(host)?.iter().find(|place| place.path.covers(path))
+    }
+
+    /// The host by which a host is found: itself, or a wildcard.
+    pub(crate) fn pattern(&self, host: &str) -> String {
+        match host.split_once('.') {
+            Some((_, suffix)) if !self.exact.contains_key(host) => format!("*.{suffix}"),
+            _ => host.to_owned(),
+        }
     }
 
     /// Whether any app answers on a host by an entrance.

@@ -6,9 +6,11 @@ pub mod switch;
 
 use std::fmt::Write as _;
 
+use slipway_router::policy::access::password_hash::PasswordHash;
+use tokio::task::spawn_blocking;
+
 use crate::command_error::CommandError;
 use crate::commands::Context;
-use crate::requests::kept::KeptPassword;
 
 /// The longest password.
 const LONGEST: usize = 256;
@@ -66,12 +68,15 @@ fn check_name(name: &str) -> Result<(), CommandError> {
         .hint("For example: auth:add APP alice"))
 }
 
-/// What is kept of a password, from which nobody gets it back.
-fn kept_password(name: &str, password: &str) -> KeptPassword {
-    let salt = made();
-    let digest =
-        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{salt}{name}:{password}").as_bytes());
-    KeptPassword { hash: hexadecimal(digest.as_ref()), salt }
+/// What is kept of a password, from which nobody gets it back. Slow on purpose.
+async fn kept_password(password: &str) -> Result<String, CommandError> {
+    let password = password.to_owned();
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        CommandError::internal("The password cannot be kept", error)
+    };
+    let hash =
+        spawn_blocking(move || PasswordHash::of(&password)).await.map_err(|error| failed(error.into()))?;
+    Ok(hash.map_err(|error| failed(error.into()))?.to_string())
 }
 
 /// Says what a person has to know of a password that was made.

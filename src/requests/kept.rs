@@ -21,17 +21,8 @@ pub const ERROR_PAGE: &str = "router-error-page-";
 pub struct People {
     /// Whether they have to.
     pub on: bool,
-    /// What is kept of each one's password, by name.
-    pub people: BTreeMap<String, KeptPassword>,
-}
-
-/// What is kept of a password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptPassword {
-    /// The router's own form of it.
-    pub hash: String,
-    /// What it was salted with.
-    pub salt: String,
+    /// What is kept of each one's password, by name: the router's own form of it, from which nobody gets it back.
+    pub people: BTreeMap<String, String>,
 }
 
 /// One redirect.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use slipway_router::policy::Policy;
 use slipway_router::policy::access::User;
 use slipway_router::policy::headers::name_and_value::{HeaderError, NameAndValue};
 use slipway_router::policy::maintenance::Maintenance;
 use slipway_router::policy::redirects::Rule;
+use slipway_router::policy::{ANY_STATUS, Policy};
 
 use crate::requests::catalogue::{HEADER_PREFIX, settings, stored_name};
 use crate::requests::draft::{Draft, HttpsRedirect};
@@ -20,6 +20,9 @@ use crate::requests::kept::{
 
 /// The value that takes a header of the app's own away.
 pub const NO_HEADER: &str = "-";
+
+/// The form of a password that nobody has.
+const NOBODY: &str = "pbkdf2-sha256$1$00000000000000000000000000000000$0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Stored values by their stored names.
 pub type Values = BTreeMap<String, String>;
@@ -57,7 +60,7 @@ pub fn policy_of(own: &Values, global: &Values, situation: Situation) -> Arc<Pol
     policy.maintenance = maintenance(own);
     policy.error_pages = own
         .iter()
-        .filter_map(|(name, page)| Some((name.strip_prefix(ERROR_PAGE)?.parse().ok()?, page_of(page))))
+        .filter_map(|(name, page)| Some((status_of(name.strip_prefix(ERROR_PAGE)?)?, page_of(page))))
         .collect();
     Arc::new(policy)
 }
@@ -89,14 +92,25 @@ fn response_headers(own: &Values, global: &Values) -> Vec<NameAndValue> {
     headers.filter_map(|(name, value)| response_header(name, value).ok()).collect()
 }
 
+/// Who has to say a password. Where that is set and cannot be read, it is nobody's: the app is not open then.
 fn users(own: &Values) -> Vec<User> {
-    let people: People = read(own, PEOPLE);
-    let user = |(name, kept): (String, crate::requests::kept::KeptPassword)| User {
-        name,
-        password_hash: kept.hash,
-        salt: kept.salt,
-    };
-    if people.on { people.people.into_iter().map(user).collect() } else { Vec::new() }
+    let Some(text) = own.get(PEOPLE) else { return Vec::new() };
+    let people = serde_json::from_str::<People>(text).inspect_err(|error| {
+        tracing::error!(%error, "who may use an app cannot be read");
+    });
+    let people = people.unwrap_or(People { on: true, people: BTreeMap::new() });
+    if !people.on {
+        return Vec::new();
+    }
+    let mut users: Vec<User> = people.people.into_iter().filter_map(user).collect();
+    if users.is_empty() {
+        users.extend(user((String::new(), NOBODY.to_owned())));
+    }
+    users
+}
+
+fn user((name, hash): (String, String)) -> Option<User> {
+    Some(User { name, password_hash: hash.parse().ok()? })
 }
 
 fn rule(redirect: Redirect) -> Rule {
@@ -112,6 +126,14 @@ fn maintenance(own: &Values) -> Option<Maintenance> {
         allow: closure.allow,
         bypass: closure.bypass,
     })
+}
+
+/// The status that a page is for: a number, or `any`.
+pub fn status_of(text: &str) -> Option<u16> {
+    if text == "any" {
+        return Some(ANY_STATUS);
+    }
+    text.parse().ok().filter(|status| (400..=599).contains(status))
 }
 
 fn page_of(text: &str) -> Bytes {
@@ -206,7 +228,8 @@ mod tests {
 
     #[test]
     fn people_redirects_maintenance_and_pages_are_an_app_s_own() {
-        let people = r#"{"on":true,"people":{"ann":{"hash":"aa","salt":"bb"}}}"#;
+        let people = format!(r#"{{"on":true,"people":{{"ann":"{NOBODY}"}}}}"#);
+        let people = people.as_str();
         let own = [
             ("people", people),
             ("redirects", r#"[{"from":"/old/*","to":"/new/*","status":301}]"#),
@@ -229,6 +252,8 @@ mod tests {
         let off =
             policy(&[("people", &people.replace("true", "false")), ("maintenance", r#"{"on":false}"#)], &[]);
         assert_eq!(*off, Policy::default());
+        let users = |text: &str| policy(&[("people", text)], &[]).access.users.len();
+        assert_eq!([users("{"), users(r#"{"on":true,"people":{"ann":"x"}}"#)], [1, 1], "an open app");
         assert_eq!(*policy(&[], &own[..1]), Policy::default(), "global values hold no people");
     }
 }

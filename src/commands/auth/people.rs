@@ -32,7 +32,7 @@ impl Command for Add {
     async fn run(self, mut context: Context) -> CommandResult {
         check_name(&self.name)?;
         let password = password(&mut context, self.password).await?;
-        let (name, kept) = (self.name.clone(), kept_password(&self.name, &password.text));
+        let (name, kept) = (self.name.clone(), kept_password(&password.text).await?);
         let on = change_kept(&context, PEOPLE, move |people: &mut People| {
             people.on |= people.people.is_empty();
             people.people.insert(name, kept);

@@ -37,7 +37,10 @@ impl Command for On {
             }
             None => None,
         };
-        let kept = new.as_ref().map(|(name, password)| (name.clone(), kept_password(name, &password.text)));
+        let kept = match &new {
+            Some((name, password)) => Some((name.clone(), kept_password(&password.text).await?)),
+            None => None,
+        };
         let app = self.app.clone();
         change_kept(&context, PEOPLE, move |people: &mut People| {
             people.people.extend(kept);

@@ -7,8 +7,9 @@ use crate::commands::router::read_page;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
 use crate::requests::kept::ERROR_PAGE;
+use crate::requests::policy::status_of;
 
-/// Takes an HTML page from standard input for the router's own answers with a status, such as 502
+/// Takes an HTML page from standard input for the router's own answers with a status, such as 502, or any
 #[derive(Debug, Args)]
 pub struct ErrorPage {
     /// Show the router's own page again
@@ -16,8 +17,8 @@ pub struct ErrorPage {
     clear: bool,
     /// The app
     app: String,
-    /// 400 to 599
-    status: u16,
+    /// 400 to 599, or any
+    status: String,
 }
 
 impl Command for ErrorPage {
@@ -31,7 +32,7 @@ impl Command for ErrorPage {
 
     async fn run(self, mut context: Context) -> CommandResult {
         let (id, status) = (context.target()?.id, self.status);
-        if !(400..=599).contains(&status) {
+        if status_of(&status).is_none() {
             return Err(CommandError::user(format!("{status} is not a status of errors"))
                 .hint(format!("Write 400 to 599: router:error-page {} 502 < page.html", self.app)));
         }
