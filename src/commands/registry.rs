@@ -149,6 +149,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<resource::set::Reserve>(),
     Entry::of::<resource::clear::ReserveClear>(),
     Entry::of::<router::error_page::ErrorPage>(),
+    Entry::of::<router::explain::Explain>(),
     Entry::of::<router::report::Report>(),
     Entry::of::<router::set::Set>(),
     Entry::of::<run::interactive::Run>(),

@@ -1,6 +1,7 @@
 //! `router:*`: what is set about an app's requests, and what would become of one.
 
 pub mod error_page;
+pub mod explain;
 pub mod report;
 pub mod set;
 

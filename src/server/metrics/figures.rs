@@ -28,7 +28,7 @@ pub(super) enum FiguresError {
 
 /// The text for one scrape.
 pub(super) async fn text(app: &App) -> Result<String, FiguresError> {
-    let mut registry = Registry::with_prefix("slipway");
+    let mut registry = Registry::default();
     let apps = app.store.apps().await?;
     let names: HashMap<AppId, String> =
         apps.iter().map(|record| (record.id, record.name.to_string())).collect();
@@ -42,7 +42,7 @@ pub(super) async fn text(app: &App) -> Result<String, FiguresError> {
 
 fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {
     let gauges = Gauges::default();
-    registry.register(name, help, gauges.clone());
+    registry.register(format!("slipway_{name}"), help, gauges.clone());
     gauges
 }
 
