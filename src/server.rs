@@ -5,6 +5,7 @@ mod certificates;
 mod metrics;
 mod state;
 mod surroundings;
+mod trust;
 
 use std::error::Error;
 use std::io;
@@ -136,6 +137,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
+    let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -173,6 +175,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
         measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
+        trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -218,6 +221,7 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        trust: settings.router.trust(),
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),
@@ -233,6 +237,7 @@ struct Background {
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
     measuring: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -266,6 +271,7 @@ async fn run_all(
     }
     background.reloading.await?;
     background.measuring.await?;
+    background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }

@@ -127,7 +127,12 @@ fn request(question: &Question) -> Option<Parts> {
 
 fn origin(question: &Question) -> Origin {
     let scheme = if question.entrance.is_encrypted() { "https" } else { "http" };
-    Origin { address: question.from.to_canonical(), scheme }
+    let port = match question.entrance {
+        Entrance::Http => 80,
+        Entrance::Https => 443,
+        Entrance::Port(port) | Entrance::EncryptedPort(port) => port,
+    };
+    Origin::direct(question.from, scheme, port)
 }
 
 fn found(

@@ -27,9 +27,12 @@ mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod forwarded;
+mod forwarding;
 mod frame_watch;
 mod gate;
 mod head_watch;
+mod health;
 mod host;
 mod http2_request;
 mod instance;
@@ -39,8 +42,10 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod proxy_header;
 mod rate_table;
 mod refusal;
+mod request_id;
 mod response_headers;
 mod spool;
 mod tls;
@@ -53,12 +58,15 @@ mod worker;
 pub mod access_log;
 pub mod certificate;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod host_pattern;
 pub mod path_prefix;
 pub mod policy;
 pub mod publisher;
 pub mod settings;
 pub mod table;
+pub mod trust;
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,6 +88,7 @@ use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
 use tls::Certificates;
+use trust::Trust;
 use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
 
@@ -107,6 +116,7 @@ pub struct RouterHandle {
 struct Inner {
     publisher: Publisher,
     certificates: Arc<ArcSwap<Certificates>>,
+    trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
@@ -163,6 +173,7 @@ impl BoundRouter {
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let trust = Arc::new(ArcSwap::from_pointee(self.settings.trust.clone()));
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
@@ -175,6 +186,7 @@ impl BoundRouter {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
             certificates: Arc::clone(&certificates),
+            trust: Arc::clone(&trust),
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
@@ -187,11 +199,13 @@ impl BoundRouter {
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
-            .map_err(RouterError::Threads)?;
+        let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
+        let accepting =
+            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
             certificates,
+            trust,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -216,6 +230,11 @@ impl RouterHandle {
     /// Says what would become of a request.
     pub fn explain(&self, question: &Question) -> Explanation {
         explain::explain(&self.inner.publisher.table(), question)
+    }
+
+    /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.
+    pub fn set_trust(&self, trust: Trust) {
+        self.inner.trust.store(Arc::new(trust));
     }
 
     /// Says whether a port of the host is open for the router already, or could be opened.

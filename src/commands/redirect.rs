@@ -1,13 +1,14 @@
 //! `redirect:*`: paths of an app whose requests are sent elsewhere.
 
 use clap::Args;
+use slipway_router::policy::redirects::RedirectError;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::report::{AppReport, Rows};
 use crate::commands::router::{change_kept, kept};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
-use crate::requests::kept::{REDIRECTS, Redirect};
+use crate::requests::kept::{REDIRECTS, Redirect, check_redirects};
 use crate::store::apps::AppRecord;
 
 /// Redirects of one app: each costs every request a comparison.
@@ -38,7 +39,7 @@ impl Command for Add {
 
     async fn run(self, context: Context) -> CommandResult {
         let redirect = Redirect { from: self.from, to: self.to, status: self.status };
-        check(&redirect, &self.app)?;
+        redirect.rule().map_err(|error| unusable(error, &self.app))?;
         let done = format!(
             "Added redirect of {}: {} to {} ({})",
             self.app, redirect.from, redirect.to, redirect.status
@@ -54,7 +55,7 @@ impl Command for Add {
                 }
                 None => redirects.push(redirect),
             }
-            Ok(())
+            check_redirects(redirects).map_err(|error| unusable(error, &app))
         })
         .await?;
         context.console().step(done).await;
@@ -122,80 +123,14 @@ impl AppReport for Report {
     }
 }
 
-fn check(redirect: &Redirect, app: &str) -> Result<(), CommandError> {
-    let Redirect { from, to, status } = redirect;
-    let wrong = |what: String| {
-        Err(CommandError::user(what)
-            .hint(format!("For example: redirect:add {app} /old/* https://www.example.com/new/* 301")))
+fn unusable(error: RedirectError, app: &str) -> CommandError {
+    let hint = match error {
+        RedirectError::From(_) => {
+            format!(
+                "For all paths of a host: router:set {app} canonical-host HOST; for one: redirect:add {app} /old /new"
+            )
+        }
+        _ => format!("For example: redirect:add {app} /old/* https://www.example.com/new/* 301"),
     };
-    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-        return wrong(format!("{status} is not a status of redirects: write 301, 302, 303, 307 or 308"));
-    }
-    if !from.starts_with('/') {
-        let hint = format!("To send all host names of an app to one: router:set {app} canonical-host HOST");
-        return Err(CommandError::user(format!("{from} is not a path")).hint(hint));
-    }
-    let absolute = to.starts_with("http://") || to.starts_with("https://");
-    // `//host` would be another site, and so would `/\host` for browsers.
-    let path = to.starts_with('/') && !to.starts_with("//") && !to.starts_with("/\\");
-    if !(path || absolute && to.parse::<hyper::Uri>().is_ok()) {
-        return wrong(format!("{to} is neither a path nor a whole URL"));
-    }
-    for text in [from, to] {
-        if text.bytes().any(|byte| !byte.is_ascii_graphic())
-            || text.trim_end_matches('*').contains('*')
-            || text.ends_with("**")
-        {
-            return wrong(format!(
-                "{text} has characters that cannot be there, or a * that is not at its end"
-            ));
-        }
-    }
-    if to.ends_with('*') && !from.ends_with('*') {
-        return wrong(format!("{to} ends with a *, and {from} does not"));
-    }
-    if path && covers(from, to) {
-        return wrong(format!("{to} would be redirected again, without end"));
-    }
-    Ok(())
-}
-
-fn covers(from: &str, path: &str) -> bool {
-    let path = path.split(['?', '#']).next().unwrap_or(path);
-    from.strip_suffix('*').map_or_else(|| from == path, |prefix| path.starts_with(prefix))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_right(from: &str, to: &str, status: u16) -> bool {
-        check(&Redirect { from: from.to_owned(), to: to.to_owned(), status }, "blog").is_ok()
-    }
-
-    #[test]
-    fn a_redirect_goes_somewhere_else() {
-        for (from, to) in
-            [("/old", "/new"), ("/old/*", "/new/*"), ("/*", "https://example.com/*"), ("/a", "/b?c=d")]
-        {
-            assert!(is_right(from, to, 301), "{from} {to}");
-        }
-        for (from, to) in [
-            ("/old", "/old"),
-            ("/old/*", "/old/new"),
-            ("/*", "/x"),
-            ("/old", "/old?again"),
-            ("old", "/new"),
-            ("/old", "//evil.example"),
-            ("/old", "/\\evil.example"),
-            ("/old", "ftp://x/"),
-            ("/old", "/new/*"),
-            ("/o*d", "/new"),
-            ("/old", "/n w"),
-            ("/old", "/n\r\nSet-Cookie:x"),
-        ] {
-            assert!(!is_right(from, to, 301), "{from} {to}");
-        }
-        assert!(!is_right("/old", "/new", 304));
-    }
+    CommandError::user(error).hint(hint)
 }

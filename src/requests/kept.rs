@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use slipway_router::policy::redirects::{RedirectError, Redirects, Rule};
 
 /// The property of an app's people.
 pub const PEOPLE: &str = "router-people";
@@ -34,6 +35,19 @@ pub struct Redirect {
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
+}
+
+impl Redirect {
+    /// The router's form of it; an error where it leads nowhere.
+    pub fn rule(&self) -> Result<Rule, RedirectError> {
+        Rule::new(&self.from, &self.to, self.status)
+    }
+}
+
+/// Says whether browsers would get somewhere with all redirects of an app.
+pub fn check_redirects(redirects: &[Redirect]) -> Result<(), RedirectError> {
+    let rules = redirects.iter().map(Redirect::rule).collect::<Result<_, _>>()?;
+    Redirects { rules, ..Redirects::default() }.check()
 }
 
 /// Whether an app is closed, and to whom.

@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use slipway_router::policy::access::User;
 use slipway_router::policy::headers::name_and_value::{HeaderError, NameAndValue};
 use slipway_router::policy::maintenance::Maintenance;
-use slipway_router::policy::redirects::Rule;
 use slipway_router::policy::{ANY_STATUS, Policy};
 
 use crate::requests::catalogue::{HEADER_PREFIX, settings, stored_name};
@@ -56,7 +55,8 @@ pub fn policy_of(own: &Values, global: &Values, situation: Situation) -> Arc<Pol
     }
     policy.headers.response = response_headers(own, global);
     policy.access.users = users(own);
-    policy.redirects.rules = read::<Vec<Redirect>>(own, REDIRECTS).into_iter().map(rule).collect();
+    let redirects: Vec<Redirect> = read(own, REDIRECTS);
+    policy.redirects.rules = redirects.iter().filter_map(|redirect| redirect.rule().ok()).collect();
     policy.maintenance = maintenance(own);
     policy.error_pages = own
         .iter()
@@ -113,10 +113,6 @@ fn user((name, hash): (String, String)) -> Option<User> {
     Some(User { name, password_hash: hash.parse().ok()? })
 }
 
-fn rule(redirect: Redirect) -> Rule {
-    Rule { from: redirect.from, to: redirect.to, status: redirect.status }
-}
-
 fn maintenance(own: &Values) -> Option<Maintenance> {
     let closure: Closure = read(own, MAINTENANCE);
     let default = Maintenance::default();
@@ -153,6 +149,7 @@ pub fn read<T: DeserializeOwned + Default>(own: &Values, name: &str) -> T {
 mod tests {
     use slipway_router::policy::headers::Hsts;
     use slipway_router::policy::log::LogFormat;
+    use slipway_router::policy::redirects::Rule;
 
     use super::*;
 
@@ -239,10 +236,7 @@ mod tests {
         ];
         let built = policy(&own, &[]);
         assert_eq!(built.access.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["ann"]);
-        assert_eq!(
-            built.redirects.rules.first().map(|rule| (rule.from.as_str(), rule.status)),
-            Some(("/old/*", 301))
-        );
+        assert_eq!(built.redirects.rules, [Rule::new("/old/*", "/new/*", 301).unwrap()]);
         let maintenance = built.maintenance.as_ref().unwrap();
         assert_eq!(
             (maintenance.retry_after, maintenance.page.as_deref()),

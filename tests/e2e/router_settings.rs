@@ -83,6 +83,15 @@ fn limits_timeouts_and_headers_hold_from_the_next_request_on() {
     site.run("router:set APP deny");
     assert_eq!(site.get("/").status, 200);
 
+    site.run("redirect:add APP /old/* /status/* 302");
+    let moved = site.get("/old/204?a=b");
+    assert_eq!((moved.status, moved.header("location").unwrap().ends_with("/status/204?a=b")), (302, true));
+    assert!(site.run("router:explain http://APP.test.localhost/old/204").contains("302: sent to "));
+    site.run("redirect:remove APP /old/*");
+    assert_eq!(site.get("/old/204").status, 404);
+    assert!(site.fails("redirect:add APP /a/* /a/b/*").contains("leads back to itself"));
+    assert!(site.fails("redirect:add APP /a //evil.example").contains("is neither a path"));
+
     let said = site.fails("router:set APP first-byte-timeout soon");
     assert!(said.contains("soon is not a time") && said.contains("router:set APP"), "{said}");
     assert!(site.fails("router:set APP max-body 1m").contains("Valid properties: connect-timeout, "));

@@ -7,6 +7,7 @@ use slipway_router::policy::headers::name_and_value::HeaderError;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::property::SetArguments;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::model::hostname::Hostname;
 use crate::model::role::Role;
 use crate::requests::catalogue::{HEADER_PREFIX, setting, settings, stored_name};
 use crate::requests::draft::Draft;
@@ -111,9 +112,9 @@ async fn check_canonical_host(
             .hint(format!("Set it for one: router:set APP {CANONICAL_HOST} {value}")));
     }
     let record = context.target()?;
-    let host = value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase();
+    let host: Hostname = value.parse().map_err(CommandError::user)?;
     let names = urls::all_hostnames(&context.app, record).await?;
-    if names.iter().any(|name| name.covers(&host)) {
+    if names.iter().any(|name| name.covers(host.as_str())) {
         return Ok(());
     }
     Err(CommandError::user(format!("{host} is not a domain of {}", record.name))

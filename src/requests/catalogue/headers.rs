@@ -1,7 +1,9 @@
 //! Headers, and where requests are sent instead.
 
 use slipway_router::host_pattern::HostPattern;
+use slipway_router::policy::headers::Traces;
 
+use crate::model::hostname::Hostname;
 use crate::requests::catalogue::{Setting, put};
 use crate::requests::draft::HttpsRedirect;
 use crate::requests::values::{ValueError, boolean, duration, show_duration, show_option};
@@ -57,6 +59,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |draft| draft.policy.headers.preserve_case.to_string(),
     },
     Setting {
+        key: "begin-traces",
+        about: "gives requests that belong to no trace a `traceparent` (W3C Trace Context)",
+        example: "false",
+        apply: |draft, text| put(&mut draft.policy.headers.traces, traces(text)),
+        show: |draft| (draft.policy.headers.traces == Traces::Begin).to_string(),
+    },
+    Setting {
         key: "underscores-in-headers",
         about: "lets headers with an underscore in their name reach the app",
         example: "true",
@@ -65,12 +74,18 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
 ];
 
+fn traces(text: &str) -> Result<Traces, ValueError> {
+    Ok(if boolean(text)? { Traces::Begin } else { Traces::Continue })
+}
+
 fn host(text: &str) -> Result<Option<HostPattern>, ValueError> {
     if text == "none" {
         return Ok(None);
     }
     let wrong = || ValueError::new(text, "a host name: write for example www.example.com");
-    let host: HostPattern = text.parse().map_err(|_| wrong())?;
+    // Names beyond ASCII are encoded as those of domains are.
+    let name: Hostname = text.parse().map_err(|_| wrong())?;
+    let host: HostPattern = name.as_str().parse().map_err(|_| wrong())?;
     // A number is a host name by its characters, and never one that somebody means.
     let named = !host.as_str().starts_with("*.") && host.as_str().bytes().any(|byte| !byte.is_ascii_digit());
     if named { Ok(Some(host)) } else { Err(wrong()) }
