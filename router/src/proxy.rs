@@ -130,6 +130,7 @@ async fn pass_on(
     let Site { route, origin } =
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
     exchange.set_route(route);
+    exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     exchange.hold(place);
@@ -170,6 +171,7 @@ async fn pass_on(
         began: exchange.began(),
     };
     prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
