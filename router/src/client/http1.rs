@@ -86,7 +86,7 @@ async fn serve_awake(
         }
         match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => pulse.poll_rest(cx, client.requests(), &rests, soon).map(|()| None),
+            Poll::Pending => pulse.poll_rest(cx, client.requests(), rests, soon).map(|()| None),
         }
     })
     .await;
