@@ -52,7 +52,7 @@ use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router};
 
 use certificates::{CertificateFiles, Reloader};
@@ -130,7 +130,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(router_settings(&settings))?;
+    let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
+    let bound =
+        Router::bind(RouterSettings { signing_key: Some(signing_key), ..router_settings(&settings) })?;
     let metrics = metrics::Door::bind(settings.metrics_listen).await?;
     let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;

@@ -8,19 +8,27 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::access_log::{AccessRecord, Recorder};
+use crate::access_log::AccessRecord;
 use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::memory::Counted;
+use crate::metrics::app::AppCounters;
 use crate::origin::Origin;
 use crate::policy::log::LogFormat;
+use crate::table::Route;
+use crate::worker::Worker;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    recorder: Rc<Recorder>,
+    worker: Rc<Worker>,
     started: Instant,
     origin: Origin,
+    /// Where it is counted: at its app, once that is known.
+    counted: Option<Counted>,
+    /// Whether it is an upgraded connection.
+    tunnel: bool,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
     /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
@@ -47,13 +55,22 @@ impl Exchange {
     }
 
     fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {
-        let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), origin, record: Some(Box::new(record)), place: None }
+        let worker = Rc::clone(&client.worker);
+        Self {
+            worker,
+            started: Instant::now(),
+            origin,
+            counted: None,
+            tunnel: false,
+            record: Some(Box::new(record)),
+            place: None,
+        }
     }
 
     /// Notes whose request it is.
-    pub(crate) fn set_app(&mut self, app: &Arc<str>) {
-        self.edit(|record| record.app = Some(Arc::clone(app)));
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.counted = Some(Counted::new(&route.memory, self.worker.index));
+        self.edit(|record| record.app = Some(Arc::clone(&route.app)));
     }
 
     /// Notes how the app wants it to be written, and what only some forms have.
@@ -84,9 +101,11 @@ impl Exchange {
     /// Hands the request over to whoever sees its end. What is left writes no record.
     pub(crate) fn hand_over(&mut self) -> Self {
         Self {
-            recorder: Rc::clone(&self.recorder),
+            worker: Rc::clone(&self.worker),
             started: self.started,
             origin: self.origin,
+            counted: self.counted.take(),
+            tunnel: self.tunnel,
             record: self.record.take(),
             place: self.place.take(),
         }
@@ -98,6 +117,12 @@ impl Exchange {
             record.instance = Some(Arc::clone(label));
             record.connect += connect;
         });
+    }
+
+    /// Notes that it has become an upgraded connection.
+    pub(crate) fn set_tunnel(&mut self) {
+        self.tunnel = true;
+        self.count(|counters| counters.tunnels.begin());
     }
 
     /// Notes the answer's status.
@@ -138,6 +163,13 @@ impl Exchange {
     /// The request's id.
     pub(crate) fn request_id(&self) -> HeaderValue {
         self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
+    }
+
+    fn count(&self, change: impl FnOnce(&AppCounters)) {
+        match &self.counted {
+            Some(counted) => counted.edit(change),
+            None => change(&self.worker.counters.unrouted),
+        }
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
@@ -187,9 +219,22 @@ impl Drop for Exchange {
         }
         if let Some(mut record) = self.record.take() {
             record.service = self.started.elapsed();
+            self.count(|counters| count(&record, counters));
+            if self.tunnel {
+                self.count(|counters| counters.tunnels.end());
+            }
             if record.format != LogFormat::Off {
-                self.recorder.record(*record);
+                self.worker.recorder.record(*record);
             }
         }
+    }
+}
+
+fn count(record: &AccessRecord, counters: &AppCounters) {
+    counters.count(record.status, record.code);
+    counters.sent_bytes.add(record.bytes);
+    // An upgraded connection lasts as long as somebody looks at a page, which says nothing about the app.
+    if record.status != 101 {
+        counters.service.observe(record.service);
     }
 }

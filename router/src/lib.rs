@@ -17,9 +17,11 @@ mod attempt;
 mod body;
 mod buffering;
 mod check;
+mod choice;
 mod client;
 mod client_body;
 mod client_stream;
+mod clock;
 mod compression;
 mod deadline;
 mod delivery;
@@ -33,21 +35,29 @@ mod frame_watch;
 mod gate;
 mod head_watch;
 mod health;
+mod health_check;
 mod host;
 mod http2_request;
 mod instance;
+mod latency;
 mod listener;
 mod memory;
+mod metrics;
 mod origin;
 mod pool;
 mod progress;
 mod proxy;
 mod proxy_header;
+mod queue;
 mod rate_table;
 mod refusal;
+mod replay;
+mod request_body;
 mod request_id;
 mod response_headers;
+mod retry_budget;
 mod spool;
+mod sticky;
 mod tls;
 mod transport;
 mod treatment;
@@ -65,6 +75,7 @@ pub mod path_prefix;
 pub mod policy;
 pub mod publisher;
 pub mod settings;
+pub mod status;
 pub mod table;
 pub mod trust;
 
@@ -77,6 +88,9 @@ use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -84,8 +98,12 @@ use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use explain::{Explanation, Question};
 use listener::{Doors, Listener};
-use publisher::{Drained, Published, Publisher};
-use settings::RouterSettings;
+use metrics::collector::RouterCollector;
+use metrics::drains::Drains;
+use metrics::worker::WorkerCounters;
+use publisher::{Drained, Published, Publisher, PublisherParts};
+use settings::{RouterSettings, SigningKey};
+use status::InstanceStatus;
 use table::{Entrance, Table, TableError, TableSpec};
 use tls::Certificates;
 use trust::Trust;
@@ -119,6 +137,7 @@ struct Inner {
     trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
+    collector: Arc<RouterCollector>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
     threads: Mutex<Option<Threads>>,
 }
@@ -179,7 +198,10 @@ impl BoundRouter {
         let (stop, stopped) = watch::channel(None);
         let (orders, received) = mpsc::unbounded_channel();
         let address = self.http_address().ip();
-        let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let count =
+            self.settings.workers.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let key = self.settings.signing_key.clone().unwrap_or_else(SigningKey::random);
+        let counters: Vec<_> = (0..count).map(|_| Arc::<WorkerCounters>::default()).collect();
         let lobby = Arc::<WaitingRoom>::default();
         let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
@@ -190,20 +212,31 @@ impl BoundRouter {
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
+            index: 0,
+            counters: Arc::default(),
         };
         let mut doors = Vec::new();
         let mut workers = Vec::new();
-        for index in 0..count.map_or(1, NonZeroUsize::get) {
-            let (door, thread) = worker::start(index, parts.clone()).map_err(RouterError::Threads)?;
+        for (index, counters) in counters.iter().enumerate() {
+            let own = WorkerParts { index, counters: Arc::clone(counters), ..parts.clone() };
+            let (door, thread) = worker::start(own).map_err(RouterError::Threads)?;
             doors.push(door);
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
+        let drains = Arc::<Drains>::default();
+        let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
         let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
         let accepting =
             listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
-            publisher: Publisher::new(table, lobby, orders, address),
+            collector: Arc::new(RouterCollector {
+                table: Arc::clone(&table),
+                workers: counters,
+                dropped_records: Arc::clone(&dropped_records),
+                drains: Arc::clone(&drains),
+            }),
+            publisher: Publisher::new(table, lobby, orders, publisher_parts),
             certificates,
             trust,
             stop,
@@ -254,7 +287,7 @@ impl RouterHandle {
         self.inner.publisher.in_flight()
     }
 
-    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    /// Requests that wait for an instance of an app, or for a place at one. Before the first table nobody knows for which one they do.
     pub fn waiting(&self, app: &str) -> usize {
         self.inner.publisher.waiting(app)
     }
@@ -262,6 +295,27 @@ impl RouterHandle {
     /// Access records that were dropped because nobody read them in time.
     pub fn dropped_records(&self) -> u64 {
         self.inner.dropped_records.load(Ordering::Relaxed)
+    }
+
+    /// The instances of the table, and what is thought of each.
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        status::of_table(&self.inner.collector.table.load())
+    }
+
+    /// Everything that is counted, in the text form of OpenMetrics, which Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(self.collector());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let written = encode(&mut text, &registry);
+        debug_assert!(written.is_ok());
+        text
+    }
+
+    /// The same for a registry that has other metrics as well.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(Arc::clone(&self.inner.collector))
     }
 
     /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.
