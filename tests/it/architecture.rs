@@ -22,7 +22,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
     ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
-    ("urls", &["app", "model", "store"]),
+    ("certificates", &["app", "clock", "model", "store"]),
+    ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (
         "deploy",
@@ -48,6 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -67,6 +69,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -94,6 +97,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "commands",
             "console",
             "docker",
