@@ -3,6 +3,7 @@
 mod certificates;
 mod state;
 mod surroundings;
+mod trust;
 
 use std::error::Error;
 use std::io;
@@ -52,7 +53,7 @@ use crate::settings::https::HttpsListen;
 use crate::store::Store;
 use crate::{socket, ssh};
 use slipway_router::access_log::AccessRecords;
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router, RouterError};
 
 use certificates::{CertificateFiles, Reloader};
@@ -128,13 +129,15 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = bind_router(&settings)?;
+    let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
+    let bound = bind_router(&settings, signing_key)?;
     let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let certificates = Arc::<Certificates>::default();
     let reloader = Reloader::start(files, certificates.clone())?;
+    let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -172,6 +175,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.clone())),
         logging: tokio::spawn(log_requests(records)),
+        trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -214,8 +218,8 @@ fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
 }
 
 /// Takes the router's ports. HTTPS that nobody asked for gives way to whoever has its port already.
-fn bind_router(settings: &Settings) -> Result<BoundRouter, RouterError> {
-    let wanted = router_settings(settings);
+fn bind_router(settings: &Settings, signing_key: SigningKey) -> Result<BoundRouter, RouterError> {
+    let wanted = RouterSettings { signing_key: Some(signing_key), ..router_settings(settings) };
     match Router::bind(wanted.clone()) {
         Err(RouterError::Bind { address, source })
             if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
@@ -236,6 +240,7 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen.address(settings.http_listen),
+        trust: settings.router.trust(),
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),
@@ -250,6 +255,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -282,6 +288,7 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }

@@ -122,8 +122,13 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
 }
 
 /// What holds for an app's requests.
-fn policy(facts: &AppRouteFacts) -> Arc<Policy> {
+fn policy(app: &App, facts: &AppRouteFacts, hosts: &[Hostname]) -> Arc<Policy> {
     let mut policy = Policy::default();
+    let https_port = app.https_address.map(|address| address.port());
+    policy.redirects.https = https_port.filter(|_| !facts.certificates.is_empty());
+    let coverage = certificates::coverage_of(app, &facts.certificates);
+    let left_out = hosts.iter().filter(|host| !coverage.includes(host));
+    policy.redirects.https_not_for = left_out.filter_map(|host| host.as_str().parse().ok()).collect();
     policy.access.client_certificate = facts.client_certificates;
     Arc::new(policy)
 }
@@ -134,7 +139,7 @@ async fn routes(
     hosts: Vec<Hostname>,
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let policy = policy(&facts);
+    let policy = policy(app, &facts, &hosts);
     let AppRouteFacts { record, ports: own, instances, .. } = facts;
     let web_port = match (own.first(), facts.web_port, record.current_release) {
         (Some(mapping), _, _) => mapping.container_port,
