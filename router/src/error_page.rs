@@ -45,6 +45,12 @@ pub(crate) fn answer(refusal: &Refusal, reader: Reader<'_>) -> Response<Response
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
+        Refusal::Challenge(answer) => {
+            let mut response = Response::new(ResponseBody::page(answer.clone()));
+            let content_type = HeaderValue::from_static("application/octet-stream");
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+        }
         Refusal::Health { ready } => crate::health_check::answer(*ready),
     };
     if let Some((policy, origin)) = reader.site {

@@ -2,6 +2,7 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::client_certificate;
 use crate::forwarding::ForwardedBy;
 use crate::origin::Origin;
 use crate::policy::headers::{Headers, Traces};
@@ -186,7 +187,9 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 fn remove_claims(headers: &mut HeaderMap, underscores: bool) {
     let is_claim = |name: &HeaderName| {
         let name = name.as_str();
-        name.starts_with("x-forwarded") || (name.contains('_') && !(underscores && is_harmless(name)))
+        name.starts_with("x-forwarded")
+            || client_certificate::is_claim(name)
+            || (name.contains('_') && !(underscores && is_harmless(name)))
     };
     if headers.keys().any(is_claim) {
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();

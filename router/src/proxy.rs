@@ -114,6 +114,7 @@ fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, R
     if !client.may_ask_for(&host.name) {
         return Err(Fault::Misdirected.into());
     }
+    gate::challenge(client, parts.uri.path())?;
     Ok(host.name.into_owned())
 }
 
@@ -133,6 +134,7 @@ async fn pass_on(
     exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
+    gate::client_certificate(client, &route.policy)?;
     exchange.hold(place);
     if let Some(name) = own_cookie {
         gate::remove_cookie(&mut parts.headers, name);
@@ -172,6 +174,9 @@ async fn pass_on(
     };
     prepare_request(&mut parts.headers, passing);
     exchange.set_trace(&parts.headers);
+    if let Some(certificate) = client.encryption.as_ref().and_then(|encryption| encryption.client.as_ref()) {
+        certificate.tell(&mut parts.headers);
+    }
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {

@@ -23,7 +23,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
     ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
-    ("urls", &["app", "model", "store"]),
+    ("certificates", &["app", "clock", "model", "store"]),
+    ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (
         "deploy",
@@ -49,6 +50,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -69,6 +71,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -97,6 +100,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "commands",
             "console",
