@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hyper::header::HeaderMap;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -105,6 +106,14 @@ impl Client {
     /// How many requests were counted.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.get()
+    }
+
+    /// Tells an app of the certificate that the client has shown, if it has.
+    pub(crate) fn tell_certificate(&self, headers: &mut HeaderMap) {
+        if let Some(certificate) = self.encryption.as_ref().and_then(|encryption| encryption.client.as_ref())
+        {
+            certificate.tell(headers);
+        }
     }
 
     /// Whether the client may ask for a host on this connection.

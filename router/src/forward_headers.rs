@@ -93,7 +93,7 @@ impl Found {
                 "transfer-encoding" => Self::TRANSFER_ENCODING,
                 "forwarded" | "x-real-ip" | "proxy" => Self::CLAIM,
                 "traceparent" | "tracestate" => Self::TRACE,
-                name if name.starts_with("x-forwarded") => Self::CLAIM,
+                name if name.starts_with("x-forwarded") || client_certificate::is_claim(name) => Self::CLAIM,
                 name if name.contains('_') => Self::UNDERSCORE,
                 _ => 0,
             };
@@ -207,7 +207,7 @@ fn is_harmless(name: &str) -> bool {
     let name = name.replace('_', "-");
     let is_framing = ["content-length", "transfer-encoding", "connection", "host"].contains(&name.as_str());
     let is_claim = ["forwarded", "x-real-ip", "x-request-id", "x-request-start"].contains(&name.as_str());
-    !is_framing && !is_claim && !name.starts_with("x-forwarded")
+    !is_framing && !is_claim && !name.starts_with("x-forwarded") && !client_certificate::is_claim(&name)
 }
 
 #[cfg(test)]

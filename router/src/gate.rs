@@ -61,8 +61,10 @@ pub(crate) struct Passage {
 }
 
 /// Takes a cookie that is not for the app out of a request.
-pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
-    maintenance::remove_cookie(headers, name);
+pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: Option<&str>) {
+    if let Some(name) = name {
+        maintenance::remove_cookie(headers, name);
+    }
 }
 
 /// Whether a policy has anything that `pass` would look at. Known before the first request.

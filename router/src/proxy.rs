@@ -136,9 +136,7 @@ async fn pass_on(
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     gate::client_certificate(client, &route.policy)?;
     exchange.hold(place);
-    if let Some(name) = own_cookie {
-        gate::remove_cookie(&mut parts.headers, name);
-    }
+    gate::remove_cookie(&mut parts.headers, own_cookie);
 
     dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
     let client_version = parts.version;
@@ -174,9 +172,7 @@ async fn pass_on(
     };
     prepare_request(&mut parts.headers, passing);
     exchange.set_trace(&parts.headers);
-    if let Some(certificate) = client.encryption.as_ref().and_then(|encryption| encryption.client.as_ref()) {
-        certificate.tell(&mut parts.headers);
-    }
+    client.tell_certificate(&mut parts.headers);
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
