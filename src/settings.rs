@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Connections that one client address may have; no limit if unset.
+    pub connections_per_address: Option<NonZeroU32>,
 }
 
 /// Limits on SSH clients.
@@ -150,7 +153,7 @@ impl Default for RunLimits {
 
 impl Default for RouterLimits {
     fn default() -> Self {
-        Self { waiting_requests: 256, waiting_seconds: 30 }
+        Self { waiting_requests: 256, waiting_seconds: 30, connections_per_address: None }
     }
 }
 
