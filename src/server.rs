@@ -3,6 +3,7 @@
 mod certificates;
 mod state;
 mod surroundings;
+mod trust;
 
 use std::error::Error;
 use std::io;
@@ -50,7 +51,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
 use slipway_router::access_log::AccessRecords;
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router};
 
 use certificates::{CertificateFiles, Reloader};
@@ -126,12 +127,15 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(router_settings(&settings))?;
+    let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
+    let bound =
+        Router::bind(RouterSettings { signing_key: Some(signing_key), ..router_settings(&settings) })?;
     let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, router.clone())?;
+    let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -168,6 +172,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         logging: tokio::spawn(log_requests(records)),
+        trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -213,6 +218,7 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        trust: settings.router.trust(),
         // Not the host's own directory for such files, which is often memory.
         buffer_directory: settings.root.clone(),
         max_connections_per_address: settings.router.connections_per_address,
@@ -230,6 +236,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -262,6 +269,7 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }

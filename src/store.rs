@@ -113,6 +113,11 @@ impl Store {
         Ok((Self { jobs, key: Arc::new(key) }, thread))
     }
 
+    /// A key for one purpose, which is the same as long as `secret.key` is.
+    pub fn derive_key(&self, purpose: &str) -> Result<[u8; 32], StoreError> {
+        Ok(self.key.derive(purpose)?)
+    }
+
     /// Runs a closure on the database's thread.
     async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
     where

@@ -17,10 +17,13 @@ use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
-use crate::forward_headers::ForwardedBy;
+use crate::forwarding::ForwardedBy;
+use crate::metrics::worker::OpenConnection;
+use crate::proxy_header;
 use crate::table::Entrance;
 use crate::tls;
 use crate::transport::Transport;
+use crate::trust::{ForwardedHeader, Trust};
 use crate::worker::Worker;
 
 /// A connection that was accepted and not yet served.
@@ -49,9 +52,14 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
+    /// The socket's other end, or whom a PROXY header named.
     pub(crate) peer: IpAddr,
     pub(crate) entrance: Entrance,
     pub(crate) scheme: &'static str,
+    pub(crate) port: u16,
+    pub(crate) trust: Arc<Trust>,
+    /// Whether the peer is one of the proxies whose word is taken.
+    pub(crate) is_trusted: bool,
     pub(crate) forwarded_by: ForwardedBy,
     pub(crate) flags: Arc<ConnectionFlags>,
     /// The certificate that the client was shown.
@@ -69,13 +77,18 @@ impl Client {
         place: Option<AddressPlace>,
     ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
-        let peer = arrival.peer.ip();
+        let peer = arrival.peer.ip().to_canonical();
+        let trust = worker.trust.load_full();
+        let with_forwarded = trust.header == ForwardedHeader::Forwarded;
         Self {
             worker,
             peer,
             entrance: arrival.entrance,
             scheme,
-            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port),
+            port: arrival.port,
+            is_trusted: trust.proxies.contains(peer),
+            trust,
+            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port, with_forwarded),
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
@@ -109,14 +122,25 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
             return;
         }
     };
+    let arrival = match proxy_header::accept(&worker, &mut stream, arrival).await {
+        Ok(arrival) => arrival,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(proxy = %arrival.peer, error, "a trusted proxy's connection is not served");
+            return;
+        }
+    };
     if !arrival.entrance.is_encrypted() {
+        let _open = OpenConnection::begin(&worker, |counters| &counters.plain);
         let timeouts = worker.settings.timeouts;
         let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
         let client = Client::new(worker, arrival, None, place);
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
+    let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
+            worker.counters.handshakes.increment();
             let client = Client::new(worker, arrival, Some(certificate), place);
             let spoken =
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
@@ -124,6 +148,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         }
         // Scanners do little else, so that it is no warning.
         Err(error) => {
+            worker.counters.failed_handshakes.count(&error);
             let error = &error as &dyn std::error::Error;
             tracing::debug!(client = %arrival.peer, error, "no encrypted connection");
         }
@@ -143,7 +168,10 @@ async fn serve_requests(
     match spoken {
         Spoken::Http1 => http1::serve(client, stream, stopping).await,
         // In a box, since a connection's task is as large as the largest thing that it may do.
-        Spoken::Http2 => Box::pin(http2::serve(client, stream, stopping)).await,
+        Spoken::Http2 => {
+            let _open = OpenConnection::begin(&client.worker, |counters| &counters.http2);
+            Box::pin(http2::serve(Rc::clone(&client), stream, stopping)).await;
+        }
     }
 }
 

@@ -9,20 +9,32 @@
 )]
 
 mod access;
+mod balance;
 mod bodies;
 mod buffering;
 mod compression;
 mod drain;
 mod frames;
 mod framing;
+mod framing_matrix;
 mod grpc;
 mod headers;
+mod health;
 mod http2;
 mod limits;
 mod log;
 mod matrix;
+mod metrics;
+mod paths;
+mod proxy_header;
+mod queue;
+mod redirects;
+mod retries;
 mod routing;
 mod speech;
+mod stage;
+mod sticky;
 mod support;
+mod trust;
 mod upgrade;
 mod waiting;
