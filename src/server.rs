@@ -1,6 +1,8 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod access;
 mod certificates;
+mod metrics;
 mod state;
 mod surroundings;
 mod trust;
@@ -50,7 +52,6 @@ use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{socket, ssh};
-use slipway_router::access_log::AccessRecords;
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router};
 
@@ -105,15 +106,17 @@ struct Listening {
     ssh: SocketAddr,
     http: SocketAddr,
     https: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     pid: u32,
 }
 
 impl Listening {
-    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter, metrics: &metrics::Door) -> Self {
         Self {
             ssh: remote.local_addr(),
             http: bound.http_address(),
             https: bound.https_address(),
+            metrics: metrics.address(),
             pid: std::process::id(),
         }
     }
@@ -130,7 +133,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
     let bound =
         Router::bind(RouterSettings { signing_key: Some(signing_key), ..router_settings(&settings) })?;
-    let listening = Listening::of(&remote, &bound);
+    let metrics = metrics::Door::bind(settings.metrics_listen).await?;
+    let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
@@ -171,7 +175,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
-        logging: tokio::spawn(log_requests(records)),
+        logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
+        measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
         trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
@@ -236,6 +241,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    measuring: JoinHandle<()>,
     trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
@@ -269,15 +275,17 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.measuring.await?;
     background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    // The router has ended, and with it the last request.
+    background.logging.await?;
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
     join(background.collecting, "the thread that keeps logs panicked").await?;
-    background.logging.await?;
     Ok(())
 }
 
@@ -323,17 +331,6 @@ fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
         tracing::info!("stopping");
         shutdown.cancel();
     }))
-}
-
-async fn log_requests(mut records: AccessRecords) {
-    let mut line = String::new();
-    while let Some(batch) = records.next_batch().await {
-        for record in batch {
-            line.clear();
-            record.write_logfmt(&mut line);
-            tracing::debug!(target: "slipway::access", "{line}");
-        }
-    }
 }
 
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod links;
 mod migrations;
 pub mod one_offs;
+mod path_routes;
 pub mod ports;
 pub mod properties;
 pub mod releases;

@@ -103,6 +103,11 @@ impl Client {
         number
     }
 
+    /// How many requests were counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
     /// Whether the client may ask for a host on this connection.
     ///
     /// It may be another than the one in the handshake if the certificate is for both: browsers join such
@@ -138,7 +143,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
     let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
-    match tls::accept(&worker, stream, arrival.entrance).await {
+    // In boxes, as a connection's task is as large as the largest thing that it may do.
+    match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
         Ok((stream, certificate)) => {
             worker.counters.handshakes.increment();
             let client = Client::new(worker, arrival, Some(certificate), place);
@@ -176,7 +182,7 @@ async fn serve_requests(
 }
 
 /// Waits until the router stops.
-async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
+async fn wait_for_stop(stopping: &mut watch::Receiver<bool>) {
     // An error means that the router is gone, which is a reason to stop as well.
     if let Err(error) = stopping.wait_for(|stopping| *stopping).await {
         tracing::trace!(%error, "the router was dropped");

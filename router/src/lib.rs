@@ -67,6 +67,7 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod host_pattern;
@@ -95,6 +96,7 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
+use explain::{Explanation, Question};
 use listener::{Doors, Listener};
 use metrics::collector::RouterCollector;
 use metrics::drains::Drains;
@@ -256,6 +258,11 @@ impl RouterHandle {
     /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
         self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+    }
+
+    /// Says what would become of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        explain::explain(&self.inner.publisher.table(), question)
     }
 
     /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.

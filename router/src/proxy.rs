@@ -130,6 +130,7 @@ async fn pass_on(
     let Site { route, origin } =
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
     exchange.set_route(route);
+    exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     exchange.hold(place);
@@ -141,7 +142,10 @@ async fn pass_on(
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-    parts.extensions.clear();
+    if !route.policy.headers.preserve_case {
+        // Among them the names of headers as they came.
+        parts.extensions.clear();
+    }
     let progress = Rc::new(Progress::new(body.is_end_stream()));
     let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
     let wish = Wish::of(&parts, &route.policy.bodies);
@@ -167,6 +171,7 @@ async fn pass_on(
         began: exchange.began(),
     };
     prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {

@@ -174,7 +174,7 @@ pub(crate) struct Route {
     pub(crate) cookies: Option<Cookies>,
     /// Whether there is anything to ask at the gate.
     pub(crate) has_rules: bool,
-    state: AppState,
+    pub(crate) state: AppState,
 }
 
 /// A path of a host, and whose it is.
@@ -216,6 +216,8 @@ pub(crate) struct Table {
     /// All apps.
     routes: Vec<Arc<Route>>,
     published: bool,
+    /// Whether any app wants header names as they came.
+    preserves_case: bool,
 }
 
 impl Table {
@@ -231,6 +233,7 @@ impl Table {
         for routes in &spec.apps {
             let instances: Vec<_> = routes.instances.iter().map(&mut instance).collect();
             let sticky = routes.policy.balance.sticky;
+            table.preserves_case |= routes.policy.headers.preserve_case;
             let route = Arc::new(Route {
                 app: Arc::clone(&routes.app),
                 ports: routes.ports.clone(),
@@ -277,6 +280,11 @@ impl Table {
         &self.routes
     }
 
+    /// Whether any app wants header names as they came. It has to be known before a request is read.
+    pub(crate) fn preserves_case(&self) -> bool {
+        self.preserves_case
+    }
+
     /// Whether nothing was published yet, so that nothing is known of any host.
     pub(crate) fn is_first(&self) -> bool {
         !self.published
@@ -286,6 +294,14 @@ impl Table {
     /// longest path.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Place> {
         self.places(host)?.iter().find(|place| place.path.covers(path))
+    }
+
+    /// The host by which a host is found: itself, or a wildcard.
+    pub(crate) fn pattern(&self, host: &str) -> String {
+        match host.split_once('.') {
+            Some((_, suffix)) if !self.exact.contains_key(host) => format!("*.{suffix}"),
+            _ => host.to_owned(),
+        }
     }
 
     /// Whether any app answers on a host by an entrance.

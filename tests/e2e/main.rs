@@ -62,6 +62,7 @@ mod readme;
 mod recovery_clock;
 mod recovery_faults;
 mod releases;
+mod router_settings;
 mod several_apps;
 mod stop_first;
 mod storage;

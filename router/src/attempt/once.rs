@@ -47,7 +47,7 @@ impl Dispatch<'_> {
             return Ok(lease);
         }
         let started = Instant::now();
-        let connected = pool.connect(instance, self.port, &self.place.route.policy.timeouts).await;
+        let connected = pool.connect(instance, self.port, &self.place.route.policy).await;
         let time = started.elapsed();
         exchange.set_instance(&instance.label, time);
         match connected {

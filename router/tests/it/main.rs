@@ -31,6 +31,7 @@ mod queue;
 mod redirects;
 mod retries;
 mod routing;
+mod slow;
 mod speech;
 mod stage;
 mod sticky;
