@@ -246,6 +246,9 @@ fn router_settings(settings: &Settings) -> RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen.address(settings.http_listen),
         trust: settings.router.trust(),
+        // Not the host's own directory for such files, which is often memory.
+        buffer_directory: settings.root.clone(),
+        max_connections_per_address: settings.router.connections_per_address,
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),

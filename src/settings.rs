@@ -7,6 +7,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Connections that one client address may have; no limit if unset.
+    pub connections_per_address: Option<NonZeroU32>,
     /// Proxies in front of the router whose word on who asks is taken (`SLIPWAY_TRUSTED_PROXIES`).
     pub trusted_proxies: TrustedProxies,
     /// The headers that they speak by.
@@ -165,6 +168,7 @@ impl Default for RouterLimits {
         Self {
             waiting_requests: 256,
             waiting_seconds: 30,
+            connections_per_address: None,
             trusted_proxies: TrustedProxies::default(),
             forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,

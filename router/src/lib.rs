@@ -14,6 +14,7 @@
 mod address_counts;
 mod address_key;
 mod attempt;
+mod bare_answer;
 mod body;
 mod buffering;
 mod certificates;
