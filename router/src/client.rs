@@ -106,10 +106,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         return serve_requests(client, Transport::Plain(stream), stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
-        Ok((stream, certificate)) => {
+        Ok(Some((stream, certificate))) => {
             let client = Client::new(worker, arrival, Some(certificate));
             serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
         }
+        Ok(None) => tracing::debug!(client = %arrival.peer, "an authority was answered"),
         // Scanners do little else, so that it is no warning.
         Err(error) => {
             let error = &error as &dyn std::error::Error;

@@ -21,6 +21,12 @@ pub(crate) fn answer(refusal: &Refusal, accept: Accept, request_id: &HeaderValue
             response.headers_mut().insert(header::LOCATION, location.clone());
             response
         }
+        Refusal::Challenge(answer) => {
+            let mut response = Response::new(ResponseBody::page(answer.clone()));
+            let content_type = HeaderValue::from_static("application/octet-stream");
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+        }
     };
     response.headers_mut().insert(crate::forward_headers::X_REQUEST_ID, request_id.clone());
     response

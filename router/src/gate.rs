@@ -2,6 +2,8 @@
 
 use hyper::http::request::Parts;
 
+use crate::challenges::WELL_KNOWN;
+use crate::client::Client;
 use crate::origin::Origin;
 use crate::refusal::Refusal;
 use crate::table::Route;
@@ -17,6 +19,16 @@ pub(crate) struct Arriving<'a> {
     pub(crate) host: &'a str,
     /// Who it is from.
     pub(crate) origin: Origin,
+}
+
+/// Answers an authority that asks for a token which it has given out. Apps are not asked: such a request may come
+/// before anything was deployed, and no rule of an app may stand in its way.
+pub(crate) fn challenge(client: &Client, path: &str) -> Result<(), Refusal> {
+    if !path.starts_with(WELL_KNOWN) {
+        return Ok(());
+    }
+    let answer = client.worker.shown.challenges.load().for_path(path);
+    answer.map_or(Ok(()), |answer| Err(Refusal::Challenge(answer)))
 }
 
 /// Lets a request pass, or says what it gets instead.

@@ -41,6 +41,7 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+pub mod challenges;
 pub mod host_pattern;
 pub mod path_prefix;
 pub mod policy;
@@ -62,11 +63,12 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
+use challenges::Challenges;
 use listener::Listener;
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
-use tls::Certificates;
+use tls::{Certificates, Shown};
 use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
 
@@ -93,7 +95,7 @@ pub struct RouterHandle {
 #[derive(Debug)]
 struct Inner {
     publisher: Publisher,
-    certificates: Arc<ArcSwap<Certificates>>,
+    shown: Arc<Shown>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
@@ -149,7 +151,7 @@ impl BoundRouter {
     /// every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let shown = Arc::<Shown>::default();
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
@@ -160,7 +162,7 @@ impl BoundRouter {
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
-            certificates: Arc::clone(&certificates),
+            shown: Arc::clone(&shown),
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
@@ -177,7 +179,7 @@ impl BoundRouter {
             listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
-            certificates,
+            shown,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -196,7 +198,12 @@ impl RouterHandle {
 
     /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
-        self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+        self.inner.shown.certificates.store(Arc::new(Certificates::new(certificates)));
+    }
+
+    /// Says what to answer to an authority that asks whether it may issue certificates, in place of all before.
+    pub fn set_challenges(&self, challenges: Challenges) {
+        self.inner.shown.challenges.store(Arc::new(challenges.into()));
     }
 
     /// Says whether a port of the host is open for the router already, or could be opened.

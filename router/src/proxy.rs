@@ -84,6 +84,7 @@ async fn pass_on(
     if !client.may_ask_for(&host.name) {
         return Err(Fault::Misdirected.into());
     }
+    gate::challenge(client, parts.uri.path())?;
     let host = host.name.into_owned();
     let target = target(&parts.uri);
     let dispatch = Dispatch::find(client, host, target).await?;

@@ -1,5 +1,6 @@
 //! What the router answers itself, in place of an instance.
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
@@ -17,6 +18,8 @@ pub(crate) enum Refusal {
         /// Where.
         location: HeaderValue,
     },
+    /// What an authority asked for before it issues a certificate.
+    Challenge(Bytes),
 }
 
 impl From<Fault> for Refusal {

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -14,6 +15,7 @@ use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use crate::certificate::Certificate;
+use crate::challenges::{self, Answers};
 use crate::table::Entrance;
 use crate::worker::Worker;
 
@@ -26,6 +28,15 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     all: Vec<Arc<Certificate>>,
+}
+
+/// What handshakes show, shared by all workers. Each part is replaced as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// To clients.
+    pub(crate) certificates: ArcSwap<Certificates>,
+    /// To authorities that issue certificates.
+    pub(crate) challenges: ArcSwap<Answers>,
 }
 
 /// Why there is no encrypted connection.
@@ -56,12 +67,16 @@ impl Certificates {
     }
 }
 
-/// Brings an encrypted connection about, and says with which certificate.
+/// An encrypted connection, and what was shown for it.
+type Encrypted = (TlsStream<TcpStream>, Arc<Certificate>);
+
+/// Brings an encrypted connection about, and says with which certificate; none if it was an authority that only
+/// wanted to see one (RFC 8737, section 3).
 pub(crate) async fn accept(
     worker: &Worker,
     stream: TcpStream,
     entrance: Entrance,
-) -> Result<(TlsStream<TcpStream>, Arc<Certificate>), HandshakeError> {
+) -> Result<Option<Encrypted>, HandshakeError> {
     // One deadline for both halves: a client may not take the time twice.
     let deadline = Instant::now() + worker.settings.timeouts.handshake;
     match timeout_at(deadline, handshake(worker, stream, entrance)).await {
@@ -74,17 +89,32 @@ async fn handshake(
     worker: &Worker,
     stream: TcpStream,
     entrance: Entrance,
-) -> Result<(TlsStream<TcpStream>, Arc<Certificate>), HandshakeError> {
-    let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+) -> Result<Option<Encrypted>, HandshakeError> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = server_name(&start);
+    if challenges::is_question(&start.client_hello()) {
+        let Some(config) = name.as_deref().and_then(|name| worker.shown.challenges.load().for_name(name))
+        else {
+            return refuse(start, name).await;
+        };
+        start.into_stream(config).await?.shutdown().await?;
+        return Ok(None);
+    }
     let found = name.as_deref().filter(|name| is_served(worker, name, entrance));
-    let Some(certificate) = found.and_then(|name| worker.certificates.load().choose(name)) else {
-        start.io.write_all(&UNRECOGNIZED_NAME).await?;
-        start.io.shutdown().await?;
-        return Err(name.map_or(HandshakeError::NoName, HandshakeError::UnknownName));
+    let Some(certificate) = found.and_then(|name| worker.shown.certificates.load().choose(name)) else {
+        return refuse(start, name).await;
     };
     let config = Arc::clone(certificate.config());
-    Ok((start.into_stream(config).await?, certificate))
+    Ok(Some((start.into_stream(config).await?, certificate)))
+}
+
+async fn refuse<T>(
+    mut start: StartHandshake<TcpStream>,
+    name: Option<String>,
+) -> Result<Option<T>, HandshakeError> {
+    start.io.write_all(&UNRECOGNIZED_NAME).await?;
+    start.io.shutdown().await?;
+    Err(name.map_or(HandshakeError::NoName, HandshakeError::UnknownName))
 }
 
 /// The name that the client asks for, in the form in which the table knows it.

@@ -20,7 +20,7 @@ use crate::client::{self, Accepted};
 use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
-use crate::tls::Certificates;
+use crate::tls::Shown;
 use crate::waiting::WaitingRoom;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
@@ -31,7 +31,7 @@ const QUEUE: usize = 1024;
 pub(crate) struct WorkerParts {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) shown: Arc<Shown>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) log: AccessLog,
     pub(crate) stop: watch::Receiver<Stop>,
@@ -53,7 +53,7 @@ pub(crate) struct Worker {
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// Where requests wait for the first table.
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) shown: Arc<Shown>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) recorder: Rc<Recorder>,
@@ -144,14 +144,14 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, lobby, certificates, settings, log, mut stop } = parts;
+    let WorkerParts { table, lobby, shown, settings, log, mut stop } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
         table,
         lobby,
         stop: stop.clone(),
-        certificates,
+        shown,
         settings,
         pool,
         recorder,

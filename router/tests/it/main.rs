@@ -9,11 +9,13 @@
 )]
 
 mod bodies;
+mod challenges;
 mod drain;
 mod framing;
 mod headers;
 mod log;
 mod routing;
 mod support;
+mod tls_support;
 mod upgrade;
 mod waiting;
