@@ -1,5 +1,6 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod acme;
 pub mod app;
 pub mod build;
 pub mod cli;

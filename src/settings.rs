@@ -1,5 +1,6 @@
 //! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
 
+pub mod acme;
 pub mod build;
 
 use std::env;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
+use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
 
 /// Everything that can be set. Every field has a working default.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub run: RunLimits,
     /// Limits on requests.
     pub router: RouterLimits,
+    /// Automatic certificates.
+    pub acme: AcmeSettings,
 }
 
 /// Limits on requests.
@@ -137,6 +141,7 @@ impl Default for Settings {
             deploy: DeployLimits::default(),
             build: BuildSettings::default(),
             router: RouterLimits::default(),
+            acme: AcmeSettings::default(),
             run: RunLimits::default(),
         }
     }

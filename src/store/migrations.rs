@@ -50,6 +50,8 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // One-off processes and scheduled tasks.
     include_str!("schema_tasks.sql"),
+    // Automatic certificates.
+    include_str!("schema_acme.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.
