@@ -5,6 +5,7 @@
 pub mod acme;
 pub mod apps;
 pub mod builds;
+pub mod certificates;
 pub mod config;
 pub mod cron;
 pub mod docker_options;

@@ -50,6 +50,19 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // One-off processes and scheduled tasks.
     include_str!("schema_tasks.sql"),
+    // Certificates of apps. Numbers are never used twice: whoever keeps one in memory knows it by its number.
+    "CREATE TABLE certificates (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        hosts TEXT NOT NULL,
+        not_after INTEGER NOT NULL,
+        added_at INTEGER NOT NULL,
+        chain TEXT NOT NULL,
+        key BLOB NOT NULL,
+        UNIQUE (app, kind, name)
+     ) STRICT;",
     // Automatic certificates.
     include_str!("schema_acme.sql"),
 ];

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
 use crate::store::apps::{self, AppId, AppRecord};
+use crate::store::certificates::{self, CertificateRecord};
 use crate::store::instances::{self, InstanceRecord};
 use crate::store::{Store, StoreError, parse};
 
@@ -33,6 +34,8 @@ pub struct AppRouteFacts {
     pub ports: Vec<PortMapping>,
     /// The host names added to it, in that order.
     pub domains: Vec<Hostname>,
+    /// Its certificates.
+    pub certificates: Vec<CertificateRecord>,
     /// Its instances.
     pub instances: Vec<InstanceRecord>,
     /// Whether its release's `app.json` may have checks that go on while instances run.
@@ -49,10 +52,15 @@ impl Store {
             for instance in instances::read(connection, None)? {
                 instances.entry(instance.app).or_default().push(instance);
             }
+            let mut certificates: HashMap<AppId, Vec<CertificateRecord>> = HashMap::new();
+            for certificate in certificates::read(connection, None)? {
+                certificates.entry(certificate.app).or_default().push(certificate);
+            }
             let apps = apps::all(connection)?.into_iter().map(|record| AppRouteFacts {
                 web_port: web_ports.get(&record.id).copied(),
                 ports: ports.remove(&record.id).unwrap_or_default(),
                 domains: domains.remove(&Some(record.id)).unwrap_or_default(),
+                certificates: certificates.remove(&record.id).unwrap_or_default(),
                 instances: instances.remove(&record.id).unwrap_or_default(),
                 has_running_checks: checked.contains(&record.id),
                 record,
