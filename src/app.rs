@@ -4,6 +4,7 @@ pub mod build_queue;
 pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
+pub mod proofs;
 pub mod pushes;
 pub mod reconciler;
 pub mod running_builds;
@@ -17,6 +18,7 @@ use crate::app::build_queue::BuildQueue;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -89,6 +91,10 @@ pub struct App {
     pub one_offs: OneOffs,
     /// Runs of scheduled tasks that are under way.
     pub cron_runs: CronRuns,
+    /// At most one order of certificates at a time for each app.
+    pub issuing: Leases,
+    /// What certificate authorities are shown at this moment.
+    pub proofs: Proofs,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

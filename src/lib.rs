@@ -15,6 +15,7 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod issuance;
 pub mod logs;
 pub mod model;
 pub mod process;
