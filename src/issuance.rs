@@ -11,6 +11,7 @@ pub mod need;
 pub mod obtain;
 pub mod plan;
 mod proofs;
+pub mod revoke;
 mod self_check;
 pub mod suggestion;
 pub mod telling;

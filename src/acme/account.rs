@@ -44,8 +44,7 @@ pub async fn create(
 ) -> Result<(Account, SecretString), AcmeError> {
     let contact: Vec<String> = email.map(|email| format!("mailto:{email}")).into_iter().collect();
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-    let wanted =
-        NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+    let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
     let external = match external {
         Some(external) => {
             let reason = |error: NotBase64| instant_acme::Error::Other(Box::new(error));

@@ -87,7 +87,9 @@ impl AcmeError {
             }
             Self::NotOffered { .. } => "Choose another way: letsencrypt:set APP challenge http|tls-alpn|dns",
             Self::Late(_) => "Try again in a few minutes; the authority may be busy",
-            Self::Protocol(_) => "See whether the address is that of an ACME directory: letsencrypt:set APP server URL",
+            Self::Protocol(_) => {
+                "See whether the address is that of an ACME directory: letsencrypt:set APP server URL"
+            }
             Self::Request(_) | Self::Answer { .. } => "The server's log says more",
             Self::Hook(_) => "Mend the program that [acme] dns-hook names in slipway.toml, and try again",
             Self::Interrupted => "It goes on by itself after the start",
@@ -95,7 +97,8 @@ impl AcmeError {
     }
 }
 
-const NO_PROOF: &str = "See that each name resolves to this host and that ports 80 and 443 are open to the internet";
+const NO_PROOF: &str =
+    "See that each name resolves to this host and that ports 80 and 443 are open to the internet";
 
 /// What to do about a problem of RFC 8555, section 6.7.
 fn advice(problem: &Problem) -> &'static str {
@@ -108,13 +111,17 @@ fn advice(problem: &Problem) -> &'static str {
             "Get a key from the authority's site, then: letsencrypt:set APP|--global eab-key-id ID, and eab-hmac-key on standard input"
         }
         "unauthorized" | "incorrectResponse" | "connection" | "tls" => NO_PROOF,
-        "dns" => "Make an A or AAAA record for each name that points to this host; new records take a while to be seen",
+        "dns" => {
+            "Make an A or AAAA record for each name that points to this host; new records take a while to be seen"
+        }
         "caa" => "A CAA record forbids it: allow this authority in the name's DNS, or remove the record",
         "rejectedIdentifier" | "unsupportedIdentifier" => {
             "The authority gives no certificate for such a name: remove it with domains:remove, or use an own certificate: certs:add"
         }
         "accountDoesNotExist" => "Make a new account: letsencrypt:cleanup, then try again",
-        "invalidContact" | "unsupportedContact" => "Set another address: letsencrypt:set APP|--global email ADDRESS",
+        "invalidContact" | "unsupportedContact" => {
+            "Set another address: letsencrypt:set APP|--global email ADDRESS"
+        }
         "badRevocationReason" | "alreadyRevoked" => "Nothing is to be done: it is revoked",
         "userActionRequired" => "The authority wants you to read something: the address stands above",
         _ => "Try again later; if it stays, ask the authority with the words above",

@@ -59,11 +59,7 @@ pub async fn issue(
     stop.run_until_cancelled(finish(&mut order, wanted)).await.unwrap_or(Err(AcmeError::Interrupted))
 }
 
-async fn prove(
-    order: &mut Order,
-    solver: &impl Solver,
-    shown: &mut Vec<Answer>,
-) -> Result<(), AcmeError> {
+async fn prove(order: &mut Order, solver: &impl Solver, shown: &mut Vec<Answer>) -> Result<(), AcmeError> {
     show(order, solver, shown).await?;
     if !shown.is_empty() {
         solver.settle(shown).await?;

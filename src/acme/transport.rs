@@ -77,7 +77,8 @@ impl Transport {
     pub fn new(trusted: Option<&str>) -> io::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let pem = trusted.unwrap_or_default().as_bytes();
-        let own: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let own: Vec<_> =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(io::Error::other)?;
         let verifier = Verifier::new_with_extra_roots(own, provider.clone()).map_err(io::Error::other)?;
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         // The verifier is the platform's, as it is in everything else that speaks TLS here.
@@ -113,11 +114,7 @@ impl Transport {
         Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
     }
 
-    async fn connect(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    async fn connect(&self, host: &str, port: u16) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let socket = TcpStream::connect((address, port)).await?;
         socket.set_nodelay(true)?;

@@ -2,8 +2,8 @@
 
 use crate::commands::{
     Entry, app_json, apps, builder, buildpacks, builds, checks, cleanup, config, cron, disk, docker_options,
-    doctor, domains, drains, git, help, keys, links, logs, network, ports, ps, releases, repo, resource, run,
-    stack, storage, urls, version,
+    doctor, domains, drains, git, help, keys, letsencrypt, links, logs, network, ports, ps, releases, repo,
+    resource, run, stack, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -36,6 +36,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<letsencrypt::enable::Auto>(),
     Entry::of::<checks::select::Disable>(),
     Entry::of::<checks::select::Enable>(),
     Entry::of::<checks::properties::Report>(),
@@ -90,6 +91,16 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::properties::Set>(),
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
+    Entry::of::<letsencrypt::list::Active>(),
+    Entry::of::<letsencrypt::renew::AutoRenew>(),
+    Entry::of::<letsencrypt::revoke::Cleanup>(),
+    Entry::of::<letsencrypt::renew::CronJob>(),
+    Entry::of::<letsencrypt::enable::Disable>(),
+    Entry::of::<letsencrypt::enable::Enable>(),
+    Entry::of::<letsencrypt::list::List>(),
+    Entry::of::<letsencrypt::set::Report>(),
+    Entry::of::<letsencrypt::revoke::Revoke>(),
+    Entry::of::<letsencrypt::set::Set>(),
     Entry::of::<links::add::Add>(),
     Entry::of::<links::list::List>(),
     Entry::of::<links::remove::Remove>(),

@@ -52,8 +52,10 @@ async fn external(
 ) -> Result<Option<ExternalAccount>, CommandError> {
     let Some(key_id) = choice.eab_key_id.clone() else { return Ok(None) };
     let Some(hmac_key) = app.store.acme_external_key(Some(record.id)).await? else {
-        return Err(CommandError::user("eab-key-id is set and eab-hmac-key is not")
-            .hint(format!("Give the key on standard input: letsencrypt:set {} eab-hmac-key -", record.name)));
+        return Err(CommandError::user("eab-key-id is set and eab-hmac-key is not").hint(format!(
+            "Give the key on standard input: letsencrypt:set {} eab-hmac-key -",
+            record.name
+        )));
     };
     Ok(Some(ExternalAccount { key_id, hmac_key }))
 }

@@ -17,7 +17,12 @@ struct Limit {
 /// Let's Encrypt's limits, each a little below what it says. That of domains is for new sets of names only.
 const LETS_ENCRYPT: &[Limit] = &[
     Limit { kind: LedgerKind::Failure, most: 4, seconds: 3600, what: "failures an hour" },
-    Limit { kind: LedgerKind::Set, most: 4, seconds: LEDGER_SECONDS, what: "certificates for the same names a week" },
+    Limit {
+        kind: LedgerKind::Set,
+        most: 4,
+        seconds: LEDGER_SECONDS,
+        what: "certificates for the same names a week",
+    },
     Limit { kind: LedgerKind::Domain, most: 45, seconds: LEDGER_SECONDS, what: "certificates a week" },
 ];
 
@@ -46,7 +51,10 @@ pub async fn check(
                 store.acme_ledger(directory, (limit.kind, subject.clone()), now - limit.seconds).await?;
             let Some(until) = free_at(&times, limit) else { continue };
             if worst.as_ref().is_none_or(|worst| worst.until < until) {
-                worst = Some(Exhausted { until, why: format!("{subject} has had {} {}", times.len(), limit.what) });
+                worst = Some(Exhausted {
+                    until,
+                    why: format!("{subject} has had {} {}", times.len(), limit.what),
+                });
             }
         }
     }
@@ -68,7 +76,8 @@ pub async fn note_issued(
     let is_new = store.acme_ledger(directory, (LedgerKind::Set, set(names)), 0).await?.is_empty();
     let mut entries = vec![(LedgerKind::Set, set(names))];
     if is_new {
-        entries.extend(subjects(LedgerKind::Domain, names).into_iter().map(|name| (LedgerKind::Domain, name)));
+        entries
+            .extend(subjects(LedgerKind::Domain, names).into_iter().map(|name| (LedgerKind::Domain, name)));
     }
     store.add_to_acme_ledger(directory, entries).await
 }

@@ -37,8 +37,12 @@ pub fn select(
         }
     }
     // Authorities refuse a name beside a wildcard that covers it.
-    let wildcards: Vec<String> =
-        selection.wanted.iter().filter_map(|name| name.as_str().strip_prefix('*')).map(str::to_owned).collect();
+    let wildcards: Vec<String> = selection
+        .wanted
+        .iter()
+        .filter_map(|name| name.as_str().strip_prefix('*'))
+        .map(str::to_owned)
+        .collect();
     selection.wanted.retain(|name| {
         let below = name.as_str().split_once('.').map(|(_, rest)| format!(".{rest}"));
         name.is_wildcard() || below.is_none_or(|below| !wildcards.contains(&below))
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn only_names_that_can_be_in_a_certificate_are_ordered() {
-        let all = names(&["b.example.com", "a.test.localhost", "blog", "*.example.org", "a.local", "10.0.0.1"]);
+        let all =
+            names(&["b.example.com", "a.test.localhost", "blog", "*.example.org", "a.local", "10.0.0.1"]);
         let selection = select(&all, false, |_| false);
         assert_eq!(selection.wanted, names(&["b.example.com"]));
         assert_eq!(selection.private, names(&["a.test.localhost", "blog", "a.local", "10.0.0.1"]));
@@ -88,14 +93,16 @@ mod tests {
 
     #[test]
     fn what_a_wildcard_covers_is_not_ordered_besides() {
-        let all = names(&["example.com", "*.example.com", "a.example.com", "a.b.example.com", "xexample.com"]);
+        let all =
+            names(&["example.com", "*.example.com", "a.example.com", "a.b.example.com", "xexample.com"]);
         let wanted = select(&all, true, |_| false).wanted;
         assert_eq!(wanted, names(&["*.example.com", "a.b.example.com", "example.com", "xexample.com"]));
     }
 
     #[test]
     fn more_names_than_fit_are_several_certificates() {
-        let many: Vec<Hostname> = (0..201).map(|index| format!("a{index:03}.example.com").parse().unwrap()).collect();
+        let many: Vec<Hostname> =
+            (0..201).map(|index| format!("a{index:03}.example.com").parse().unwrap()).collect();
         let groups = groups(&many);
         assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 1]);
     }

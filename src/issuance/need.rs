@@ -31,12 +31,21 @@ pub(super) struct Need {
     pub(super) all_names: Vec<CertificateName>,
     /// Names for which none can be had, with the reason.
     pub(super) left_out: Vec<String>,
-    /// The same without the reason.
-    pub(super) left_out_names: Vec<String>,
+    /// All names that want a certificate.
+    pub(super) wanted: Vec<String>,
+    /// Whether nothing can be ordered, and nothing is there.
+    pub(super) is_hopeless: bool,
     /// When the first of the app's certificates ends.
     pub(super) earliest_end: Option<i64>,
     /// Whether the authority knows of replacements.
     pub(super) asked: bool,
+}
+
+impl Need {
+    /// Whether there is nothing to do and nothing to say.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.groups.is_empty() && self.left_out.is_empty() && !self.is_hopeless
+    }
 }
 
 /// One certificate that is to be ordered.
@@ -63,7 +72,9 @@ pub struct Standing {
 impl Standing {
     /// The names that no automatic certificate is for.
     pub fn missing(&self) -> Vec<&Hostname> {
-        let covered = |name: &Hostname| self.held.iter().any(|held| held.hosts.iter().any(|host| host == name.as_str()));
+        let covered = |name: &Hostname| {
+            self.held.iter().any(|held| held.hosts.iter().any(|host| host == name.as_str()))
+        };
         self.wanted.iter().filter(|name| !covered(name)).collect()
     }
 }
@@ -81,7 +92,9 @@ pub async fn standing(
         certificates.into_iter().partition(|certificate| certificate.kind == CertificateKind::Own);
     let covered = |name: &Hostname| own.iter().any(|own| own.not_after > now && covers(own, name));
     let provable = match choice.challenge {
-        ChallengeChoice::Automatic | ChallengeChoice::Always(ChallengeKind::Dns01) => proofs::hook(app).is_some(),
+        ChallengeChoice::Automatic | ChallengeChoice::Always(ChallengeKind::Dns01) => {
+            proofs::hook(app).is_some()
+        }
         ChallengeChoice::Always(_) => false,
     };
     let selection = names::select(&urls::hostnames(app, record).await?, provable, covered);
@@ -100,23 +113,29 @@ pub async fn standing(
     Ok(standing)
 }
 
-/// When something is to be done. Pauses after failures are for all of it.
+/// When something is to be done. After a failure there is a pause, except for names that were not there before.
 fn next(standing: &Standing, choice: &Choice, state: &AcmeState) -> Option<i64> {
     if standing.wanted.is_empty() {
         return None;
     }
-    let mut next = standing.held.iter().map(|held| due_at(held, choice, state)).min();
     let missing = standing.missing();
-    if !missing.is_empty() || is_of_another(standing, choice, state) {
-        let known = missing.iter().all(|name| state.left_out.iter().any(|left| left == name.as_str()));
-        let again = if known && !missing.is_empty() {
-            state.last_attempt.map_or(0, |last| last + LOOK_AGAIN)
-        } else {
-            0
-        };
+    if missing.iter().any(|name| !state.tried.iter().any(|tried| tried == name.as_str())) {
+        return Some(0);
+    }
+    let mut next = standing.held.iter().map(|held| due_at(held, choice, state)).min();
+    if !missing.is_empty() {
+        let again = state.last_attempt.map_or(0, |last| last + LOOK_AGAIN);
         next = Some(next.map_or(again, |next| next.min(again)));
     }
-    next.map(|next| state.next_attempt.map_or(next, |attempt| attempt.max(next)))
+    if is_of_another(standing, choice, state) {
+        next = Some(0);
+    }
+    match state.next_attempt {
+        // A failure was the last: its pause counts, be it shorter or longer than the time to look again.
+        Some(attempt) if !missing.is_empty() => Some(attempt),
+        Some(attempt) => next.map(|next| next.max(attempt)),
+        None => next,
+    }
 }
 
 /// Whether what there is comes from another authority than the one that is chosen now.
@@ -126,12 +145,8 @@ fn is_of_another(standing: &Standing, choice: &Choice, state: &AcmeState) -> boo
 }
 
 fn due_at(held: &CertificateRecord, choice: &Choice, state: &AcmeState) -> i64 {
-    let certificate = Held {
-        id: held.id.0,
-        hosts: held.hosts.clone(),
-        since: held.added_at,
-        not_after: held.not_after,
-    };
+    let certificate =
+        Held { id: held.id.0, hosts: held.hosts.clone(), since: held.added_at, not_after: held.not_after };
     plan::due_at(&certificate, Wishes { grace_seconds: choice.grace_seconds, suggested: state.suggested })
 }
 
@@ -148,6 +163,7 @@ pub(super) async fn of(
     let mut need = Need {
         left_out: standing.impossible.clone(),
         earliest_end: standing.held.iter().map(|held| held.not_after).min(),
+        wanted: standing.wanted.iter().map(Hostname::to_string).collect(),
         asked: state.suggested.is_some(),
         ..Need::default()
     };
@@ -169,9 +185,7 @@ pub(super) async fn of(
             need.groups.push(Group { name, names, held });
         }
     }
-    if wanted.is_empty() && need.earliest_end.is_none() {
-        return Err(nothing_possible(record, &need.left_out));
-    }
+    need.is_hopeless = wanted.is_empty() && need.earliest_end.is_none();
     Ok(need)
 }
 
@@ -199,8 +213,6 @@ async fn leading_here(
                 need.left_out.push(astray.to_string());
                 if has_time {
                     wanted.push(name.clone());
-                } else {
-                    need.left_out_names.push(name.to_string());
                 }
             }
         }
@@ -208,7 +220,8 @@ async fn leading_here(
     wanted
 }
 
-fn nothing_possible(record: &AppRecord, left_out: &[String]) -> CommandError {
+/// Why there is nothing to order.
+pub(super) fn nothing_possible(record: &AppRecord, left_out: &[String]) -> CommandError {
     let mut error = CommandError::user(format!("No certificate can be had for {}", record.name));
     if left_out.is_empty() {
         return error.hint(format!("Give it a name first: domains:add {} DOMAIN", record.name));
@@ -216,7 +229,9 @@ fn nothing_possible(record: &AppRecord, left_out: &[String]) -> CommandError {
     for reason in left_out {
         error = error.hint(reason);
     }
-    error.hint("Let the name's A or AAAA record point to this host; --no-check asks the authority all the same")
+    error.hint(
+        "Let the name's A or AAAA record point to this host; --no-check asks the authority all the same",
+    )
 }
 
 /// Whether a certificate is for a name, perhaps by a wildcard.

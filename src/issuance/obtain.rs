@@ -15,7 +15,6 @@ use crate::command_error::CommandError;
 use crate::issuance::account;
 use crate::issuance::budget;
 use crate::issuance::choice::Choice;
-use crate::issuance::names;
 use crate::issuance::need::{self, Need};
 use crate::issuance::plan;
 use crate::issuance::proofs::Prover;
@@ -57,15 +56,20 @@ pub async fn obtain(
     let choice = Choice::of(&app.store, record.id).await?;
     let mut state = app.store.acme_state(record.id).await?;
     let need = need::of(app, record, &choice, request, &state).await?;
-    if need.groups.is_empty() && need.left_out.is_empty() {
+    if need.is_nothing() {
         return Ok(Obtained::default());
     }
-    for astray in &need.left_out {
-        telling.warn(format!("Left out: {astray}")).await;
+    if !need.is_hopeless {
+        for astray in &need.left_out {
+            telling.warn(format!("Left out: {astray}")).await;
+        }
     }
-    state.left_out = need.left_out_names.clone();
+    state.tried.clone_from(&need.wanted);
     state.last_attempt = Some(clock::unix_seconds());
-    let result = order_all(app, record, (&choice, &need), telling).await;
+    let result = match need.is_hopeless {
+        true => Err(need::nothing_possible(record, &need.left_out).into()),
+        false => order_all(app, record, (&choice, &need), telling).await,
+    };
     match &result {
         Ok(issued) => {
             if *issued > 0 {
@@ -236,11 +240,3 @@ pub fn group_name(index: usize) -> CertificateName {
         _ => format!("default-{}", index + 1).parse().unwrap_or_default(),
     }
 }
-
-/// The names in one text, for messages.
-pub fn listed(names: &[Hostname]) -> String {
-    names.iter().map(Hostname::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// How many names fit into one certificate.
-pub const MOST_NAMES: usize = names::MOST;

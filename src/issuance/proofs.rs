@@ -26,7 +26,11 @@ pub(super) fn kind(app: &App, choice: ChallengeChoice, name: &str) -> ChallengeK
         // Without port 80 there may be port 443; without either, somebody forwards them, and port 80 is the likelier.
         ChallengeChoice::Automatic => {
             let is_https = app.https_address.is_some_and(|address| address.port() == 443);
-            if app.http_address.port() != 80 && is_https { ChallengeKind::TlsAlpn01 } else { ChallengeKind::Http01 }
+            if app.http_address.port() != 80 && is_https {
+                ChallengeKind::TlsAlpn01
+            } else {
+                ChallengeKind::Http01
+            }
         }
     }
 }
@@ -96,8 +100,10 @@ impl Solver for Prover<'_> {
 
 /// The certificate of RFC 8737, section 3.
 fn challenge_certificate(answer: &Answer) -> Result<ChallengeCertificate, AcmeError> {
-    let refused =
-        |reason: &dyn std::fmt::Display| AcmeError::Answer { name: answer.name.clone(), reason: reason.to_string() };
+    let refused = |reason: &dyn std::fmt::Display| AcmeError::Answer {
+        name: answer.name.clone(),
+        reason: reason.to_string(),
+    };
     let key = KeyPair::generate().map_err(AcmeError::Request)?;
     let mut parameters = CertificateParams::new([answer.name.clone()]).map_err(AcmeError::Request)?;
     if answer.digest.len() != 32 {

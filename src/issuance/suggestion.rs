@@ -24,7 +24,9 @@ pub async fn ask(
     let mut state = app.store.acme_state(record.id).await?;
     let now = clock::unix_seconds();
     let is_known = state.directory.as_deref() == Some(choice.directory.as_str());
-    let Some(first) = held.iter().min_by_key(|held| held.not_after).filter(|_| is_known) else { return Ok(()) };
+    let Some(first) = held.iter().min_by_key(|held| held.not_after).filter(|_| is_known) else {
+        return Ok(());
+    };
     if state.asked_at.is_some_and(|asked| asked <= now && now < asked + EVERY) {
         return Ok(());
     }

@@ -79,10 +79,11 @@ async fn look_after(app: &Arc<App>, record: &AppRecord) -> Result<Option<i64>, C
     }
     let telling = Telling::new(app.logs.clone(), record, None);
     let (task_app, task_record) = (app.clone(), record.clone());
-    let job = app.tasks.spawn(async move {
-        obtain::obtain(&task_app, &task_record, Request::default(), &telling).await
-    });
-    let obtained = job.await.map_err(|error| CommandError::internal("ordering a certificate failed", error))??;
+    let job = app
+        .tasks
+        .spawn(async move { obtain::obtain(&task_app, &task_record, Request::default(), &telling).await });
+    let obtained =
+        job.await.map_err(|error| CommandError::internal("ordering a certificate failed", error))??;
     if obtained.issued > 0 {
         tracing::info!(app = %record.name, issued = obtained.issued, "certificates were renewed");
     }

@@ -26,8 +26,8 @@ pub struct AcmeState {
     pub next_attempt: Option<i64>,
     /// Who gave the certificates that there are.
     pub directory: Option<String>,
-    /// Names that did not lead here at the last attempt.
-    pub left_out: Vec<String>,
+    /// The names for which a certificate was wanted at the last attempt, whatever came of them.
+    pub tried: Vec<String>,
     /// When the authority was last asked for a good time to replace them, and about which certificate.
     pub asked_at: Option<i64>,
     /// When the authority would have the first of them replaced.
@@ -206,8 +206,7 @@ impl Store {
                 "SELECT at FROM acme_ledger
                  WHERE directory = ?1 AND kind = ?2 AND subject = ?3 AND at >= ?4 ORDER BY at",
             )?;
-            let rows = statement
-                .query_map((directory, kind.as_str(), subject, since), |row| row.get(0))?;
+            let rows = statement.query_map((directory, kind.as_str(), subject, since), |row| row.get(0))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

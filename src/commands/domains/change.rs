@@ -47,6 +47,7 @@ impl Command for Add {
             context.console().step(format!("Added {name} to {}", record.name)).await;
         }
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -91,6 +92,7 @@ impl Command for Remove {
             context.console().step(format!("Removed {name} from {}", record.name)).await;
         }
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -124,6 +126,7 @@ impl Command for Set {
         let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -149,6 +152,7 @@ impl Command for Clear {
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(Vec::new())).await?;
         context.console().step(format!("Cleared domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -176,6 +180,7 @@ impl Command for Reset {
         context.app.store.change_domains(Some(record.id), DomainsChange::Reset).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -228,5 +233,6 @@ async fn set_enabled(context: &Context, enabled: bool) -> CommandResult {
     let what = if enabled { "Enabled" } else { "Disabled" };
     context.console().step(format!("{what} domains for {}", record.name)).await;
     context.app.reconciler.publish_routes().await;
+    context.app.reconciler.check_certificates();
     Ok(0)
 }
