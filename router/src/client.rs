@@ -14,14 +14,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::certificate::Certificate;
 use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::forward_headers::ForwardedBy;
 use crate::proxy;
 use crate::table::Entrance;
-use crate::tls;
+use crate::tls::{self, Encryption};
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -54,13 +53,13 @@ pub(crate) struct Client {
     pub(crate) scheme: &'static str,
     pub(crate) forwarded_by: ForwardedBy,
     pub(crate) flags: Arc<ConnectionFlags>,
-    /// The certificate that the client was shown.
-    certificate: Option<Arc<Certificate>>,
+    /// What came of the handshake, if there was one.
+    pub(crate) encryption: Option<Encryption>,
     requests: Cell<u64>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+    fn new(worker: Rc<Worker>, arrival: Arrival, encryption: Option<Encryption>) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -70,7 +69,7 @@ impl Client {
             scheme,
             forwarded_by: ForwardedBy::new(peer, scheme, arrival.port),
             flags: Arc::default(),
-            certificate,
+            encryption,
             requests: Cell::new(0),
         }
     }
@@ -83,11 +82,9 @@ impl Client {
     }
 
     /// Whether the client may ask for a host on this connection.
-    ///
-    /// It may be another than the one in the handshake if the certificate is for both: browsers join such
-    /// connections (RFC 9110, section 7.4). Anything else was meant for another server, or means mischief.
     pub(crate) fn may_ask_for(&self, host: &str) -> bool {
-        self.certificate.as_ref().is_none_or(|certificate| certificate.covers(host))
+        let certificates = &self.worker.tls.certificates;
+        self.encryption.as_ref().is_none_or(|encryption| encryption.is_for(host, certificates))
     }
 }
 
@@ -106,8 +103,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         return serve_requests(client, Transport::Plain(stream), stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
-        Ok(Some((stream, certificate))) => {
-            let client = Client::new(worker, arrival, Some(certificate));
+        Ok(Some((stream, encryption))) => {
+            let client = Client::new(worker, arrival, Some(encryption));
             serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
         }
         Ok(None) => tracing::debug!(client = %arrival.peer, "an authority was answered"),

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::client_certificate;
+
 /// The header that carries a request's id.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
@@ -151,7 +153,7 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 fn remove_claims(headers: &mut HeaderMap) {
     let is_claim = |name: &HeaderName| {
         let name = name.as_str();
-        name.starts_with("x-forwarded-") || name.contains('_')
+        name.starts_with("x-forwarded-") || name.contains('_') || client_certificate::is_claim(name)
     };
     if headers.keys().any(is_claim) {
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();

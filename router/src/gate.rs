@@ -27,7 +27,7 @@ pub(crate) fn challenge(client: &Client, path: &str) -> Result<(), Refusal> {
     if !path.starts_with(WELL_KNOWN) {
         return Ok(());
     }
-    let answer = client.worker.shown.challenges.load().for_path(path);
+    let answer = client.worker.tls.challenges.load().for_path(path);
     answer.map_or(Ok(()), |answer| Err(Refusal::Challenge(answer)))
 }
 

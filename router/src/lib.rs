@@ -13,8 +13,10 @@
 
 mod attempt;
 mod body;
+mod certificates;
 mod check;
 mod client;
+mod client_certificate;
 mod client_stream;
 mod deadline;
 mod error_page;
@@ -22,6 +24,7 @@ mod exchange;
 mod fault;
 mod forward_headers;
 mod gate;
+mod handshakes;
 mod head_watch;
 mod host;
 mod instance;
@@ -48,6 +51,8 @@ pub mod policy;
 pub mod publisher;
 pub mod settings;
 pub mod table;
+pub mod tickets;
+pub mod tls_spec;
 
 use std::io;
 use std::net::SocketAddr;
@@ -68,7 +73,9 @@ use listener::Listener;
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
-use tls::{Certificates, Shown};
+use tickets::{NoTicketKey, TicketKeys, TicketKeysError};
+use tls::TlsState;
+use tls_spec::TlsSpec;
 use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
 
@@ -95,7 +102,7 @@ pub struct RouterHandle {
 #[derive(Debug)]
 struct Inner {
     publisher: Publisher,
-    shown: Arc<Shown>,
+    tls: Arc<TlsState>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
@@ -122,6 +129,9 @@ pub enum RouterError {
     /// A thread or its runtime cannot be started.
     #[error("cannot start the router's threads")]
     Threads(#[source] io::Error),
+    /// There are no random numbers.
+    #[error(transparent)]
+    Tickets(#[from] NoTicketKey),
 }
 
 impl Router {
@@ -151,7 +161,7 @@ impl BoundRouter {
     /// every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let shown = Arc::<Shown>::default();
+        let tls = Arc::new(TlsState::new()?);
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
@@ -162,7 +172,7 @@ impl BoundRouter {
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
-            shown: Arc::clone(&shown),
+            tls: Arc::clone(&tls),
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
@@ -179,7 +189,7 @@ impl BoundRouter {
             listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
-            shown,
+            tls,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -196,14 +206,31 @@ impl RouterHandle {
         self.inner.publisher.publish(spec)
     }
 
-    /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
+    /// Puts certificates, and what is asked of clients, in force, in place of all before. Connections that exist keep
+    /// what they have.
+    pub fn set_tls(&self, spec: &TlsSpec) {
+        self.inner.tls.set(spec);
+    }
+
+    /// The same for certificates alone, which are shown for whatever host they cover.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
-        self.inner.shown.certificates.store(Arc::new(Certificates::new(certificates)));
+        let default = certificates.into_iter().map(Arc::new).collect();
+        self.set_tls(&TlsSpec { default, ..TlsSpec::default() });
+    }
+
+    /// The keys of session tickets, for a process that goes on in place of this one.
+    pub fn export_ticket_keys(&self) -> TicketKeys {
+        self.inner.tls.tickets.export()
+    }
+
+    /// Goes on with the ticket keys of another process, so that its clients need no handshake in full.
+    pub fn import_ticket_keys(&self, keys: &TicketKeys) -> Result<(), TicketKeysError> {
+        self.inner.tls.tickets.import(keys)
     }
 
     /// Says what to answer to an authority that asks whether it may issue certificates, in place of all before.
     pub fn set_challenges(&self, challenges: Challenges) {
-        self.inner.shown.challenges.store(Arc::new(challenges.into()));
+        self.inner.tls.challenges.store(Arc::new(challenges.into()));
     }
 
     /// Says whether a port of the host is open for the router already, or could be opened.

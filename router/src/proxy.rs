@@ -106,6 +106,9 @@ async fn pass_on(
     parts.uri = Uri::from(dispatch.target());
     let id = exchange.request_id();
     prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
+    if let Some(certificate) = client.encryption.as_ref().and_then(|encryption| encryption.client.as_ref()) {
+        certificate.tell(&mut parts.headers);
+    }
     let gate = expects.then(Arc::<ContinueGate>::default);
     let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
     if let Some(gate) = gate {

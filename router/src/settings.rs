@@ -19,6 +19,8 @@ pub struct RouterSettings {
     pub waiting: Waiting,
     /// Bytes that a request's line and headers may have together. At least 8 KiB.
     pub max_head_bytes: usize,
+    /// TLS handshakes that one worker has under way at a time; beyond that the oldest of them ends.
+    pub max_handshakes: usize,
     /// Idle connections kept to one instance by one worker.
     pub max_idle_connections: usize,
 }
@@ -54,6 +56,7 @@ impl Default for RouterSettings {
             timeouts: Timeouts::default(),
             waiting: Waiting::default(),
             max_head_bytes: 64 << 10,
+            max_handshakes: 1024,
             max_idle_connections: 64,
         }
     }

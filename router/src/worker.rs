@@ -17,10 +17,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::access_log::{AccessLog, Recorder};
 use crate::client::{self, Accepted};
+use crate::handshakes::Handshakes;
 use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
-use crate::tls::Shown;
+use crate::tls::TlsState;
 use crate::waiting::WaitingRoom;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
@@ -31,7 +32,7 @@ const QUEUE: usize = 1024;
 pub(crate) struct WorkerParts {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) shown: Arc<Shown>,
+    pub(crate) tls: Arc<TlsState>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) log: AccessLog,
     pub(crate) stop: watch::Receiver<Stop>,
@@ -53,8 +54,9 @@ pub(crate) struct Worker {
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// Where requests wait for the first table.
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) shown: Arc<Shown>,
+    pub(crate) tls: Arc<TlsState>,
     pub(crate) settings: Arc<RouterSettings>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) pool: Rc<Pool>,
     pub(crate) recorder: Rc<Recorder>,
     stop: watch::Receiver<Stop>,
@@ -144,14 +146,15 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, lobby, shown, settings, log, mut stop } = parts;
+    let WorkerParts { table, lobby, tls, settings, log, mut stop } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
         table,
         lobby,
         stop: stop.clone(),
-        shown,
+        tls,
+        handshakes: Handshakes::new(settings.max_handshakes),
         settings,
         pool,
         recorder,
