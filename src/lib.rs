@@ -3,6 +3,7 @@
 pub mod acme;
 pub mod app;
 pub mod build;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod command_error;

@@ -24,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::app::build_queue::BuildQueue;
+use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
@@ -132,13 +133,15 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
-    let reloader = Reloader::start(files, router.clone())?;
+    let certificates = Arc::<Certificates>::default();
+    let reloader = Reloader::start(files, certificates.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
+        certificates,
         addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
@@ -169,7 +172,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
-        reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
+        reloading: tokio::spawn(reloader.run(app.clone())),
         logging: tokio::spawn(log_requests(records)),
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,

@@ -20,6 +20,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 pub struct Certificate {
     names: BTreeSet<String>,
     not_after: SystemTime,
+    self_signed: bool,
     certified: Arc<CertifiedKey>,
 }
 
@@ -52,12 +53,13 @@ impl Certificate {
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
         let parsed = Parsed::from_der(first).map_err(CertificateError::Malformed)?;
         let names = names(&parsed)?;
+        let self_signed = parsed.tbs_certificate().issuer() == parsed.tbs_certificate().subject();
         let not_after = parsed.tbs_certificate().validity().not_after.to_system_time();
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey)?;
         // This says whether the key belongs to the certificate, too.
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
         let certified = Arc::new(certified.map_err(CertificateError::Key)?);
-        Ok(Self { names, not_after, certified })
+        Ok(Self { names, not_after, self_signed, certified })
     }
 
     /// Whether it may be shown for a host, which has to be lower-case and without port and final dot.
@@ -78,6 +80,11 @@ impl Certificate {
     /// The end of its validity.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
+    }
+
+    /// Whether nobody but itself has signed it, so that no client trusts it unless told to.
+    pub fn is_self_signed(&self) -> bool {
+        self.self_signed
     }
 
     /// What a handshake with this certificate needs.

@@ -1,6 +1,8 @@
 //! Certificates of apps. Keys are sealed; what stands in a certificate is kept beside it, so that what is only shown or
 //! routed needs neither.
 
+use std::collections::{BTreeMap, HashMap};
+
 use rusqlite::{Connection, OptionalExtension, Row};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -96,6 +98,25 @@ impl Store {
         .await
     }
 
+    /// What is set about handshakes, by name, for each app and for all (`None`).
+    pub async fn tls_properties(
+        &self,
+    ) -> Result<HashMap<Option<AppId>, BTreeMap<String, String>>, StoreError> {
+        self.call(|connection| {
+            let sql = "SELECT app, name, value FROM properties
+                       WHERE name IN ('tls-versions', 'client-certificates', 'client-authority')";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut properties: HashMap<Option<AppId>, BTreeMap<String, String>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let app = row.get::<_, Option<i64>>(0)?.map(AppId);
+                properties.entry(app).or_default().insert(row.get(1)?, row.get(2)?);
+            }
+            Ok(properties)
+        })
+        .await
+    }
+
     /// Forgets a certificate.
     pub async fn remove_certificate(&self, id: CertificateId) -> Result<(), StoreError> {
         self.call(move |connection| {
@@ -104,6 +125,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether a certificate for some names is one for a host, which may be a wildcard itself.
+pub fn covers(names: &[String], host: &str) -> bool {
+    let above = || host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    names.iter().any(|name| name == host) || above().is_some_and(|wildcard| names.contains(&wildcard))
 }
 
 fn insert(
