@@ -75,6 +75,23 @@ impl AcmeError {
         }
     }
 
+    /// Until when the authority wants to be left alone, in seconds since the Unix epoch, if it says so.
+    ///
+    /// Let's Encrypt and those who use its software say it in words: `retry after 2026-11-21 12:00:00 UTC`.
+    pub fn retry_after(&self) -> Option<i64> {
+        let Self::Refused(problem) = self else { return None };
+        let (_, rest) = problem.detail.as_deref()?.split_once("retry after ")?;
+        let (time, _) = rest.split_once(" UTC")?;
+        let time = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", time).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    }
+
+    /// Whether the authority does not know the account any more.
+    pub fn is_about_a_lost_account(&self) -> bool {
+        let Self::Refused(problem) = self else { return false };
+        problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":accountDoesNotExist"))
+    }
+
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self {
@@ -145,4 +162,47 @@ fn unverified(names: &[(String, Option<Problem>)]) -> String {
         None => name.clone(),
     };
     names.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(kind: &str, detail: &str) -> Problem {
+        let kind = format!("urn:ietf:params:acme:error:{kind}");
+        serde_json::from_value(serde_json::json!({ "type": kind, "detail": detail })).unwrap()
+    }
+
+    #[test]
+    fn a_limit_says_until_when() {
+        let detail = "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s, \
+                      retry after 2026-11-22 01:02:03 UTC: see https://letsencrypt.org/docs/rate-limits/";
+        let error = AcmeError::Refused(problem("rateLimited", detail));
+        assert_eq!(error.retry_after(), Some(1_795_309_323));
+        assert!(error.to_string().contains(detail), "{error}");
+        assert!(error.advice().starts_with("Wait: "));
+        let without = AcmeError::Refused(problem("rateLimited", "slow down, retry after lunch UTC"));
+        assert_eq!(without.retry_after(), None);
+    }
+
+    #[test]
+    fn names_that_could_not_be_verified_are_told_with_the_reason() {
+        let refused = problem("connection", "192.0.2.1: Connection refused");
+        let error = AcmeError::Unverified(vec![
+            ("a.example".to_owned(), Some(refused)),
+            ("b.example".to_owned(), None),
+        ]);
+        assert_eq!(
+            error.to_string(),
+            "the certificate authority could not verify a.example: 192.0.2.1: Connection refused (connection); b.example"
+        );
+        assert_eq!(error.failed_names(), ["a.example", "b.example"]);
+        assert_eq!(error.advice(), NO_PROOF);
+    }
+
+    #[test]
+    fn an_account_that_is_lost_is_known() {
+        assert!(AcmeError::Refused(problem("accountDoesNotExist", "x")).is_about_a_lost_account());
+        assert!(!AcmeError::Refused(problem("unauthorized", "x")).is_about_a_lost_account());
+    }
 }

@@ -12,22 +12,30 @@ use crate::store::apps::AppRecord;
 
 /// The account, which may have been made just now.
 pub(super) async fn of(app: &App, record: &AppRecord, choice: &Choice) -> Result<Account, CommandError> {
-    let transport = transport(app).await?;
-    let email = choice.email.as_deref().unwrap_or_default();
-    // A key for binding is for one account, so that another key is another account.
-    let place = match &choice.eab_key_id {
-        Some(key_id) => format!("{email} {key_id}"),
-        None => email.to_owned(),
-    };
-    if let Some(credentials) = app.store.acme_account(&choice.directory, &place).await? {
-        return account::open(transport, &credentials).await.map_err(failed);
+    match app.store.acme_account(&choice.directory, &place(choice)).await? {
+        Some(credentials) => account::open(transport(app).await?, &credentials).await.map_err(failed),
+        None => anew(app, record, choice).await,
     }
+}
+
+/// A new account, in place of one that the authority may have lost.
+pub(super) async fn anew(app: &App, record: &AppRecord, choice: &Choice) -> Result<Account, CommandError> {
+    let transport = transport(app).await?;
     let external = external(app, record, choice).await?;
     let email = choice.email.as_deref();
     let made = account::create(transport, &choice.directory, email, external.as_ref()).await;
     let (account, credentials) = made.map_err(failed)?;
-    app.store.set_acme_account(&choice.directory, &place, credentials).await?;
+    app.store.set_acme_account(&choice.directory, &place(choice), credentials).await?;
     Ok(account)
+}
+
+/// What an account is kept under. A key for binding is for one account, so that another key is another account.
+fn place(choice: &Choice) -> String {
+    let email = choice.email.as_deref().unwrap_or_default();
+    match &choice.eab_key_id {
+        Some(key_id) => format!("{email} {key_id}"),
+        None => email.to_owned(),
+    }
 }
 
 /// HTTPS to authorities.

@@ -16,7 +16,7 @@ use crate::model::certificate::{CertificateKind, CertificateName};
 use crate::model::hostname::Hostname;
 use crate::store::acme::AcmeState;
 use crate::store::apps::AppRecord;
-use crate::store::certificates::CertificateRecord;
+use crate::store::certificates::{CertificateRecord, covers};
 use crate::urls;
 
 /// How long names that did not lead here are not looked for again.
@@ -90,7 +90,8 @@ pub async fn standing(
     let now = clock::unix_seconds();
     let (own, held): (Vec<_>, Vec<_>) =
         certificates.into_iter().partition(|certificate| certificate.kind == CertificateKind::Own);
-    let covered = |name: &Hostname| own.iter().any(|own| own.not_after > now && covers(own, name));
+    let covered =
+        |name: &Hostname| own.iter().any(|own| own.not_after > now && covers(&own.hosts, name.as_str()));
     let provable = match choice.challenge {
         ChallengeChoice::Automatic | ChallengeChoice::Always(ChallengeKind::Dns01) => {
             proofs::hook(app).is_some()
@@ -232,10 +233,4 @@ pub(super) fn nothing_possible(record: &AppRecord, left_out: &[String]) -> Comma
     error.hint(
         "Let the name's A or AAAA record point to this host; --no-check asks the authority all the same",
     )
-}
-
-/// Whether a certificate is for a name, perhaps by a wildcard.
-fn covers(certificate: &CertificateRecord, name: &Hostname) -> bool {
-    let above = name.as_str().split_once('.').map(|(_, rest)| format!("*.{rest}"));
-    certificate.hosts.iter().any(|host| host == name.as_str() || Some(host) == above.as_ref())
 }

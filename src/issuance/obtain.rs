@@ -121,7 +121,6 @@ async fn order_all(
     (choice, need): (&Choice, &Need),
     telling: &Telling,
 ) -> Result<usize, Failure> {
-    let mut account = None;
     for group in &need.groups {
         let names: Vec<String> = group.names.iter().map(Hostname::to_string).collect();
         let now = clock::unix_seconds();
@@ -132,13 +131,17 @@ async fn order_all(
             return Err(Failure { error, until: Some(exhausted.until) });
         }
         telling.step(format!("Ordering a certificate for {}", names.join(", "))).await;
-        if account.is_none() {
-            account = Some(account::of(app, record, choice).await?);
-        }
-        let Some(account) = &account else { continue };
+        let account = account::of(app, record, choice).await?;
         let replaces = predecessor(app, group.held.as_ref(), need.asked).await?;
         let wanted = Wanted { names, key: choice.key, replaces };
-        let issued = match issue(app, account, (choice, &wanted), telling).await {
+        let issued = match issue(app, &account, (choice, &wanted), telling).await {
+            Err(error) if error.is_about_a_lost_account() => {
+                let account = account::anew(app, record, choice).await?;
+                issue(app, &account, (choice, &wanted), telling).await
+            }
+            result => result,
+        };
+        let issued = match issued {
             Ok(issued) => issued,
             Err(error) => return Err(refused(app, choice, record, error).await?),
         };
@@ -176,11 +179,12 @@ async fn refused(
     record: &AppRecord,
     error: AcmeError,
 ) -> Result<Failure, CommandError> {
+    let until = error.retry_after();
     let failed = error.failed_names();
     budget::note_failed(&app.store, &choice.directory, failed).await?;
     let advice = error.advice();
     let shown = CommandError::internal(format!("No certificate for {}", record.name), error).hint(advice);
-    Ok(Failure { error: shown, until: None })
+    Ok(Failure { error: shown, until })
 }
 
 /// What the authority is told to be replaced; only one that it was asked about, since others do not know of it.

@@ -24,6 +24,8 @@ pub struct Wishes {
 
 /// The pause after the first failure; each is twice as long as the one before.
 const FIRST_PAUSE: i64 = 300;
+/// How long a certificate that was over when it came is left as it is.
+const WRONG_CLOCK_PAUSE: i64 = 3600;
 /// The longest pause.
 const LONGEST_PAUSE: i64 = 12 * 3600;
 
@@ -37,7 +39,10 @@ pub fn due_at(held: &Held, wishes: Wishes) -> i64 {
     // A person's time counts only where it leaves the certificate some life: it was meant for 90 days.
     let grace = wishes.grace_seconds.filter(|grace| *grace < life).unwrap_or(life / 3);
     let due = held.not_after - grace - jitter;
-    wishes.suggested.map_or(due, |suggested| suggested.min(due))
+    let due = wishes.suggested.map_or(due, |suggested| suggested.min(due));
+    // One that was over when it came, by a clock that is wrong here or there, must not be ordered again and again.
+    let rest = if life > 0 { life / 30 } else { WRONG_CLOCK_PAUSE };
+    due.max(held.since + rest)
 }
 
 /// How long nothing is tried after so many failures in a row. The less time is left, the sooner it is tried.
@@ -86,6 +91,14 @@ mod tests {
         assert_eq!(due(Wishes { grace_seconds: Some(10 * DAY), suggested: Some(5 * DAY) }), 5 * DAY);
         assert_eq!(due(Wishes { grace_seconds: Some(90 * DAY), suggested: None }), 60 * DAY);
         assert_eq!(due(Wishes { grace_seconds: None, suggested: Some(89 * DAY) }), 60 * DAY);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_does_not_have_it_renewed_all_the_time() {
+        let late = Held { id: 7, hosts: Vec::new(), since: 1000, not_after: 900 };
+        assert_eq!(due_at(&late, Wishes::default()), 1000 + WRONG_CLOCK_PAUSE);
+        let suggested = Wishes { grace_seconds: None, suggested: Some(0) };
+        assert_eq!(due_at(&held(0, 90), suggested), 3 * DAY);
     }
 
     #[test]

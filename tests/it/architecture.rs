@@ -18,12 +18,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("git", &["formats", "model", "process"]),
     ("build", &["console", "docker", "formats", "git", "model"]),
     ("release", &["model", "store"]),
+    ("acme", &["model", "process"]),
     ("run", &["console", "docker", "formats", "model", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
     ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
     ("urls", &["app", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
+    ("issuance", &["acme", "app", "clock", "command_error", "console", "logs", "model", "store", "urls"]),
     (
         "deploy",
         &[
@@ -54,6 +56,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "cron",
             "deploy",
             "docker",
+            "issuance",
             "logs",
             "model",
             "run",
@@ -65,6 +68,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
+            "acme",
             "app",
             "build",
             "clock",
@@ -76,6 +80,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "drains",
             "formats",
             "git",
+            "issuance",
             "logs",
             "model",
             "process",
