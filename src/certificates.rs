@@ -7,6 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Span;
+use jiff::tz::TimeZone;
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use secrecy::ExposeSecret;
 use slipway_router::certificate::Certificate;
 use slipway_router::host_pattern::HostPattern;
@@ -15,6 +18,7 @@ use slipway_router::tls_spec::{
 };
 
 use crate::app::App;
+use crate::clock;
 use crate::model::hostname::Hostname;
 use crate::store::StoreError;
 use crate::store::apps::{AppId, AppRecord};
@@ -118,6 +122,26 @@ fn clients(app: AppId, wishes: &BTreeMap<String, String>) -> ClientCertificates 
         Some("required") => ClientCertificates::Required(authority()),
         _ => ClientCertificates::Ignored,
     }
+}
+
+/// A self-signed certificate for hosts, with its key, both in PEM form; valid for so many days, or for good.
+pub fn self_signed(hosts: &[Hostname], days: Option<i64>) -> Result<(String, String), rcgen::Error> {
+    let mut parameters = CertificateParams::new(hosts.iter().map(Hostname::to_string).collect::<Vec<_>>())?;
+    if let Some(host) = hosts.first() {
+        parameters.distinguished_name.push(DnType::CommonName, host.as_str());
+    }
+    if let Some(days) = days {
+        let day = |offset: i64| {
+            let date = clock::now().to_zoned(TimeZone::UTC).date().saturating_add(Span::new().days(offset));
+            let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+            date_time_ymd(date.year().into(), month, day)
+        };
+        // From yesterday on, for clients whose clock is behind.
+        (parameters.not_before, parameters.not_after) = (day(-1), day(days));
+    }
+    let key = KeyPair::generate()?;
+    let certificate = parameters.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
 }
 
 /// Which hosts of one app clients can reach over HTTPS without being warned.

@@ -8,6 +8,7 @@ pub mod apps;
 pub mod builder;
 pub mod buildpacks;
 pub mod builds;
+pub mod certs;
 pub mod checks;
 pub mod cleanup;
 pub mod config;

@@ -49,11 +49,12 @@ use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
+use crate::settings::https::HttpsListen;
 use crate::store::Store;
 use crate::{socket, ssh};
 use slipway_router::access_log::AccessRecords;
 use slipway_router::settings::{RouterSettings, Waiting};
-use slipway_router::{BoundRouter, Router};
+use slipway_router::{BoundRouter, Router, RouterError};
 
 use certificates::{CertificateFiles, Reloader};
 use state::{complete_interrupted, make_directories, owner, write_whole};
@@ -128,7 +129,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = Router::bind(router_settings(&settings))?;
+    let bound = bind_router(&settings)?;
     let listening = Listening::of(&remote, &bound);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
@@ -215,10 +216,29 @@ fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
     Ok(engine)
 }
 
+/// Takes the router's ports. HTTPS that nobody asked for gives way to whoever has its port already.
+fn bind_router(settings: &Settings) -> Result<BoundRouter, RouterError> {
+    let wanted = router_settings(settings);
+    match Router::bind(wanted.clone()) {
+        Err(RouterError::Bind { address, source })
+            if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
+        {
+            tracing::warn!(
+                %address,
+                error = %source,
+                "no HTTPS, as its port cannot be had: free it and restart the server, or set https-listen to \
+                 another address or to off"
+            );
+            Router::bind(RouterSettings { listen_https: None, ..wanted })
+        }
+        bound => bound,
+    }
+}
+
 fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
-        listen_https: settings.https_listen,
+        listen_https: settings.https_listen.address(settings.http_listen),
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),

@@ -2,6 +2,7 @@
 
 pub mod acme;
 pub mod build;
+pub mod https;
 
 use std::env;
 use std::fs;
@@ -17,6 +18,7 @@ use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
 use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
+use crate::settings::https::HttpsListen;
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -29,8 +31,8 @@ pub struct Settings {
     pub ssh_listen: SocketAddr,
     /// Where HTTP is served (`SLIPWAY_HTTP_LISTEN`).
     pub http_listen: SocketAddr,
-    /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`); not at all if unset.
-    pub https_listen: Option<SocketAddr>,
+    /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`).
+    pub https_listen: HttpsListen,
     /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
     pub domain: Hostname,
     /// Which messages are logged (`SLIPWAY_LOG`), in tracing's filter syntax.
@@ -132,7 +134,7 @@ impl Default for Settings {
             root: PathBuf::from("/var/lib/slipway"),
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
             http_listen: SocketAddr::from(([0, 0, 0, 0], 80)),
-            https_listen: None,
+            https_listen: HttpsListen::default(),
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
@@ -278,10 +280,8 @@ impl Settings {
         let address = "write an address and a port, for example 0.0.0.0:2222 or [::]:2222";
         set("SLIPWAY_SSH_LISTEN", &variable, address, &mut settings.ssh_listen)?;
         set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
-        let mut https = settings.https_listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 443)));
-        if set("SLIPWAY_HTTPS_LISTEN", &variable, address, &mut https)? {
-            settings.https_listen = Some(https);
-        }
+        let https = "write an address and a port, for example 0.0.0.0:443, or off";
+        set("SLIPWAY_HTTPS_LISTEN", &variable, https, &mut settings.https_listen)?;
         let domain = "write a host name, for example apps.example.com";
         set("SLIPWAY_DOMAIN", &variable, domain, &mut settings.domain)?;
         set(
@@ -333,19 +333,19 @@ fn default_domain() -> Hostname {
     "localhost".parse().expect("localhost is a host name")
 }
 
-/// Overwrites a setting if its variable is set, and says whether it was.
+/// Overwrites a setting if its variable is set.
 fn set<T: FromStr>(
     name: &'static str,
     variable: &impl Fn(&str) -> Option<String>,
     reason: &str,
     target: &mut T,
-) -> Result<bool, SettingsError> {
-    let Some(value) = variable(name) else { return Ok(false) };
+) -> Result<(), SettingsError> {
+    let Some(value) = variable(name) else { return Ok(()) };
     match value.parse() {
         Ok(parsed) => *target = parsed,
         Err(_) => return Err(SettingsError::Variable { name, value, reason: reason.to_owned() }),
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -93,6 +93,16 @@ impl Certificate {
     }
 }
 
+/// Whether a key belongs to a certificate, both in PEM form.
+pub fn fits(certificate: &[u8], key: &[u8]) -> bool {
+    let (Ok(certificate), Ok(key)) =
+        (CertificateDer::from_pem_slice(certificate), PrivateKeyDer::from_pem_slice(key))
+    else {
+        return false;
+    };
+    CertifiedKey::from_der(vec![certificate], key, &aws_lc_rs::default_provider()).is_ok()
+}
+
 /// Without the key.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,9 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, builder, buildpacks, builds, checks, cleanup, config, cron, disk, docker_options,
-    doctor, domains, drains, git, help, keys, letsencrypt, links, logs, network, ports, ps, releases, repo,
-    resource, run, stack, storage, urls, version,
+    Entry, app_json, apps, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
+    docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, network, ports, ps,
+    releases, repo, resource, run, stack, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -36,7 +36,16 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<certs::add::Add>(),
+    Entry::of::<certs::authority::Authority>(),
     Entry::of::<letsencrypt::enable::Auto>(),
+    Entry::of::<certs::generate::Generate>(),
+    Entry::of::<certs::list::List>(),
+    Entry::of::<certs::remove::Remove>(),
+    Entry::of::<certs::report::Report>(),
+    Entry::of::<certs::set::Set>(),
+    Entry::of::<certs::show::Show>(),
+    Entry::of::<certs::add::Update>(),
     Entry::of::<checks::select::Disable>(),
     Entry::of::<checks::select::Enable>(),
     Entry::of::<checks::properties::Report>(),

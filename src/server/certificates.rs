@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::App;
 use crate::app::certificates::{Certificates, DefaultCertificate};
+use crate::certificates::self_signed;
 use crate::model::hostname::Hostname;
 use slipway_router::certificate::{Certificate, CertificateError};
 
@@ -105,7 +105,10 @@ impl CertificateFiles {
         if self.certificate.exists() || self.key.exists() {
             return Ok(());
         }
-        let (certificate, key) = self_signed(&self.domain)
+        // Nobody trusts it by itself, so that there is nothing to be gained by its expiry: it has next to none.
+        let below: Result<Hostname, _> = format!("*.{}", self.domain).parse();
+        let hosts: Vec<Hostname> = std::iter::once(self.domain.clone()).chain(below).collect();
+        let (certificate, key) = self_signed(&hosts, None)
             .map_err(|source| CertificateFilesError::Make { domain: self.domain.clone(), source })?;
         let directory = self.key.parent().unwrap_or(&self.key);
         DirBuilder::new()
@@ -174,15 +177,4 @@ impl Reloader {
             files.load(&self.certificates);
         }
     }
-}
-
-/// A certificate for a domain and the names below it, with its key, both in PEM form.
-///
-/// Nobody trusts it by itself, so that there is nothing to be gained by its expiry: it has next to none.
-fn self_signed(domain: &Hostname) -> Result<(String, String), rcgen::Error> {
-    let mut parameters = CertificateParams::new([domain.to_string(), format!("*.{domain}")])?;
-    parameters.distinguished_name.push(DnType::CommonName, domain.as_str());
-    let key = KeyPair::generate()?;
-    let certificate = parameters.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
 }

@@ -23,7 +23,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
     ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
-    ("urls", &["app", "model", "store"]),
+    ("certificates", &["app", "clock", "model", "store"]),
+    ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     ("issuance", &["acme", "app", "clock", "command_error", "console", "logs", "model", "store", "urls"]),
     (
@@ -50,6 +51,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -71,6 +73,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "acme",
             "app",
             "build",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -99,6 +102,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "commands",
             "console",
             "docker",
