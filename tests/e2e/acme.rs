@@ -217,6 +217,8 @@ fn an_authority_that_is_gone_leaves_what_was_there_and_is_asked_again_later() {
     assert!((500..700).contains(&pause), "it is tried again in {pause} s");
     assert_eq!(trust.shown(address, &name), before);
     assert!(scene.report("last-error").contains("cannot be reached"));
+    let report = scene.server.command(&["certs:report", &scene.app]).success().stdout;
+    assert!(report.contains("cannot be reached"), "{report}");
     let log = scene.server.command(&["logs", &scene.app]).success().stdout;
     assert!(log.contains("No certificate: "), "{log}");
     let doctor = scene.server.command(&["doctor", "--format", "json"]).json();
