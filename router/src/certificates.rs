@@ -21,8 +21,8 @@ use crate::certificate::Certificate;
 use crate::tickets::{BoundTickets, Tickets};
 use crate::tls_spec::{ClientCertificates, TlsSpec, TlsVersions};
 
-/// The protocols that are offered by ALPN.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that are offered by ALPN, the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// All certificates that are shown.
 #[derive(Debug, Default)]

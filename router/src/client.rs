@@ -1,24 +1,22 @@
-//! One client's connection: served by hyper, request after request, until either side has had enough.
+//! One client's connection: what it speaks, and what its requests share.
+
+mod http1;
+mod http2;
+pub(crate) mod opening;
+mod streams;
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::client_stream::{ClientStream, ConnectionFlags};
-use crate::exchange::Exchange;
-use crate::fault::Fault;
+use crate::address_counts::AddressPlace;
+use crate::client::opening::Spoken;
+use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
 use crate::forward_headers::ForwardedBy;
-use crate::proxy;
 use crate::table::Entrance;
 use crate::tls::{self, Encryption};
 use crate::transport::Transport;
@@ -31,6 +29,8 @@ pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
+    /// Its place in the count of its client's connections, where there is a limit.
+    pub(crate) place: Option<AddressPlace>,
 }
 
 /// Where a connection came from and in.
@@ -56,10 +56,17 @@ pub(crate) struct Client {
     /// What came of the handshake, if there was one.
     pub(crate) encryption: Option<Encryption>,
     requests: Cell<u64>,
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Option<AddressPlace>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, encryption: Option<Encryption>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        arrival: Arrival,
+        encryption: Option<Encryption>,
+        place: Option<AddressPlace>,
+    ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -71,6 +78,7 @@ impl Client {
             flags: Arc::default(),
             encryption,
             requests: Cell::new(0),
+            place,
         }
     }
 
@@ -89,9 +97,9 @@ impl Client {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival } = accepted;
-    let stream = match TcpStream::from_std(stream) {
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<bool>) {
+    let Accepted { stream, arrival, place } = accepted;
+    let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot serve a connection");
@@ -99,13 +107,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         }
     };
     if !arrival.entrance.is_encrypted() {
-        let client = Client::new(worker, arrival, None);
-        return serve_requests(client, Transport::Plain(stream), stopping).await;
+        let timeouts = worker.settings.timeouts;
+        let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
+        let client = Client::new(worker, arrival, None, place);
+        return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok(Some((stream, encryption))) => {
-            let client = Client::new(worker, arrival, Some(encryption));
-            serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
+            let client = Client::new(worker, arrival, Some(encryption), place);
+            let spoken =
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+            serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
         }
         Ok(None) => tracing::debug!(client = %arrival.peer, "an authority was answered"),
         // Scanners do little else, so that it is no warning.
@@ -116,45 +128,24 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
     }
 }
 
-async fn serve_requests(client: Client, transport: Transport, stopping: watch::Receiver<bool>) {
+async fn serve_requests(
+    client: Client,
+    transport: Transport,
+    ahead: Vec<u8>,
+    spoken: Spoken,
+    stopping: watch::Receiver<bool>,
+) {
     let client = Rc::new(client);
-    let settings = &client.worker.settings;
-    let io = TokioIo::new(ClientStream::new(transport, Arc::clone(&client.flags), settings.timeouts));
-    let service = service_fn(|request| {
-        let answer = proxy::serve(Rc::clone(&client), request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
-        .header_read_timeout(settings.timeouts.keep_alive)
-        // The buffer alone may overshoot, and the limit alone would let it grow.
-        .max_header_size(settings.max_head_bytes)
-        .max_buf_size(settings.max_head_bytes)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut stopped = pin!(wait_for_stop(stopping));
-    let mut is_stopping = false;
-    let result = poll_fn(|cx| {
-        if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
-            is_stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.as_mut().poll(cx)
-    })
-    .await;
-    if let Err(error) = result {
-        if error.is_parse_too_large() {
-            Exchange::refused(&client, Fault::HeadTooLarge);
-        } else if error.is_parse() {
-            Exchange::refused(&client, Fault::BadRequest("The request is not valid HTTP"));
-        }
-        // Clients go away in every state; what matters of it is in the access log.
-        tracing::trace!(%error, "a client's connection ended");
+    let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
+    let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
+    match spoken {
+        Spoken::Http1 => http1::serve(client, stream, stopping).await,
+        // In a box, since a connection's task is as large as the largest thing that it may do.
+        Spoken::Http2 => Box::pin(http2::serve(client, stream, stopping)).await,
     }
 }
 
+/// Waits until the router stops.
 async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
     // An error means that the router is gone, which is a reason to stop as well.
     if let Err(error) = stopping.wait_for(|stopping| *stopping).await {

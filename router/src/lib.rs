@@ -11,22 +11,30 @@
 //!
 //! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
 
+mod address_counts;
+mod address_key;
 mod attempt;
 mod body;
+mod buffering;
 mod certificates;
 mod check;
 mod client;
+mod client_body;
 mod client_certificate;
 mod client_stream;
+mod compression;
 mod deadline;
+mod delivery;
 mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod frame_watch;
 mod gate;
 mod handshakes;
 mod head_watch;
 mod host;
+mod http2_request;
 mod instance;
 mod listener;
 mod memory;
@@ -34,10 +42,13 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod rate_table;
 mod refusal;
 mod response_headers;
+mod spool;
 mod tls;
 mod transport;
+mod treatment;
 mod upgrade;
 mod waiting;
 mod worker;
@@ -69,7 +80,7 @@ use tokio::time::Instant;
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use challenges::Challenges;
-use listener::Listener;
+use listener::{Doors, Listener};
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
@@ -169,6 +180,7 @@ impl BoundRouter {
         let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
         let lobby = Arc::<WaitingRoom>::default();
+        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -185,8 +197,8 @@ impl BoundRouter {
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting =
-            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
+            .map_err(RouterError::Threads)?;
         let inner = Inner {
             publisher: Publisher::new(table, lobby, orders, address),
             tls,

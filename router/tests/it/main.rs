@@ -8,14 +8,24 @@
     reason = "a helper of a test that fails is a test that fails"
 )]
 
+mod access;
 mod bodies;
+mod buffering;
 mod challenges;
+mod compression;
 mod drain;
+mod frames;
 mod framing;
+mod grpc;
 mod headers;
+mod http2;
+mod limits;
 mod log;
+mod matrix;
 mod routing;
+mod speech;
 mod support;
+mod tls;
 mod tls_support;
 mod upgrade;
 mod waiting;

@@ -13,11 +13,15 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
+};
 
 use crate::support::{Backend, Site, app, host, port_route, within};
 
@@ -125,13 +129,32 @@ pub async fn connect(
 
 /// A client that believes everything it is shown.
 pub fn client_config() -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    client_builder().with_no_client_auth()
+}
+
+/// The same before it is said whether it has a certificate of its own.
+pub fn client_builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    builder_of(aws_lc_rs::default_provider(), &[&TLS13, &TLS12])
+}
+
+/// The same with other cryptography or versions.
+pub fn client_config_of(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    builder_of(provider, versions).with_no_client_auth()
+}
+
+fn builder_of(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let provider = Arc::new(provider);
     ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Believing(provider)))
-        .with_no_client_auth()
 }
 
 #[derive(Debug)]
