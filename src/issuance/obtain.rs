@@ -54,6 +54,10 @@ pub async fn obtain(
 ) -> Result<Obtained, CommandError> {
     let _lease = app.issuing.acquire(record.id).await;
     let choice = Choice::of(&app.store, record.id).await?;
+    if !choice.enabled {
+        // It was turned off while this waited for its turn.
+        return Ok(Obtained::default());
+    }
     let mut state = app.store.acme_state(record.id).await?;
     let need = need::of(app, record, &choice, request, &state).await?;
     if need.is_nothing() {

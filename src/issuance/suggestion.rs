@@ -21,7 +21,7 @@ pub async fn ask(
     choice: &Choice,
     held: &[CertificateRecord],
 ) -> Result<(), CommandError> {
-    let mut state = app.store.acme_state(record.id).await?;
+    let state = app.store.acme_state(record.id).await?;
     let now = clock::unix_seconds();
     let is_known = state.directory.as_deref() == Some(choice.directory.as_str());
     let Some(first) = held.iter().min_by_key(|held| held.not_after).filter(|_| is_known) else {
@@ -30,13 +30,18 @@ pub async fn ask(
     if state.asked_at.is_some_and(|asked| asked <= now && now < asked + EVERY) {
         return Ok(());
     }
-    state.asked_at = Some(now);
+    let mut window = None;
     if let Some(pair) = app.store.certificate_pair(first.id).await?
         && let Some(predecessor) = Predecessor::of(&pair.chain)
     {
         let account = account::of(app, record, choice).await?;
-        note(&mut state, renewal_info::window(&account, &predecessor).await, &choice.directory);
+        window = renewal_info::window(&account, &predecessor).await;
     }
+    // An order may have come to its end meanwhile, and its state is the one that counts.
+    let _lease = app.issuing.acquire(record.id).await;
+    let mut state = app.store.acme_state(record.id).await?;
+    state.asked_at = Some(now);
+    note(&mut state, window, &choice.directory);
     Ok(app.store.set_acme_state(record.id, &state).await?)
 }
 
