@@ -230,6 +230,11 @@ impl RouterHandle {
         self.set_tls(&TlsSpec { default, ..TlsSpec::default() });
     }
 
+    /// Whether an app has a certificate of its own for a host, which has to be lower-case and without final dot.
+    pub fn has_own_certificate(&self, host: &str) -> bool {
+        self.inner.tls.certificates.load().has_own(host)
+    }
+
     /// The keys of session tickets, for a process that goes on in place of this one.
     pub fn export_ticket_keys(&self) -> TicketKeys {
         self.inner.tls.tickets.export()

@@ -19,6 +19,7 @@ use crate::store::instances::InstanceRecord;
 use crate::store::routing::{AppRouteFacts, RouteFacts};
 use crate::urls;
 use slipway_router::host_pattern::HostPattern;
+use slipway_router::policy::Policy;
 use slipway_router::table::{
     AppRoutes, AppState, Entrance, HostRoute, InstanceRoute, PortRoute, Protocol, TableSpec,
 };
@@ -120,12 +121,20 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
     }
 }
 
+/// What holds for an app's requests.
+fn policy(facts: &AppRouteFacts) -> Arc<Policy> {
+    let mut policy = Policy::default();
+    policy.access.client_certificate = facts.client_certificates;
+    Arc::new(policy)
+}
+
 async fn routes(
     app: &Arc<App>,
     facts: AppRouteFacts,
     hosts: Vec<Hostname>,
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
+    let policy = policy(&facts);
     let AppRouteFacts { record, ports: own, instances, .. } = facts;
     let web_port = match (own.first(), facts.web_port, record.current_release) {
         (Some(mapping), _, _) => mapping.container_port,
@@ -167,7 +176,7 @@ async fn routes(
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,
-        policy: Arc::default(),
+        policy,
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod acme;
 mod apps;
+mod certificates;
 mod engine;
 mod files;
 mod host;
@@ -63,6 +64,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     let mut findings = engine::examine(app).await;
     let engine_is_up = findings.iter().all(|finding| finding.state != State::Problem);
     findings.extend(files::examine(app).await);
+    findings.extend(certificates::examine(app).await);
     findings.extend(host::examine(app).await);
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
