@@ -24,6 +24,7 @@ pub mod drains;
 pub mod git;
 pub mod help;
 pub mod keys;
+pub mod letsencrypt;
 pub mod links;
 pub mod logs;
 pub mod maintenance;

@@ -1,5 +1,6 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod acme;
 pub mod app;
 pub mod build;
 pub mod certificates;
@@ -15,6 +16,7 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod issuance;
 pub mod logs;
 pub mod model;
 pub mod process;

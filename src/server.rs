@@ -31,6 +31,7 @@ use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -164,6 +165,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         cron_runs: CronRuns::default(),
+        issuing: Leases::default(),
+        proofs: Proofs::new(router.clone()),
         tasks: TaskTracker::new(),
         engine: engine(&settings, &logs)?,
         drains: Drains::new(logs.clone(), store.clone(), host_name()),

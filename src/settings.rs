@@ -1,5 +1,6 @@
 //! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
 
+pub mod acme;
 pub mod build;
 pub mod https;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
+use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
 use crate::settings::https::HttpsListen;
 use slipway_router::trust::{ForwardedHeader, Trust, TrustedProxies};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub run: RunLimits,
     /// Limits on requests.
     pub router: RouterLimits,
+    /// Automatic certificates.
+    pub acme: AcmeSettings,
 }
 
 /// Limits on requests.
@@ -152,6 +156,7 @@ impl Default for Settings {
             deploy: DeployLimits::default(),
             build: BuildSettings::default(),
             router: RouterLimits::default(),
+            acme: AcmeSettings::default(),
             run: RunLimits::default(),
         }
     }

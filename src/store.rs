@@ -2,6 +2,7 @@
 //!
 //! Callers send closures and await their results. Nothing outside this module sees a row or a connection.
 
+pub mod acme;
 pub mod apps;
 pub mod builds;
 pub mod certificates;

@@ -2,8 +2,8 @@
 
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
-    docker_options, doctor, domains, drains, git, help, keys, links, logs, maintenance, network, nginx,
-    ports, ps, redirect, releases, repo, resource, router, run, stack, storage, urls, version,
+    docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
+    nginx, ports, ps, redirect, releases, repo, resource, router, run, stack, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -43,6 +43,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::output::Output>(),
     Entry::of::<certs::add::Add>(),
     Entry::of::<certs::authority::Authority>(),
+    Entry::of::<letsencrypt::enable::Auto>(),
     Entry::of::<certs::generate::Generate>(),
     Entry::of::<certs::list::List>(),
     Entry::of::<certs::remove::Remove>(),
@@ -104,6 +105,16 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::properties::Set>(),
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
+    Entry::of::<letsencrypt::list::Active>(),
+    Entry::of::<letsencrypt::renew::AutoRenew>(),
+    Entry::of::<letsencrypt::revoke::Cleanup>(),
+    Entry::of::<letsencrypt::renew::CronJob>(),
+    Entry::of::<letsencrypt::enable::Disable>(),
+    Entry::of::<letsencrypt::enable::Enable>(),
+    Entry::of::<letsencrypt::list::List>(),
+    Entry::of::<letsencrypt::set::Report>(),
+    Entry::of::<letsencrypt::revoke::Revoke>(),
+    Entry::of::<letsencrypt::set::Set>(),
     Entry::of::<links::add::Add>(),
     Entry::of::<links::list::List>(),
     Entry::of::<links::remove::Remove>(),

@@ -72,6 +72,8 @@ const STEPS: &[&str] = &[
         key BLOB NOT NULL,
         UNIQUE (app, kind, name)
      ) STRICT;",
+    // Automatic certificates.
+    include_str!("schema_acme.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod acme;
 mod apps_and_help;
 mod buildpacks_commands;
 mod buildpacks_isolation;

@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("build", &["console", "docker", "formats", "git", "model"]),
     ("release", &["model", "store"]),
     ("requests", &["model"]),
+    ("acme", &["model", "process"]),
     ("run", &["console", "docker", "formats", "model", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
@@ -26,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("certificates", &["app", "clock", "model", "store"]),
     ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
+    ("issuance", &["acme", "app", "clock", "command_error", "console", "logs", "model", "store", "urls"]),
     (
         "deploy",
         &[
@@ -57,6 +59,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "cron",
             "deploy",
             "docker",
+            "issuance",
             "logs",
             "model",
             "requests",
@@ -69,6 +72,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
+            "acme",
             "app",
             "build",
             "certificates",
@@ -81,6 +85,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "drains",
             "formats",
             "git",
+            "issuance",
             "logs",
             "model",
             "process",
