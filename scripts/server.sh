@@ -104,8 +104,8 @@ new_settings() {
 # Slipway's settings. install.sh changes only what its options name; everything else in here is yours.
 # What stands behind a # is the default. Restart the server after a change.
 #ssh-listen = "0.0.0.0:2222"
-#http-listen = "0.0.0.0:80"
-#https-listen = "0.0.0.0:443"   # or "off"
+#http-listen = "[::]:80"
+#https-listen = "[::]:443"   # or "off"
 #domain = "localhost"
 TOML
 }

@@ -161,12 +161,14 @@ impl Coverage {
 
 /// Which hosts of an app have a certificate; none where there is no HTTPS.
 pub async fn coverage(app: &App, record: &AppRecord) -> Result<Coverage, StoreError> {
+    Ok(coverage_of(app, &app.store.certificates(Some(record.id)).await?))
+}
+
+/// The same for certificates that are known already.
+pub fn coverage_of(app: &App, own: &[CertificateRecord]) -> Coverage {
     if app.https_address.is_none() {
-        return Ok(Coverage { own: Vec::new(), default: None });
+        return Coverage { own: Vec::new(), default: None };
     }
     let default = app.certificates.default().filter(|default| default.is_trusted);
-    Ok(Coverage {
-        own: app.store.certificates(Some(record.id)).await?,
-        default: default.map(|default| default.certificate),
-    })
+    Coverage { own: own.to_vec(), default: default.map(|default| default.certificate) }
 }

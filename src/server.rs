@@ -1,8 +1,11 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod access;
 mod certificates;
+mod metrics;
 mod state;
 mod surroundings;
+mod trust;
 
 use std::error::Error;
 use std::io;
@@ -52,8 +55,7 @@ use crate::settings::Settings;
 use crate::settings::https::HttpsListen;
 use crate::store::Store;
 use crate::{socket, ssh};
-use slipway_router::access_log::AccessRecords;
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router, RouterError};
 
 use certificates::{CertificateFiles, Reloader};
@@ -107,15 +109,17 @@ struct Listening {
     ssh: SocketAddr,
     http: SocketAddr,
     https: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     pid: u32,
 }
 
 impl Listening {
-    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter, metrics: &metrics::Door) -> Self {
         Self {
             ssh: remote.local_addr(),
             http: bound.http_address(),
             https: bound.https_address(),
+            metrics: metrics.address(),
             pid: std::process::id(),
         }
     }
@@ -129,13 +133,16 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let repositories = Repositories::new(&settings.root);
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
-    let bound = bind_router(&settings)?;
-    let listening = Listening::of(&remote, &bound);
+    let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
+    let bound = bind_router(&settings, signing_key)?;
+    let metrics = metrics::Door::bind(settings.metrics_listen).await?;
+    let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let certificates = Arc::<Certificates>::default();
     let reloader = Reloader::start(files, certificates.clone())?;
+    let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -174,7 +181,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.clone())),
-        logging: tokio::spawn(log_requests(records)),
+        logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
+        measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
+        trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
     };
@@ -217,8 +226,8 @@ fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
 }
 
 /// Takes the router's ports. HTTPS that nobody asked for gives way to whoever has its port already.
-fn bind_router(settings: &Settings) -> Result<BoundRouter, RouterError> {
-    let wanted = router_settings(settings);
+fn bind_router(settings: &Settings, signing_key: SigningKey) -> Result<BoundRouter, RouterError> {
+    let wanted = RouterSettings { signing_key: Some(signing_key), ..router_settings(settings) };
     match Router::bind(wanted.clone()) {
         Err(RouterError::Bind { address, source })
             if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
@@ -239,6 +248,10 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen.address(settings.http_listen),
+        trust: settings.router.trust(),
+        // Not the host's own directory for such files, which is often memory.
+        buffer_directory: settings.root.clone(),
+        max_connections_per_address: settings.router.connections_per_address,
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),
@@ -253,6 +266,8 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    measuring: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
 }
@@ -285,14 +300,17 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.measuring.await?;
+    background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    // The router has ended, and with it the last request.
+    background.logging.await?;
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
     join(background.collecting, "the thread that keeps logs panicked").await?;
-    background.logging.await?;
     Ok(())
 }
 
@@ -338,17 +356,6 @@ fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
         tracing::info!("stopping");
         shutdown.cancel();
     }))
-}
-
-async fn log_requests(mut records: AccessRecords) {
-    let mut line = String::new();
-    while let Some(batch) = records.next_batch().await {
-        for record in batch {
-            line.clear();
-            record.write_logfmt(&mut line);
-            tracing::debug!(target: "slipway::access", "{line}");
-        }
-    }
 }
 
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {

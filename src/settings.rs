@@ -7,7 +7,8 @@ pub mod https;
 use std::env;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::model::mount::{HostPath, MountError};
 use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
 use crate::settings::https::HttpsListen;
+use slipway_router::trust::{ForwardedHeader, Trust, TrustedProxies};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`).
     pub https_listen: HttpsListen,
+    /// Where metrics are served (`SLIPWAY_METRICS_LISTEN`); not at all if unset.
+    pub metrics_listen: Option<SocketAddr>,
     /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
     pub domain: Hostname,
     /// Which messages are logged (`SLIPWAY_LOG`), in tracing's filter syntax.
@@ -64,6 +68,14 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Connections that one client address may have; no limit if unset.
+    pub connections_per_address: Option<NonZeroU32>,
+    /// Proxies in front of the router whose word on who asks is taken (`SLIPWAY_TRUSTED_PROXIES`).
+    pub trusted_proxies: TrustedProxies,
+    /// The headers that they speak by.
+    pub forwarded_header: ForwardedHeader,
+    /// Whether their connections begin with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// Limits on SSH clients.
@@ -133,8 +145,9 @@ impl Default for Settings {
         Self {
             root: PathBuf::from("/var/lib/slipway"),
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
-            http_listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             https_listen: HttpsListen::default(),
+            metrics_listen: None,
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
@@ -157,7 +170,25 @@ impl Default for RunLimits {
 
 impl Default for RouterLimits {
     fn default() -> Self {
-        Self { waiting_requests: 256, waiting_seconds: 30 }
+        Self {
+            waiting_requests: 256,
+            waiting_seconds: 30,
+            connections_per_address: None,
+            trusted_proxies: TrustedProxies::default(),
+            forwarded_header: ForwardedHeader::default(),
+            proxy_protocol: false,
+        }
+    }
+}
+
+impl RouterLimits {
+    /// Whose word on who asks is taken.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            proxies: self.trusted_proxies.clone(),
+            proxy_protocol: self.proxy_protocol,
+            header: self.forwarded_header,
+        }
     }
 }
 
@@ -282,6 +313,11 @@ impl Settings {
         set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
         let https = "write an address and a port, for example 0.0.0.0:443, or off";
         set("SLIPWAY_HTTPS_LISTEN", &variable, https, &mut settings.https_listen)?;
+        if variable("SLIPWAY_METRICS_LISTEN").is_some() {
+            let mut metrics = SocketAddr::from(([127, 0, 0, 1], 9464));
+            set("SLIPWAY_METRICS_LISTEN", &variable, address, &mut metrics)?;
+            settings.metrics_listen = Some(metrics);
+        }
         let domain = "write a host name, for example apps.example.com";
         set("SLIPWAY_DOMAIN", &variable, domain, &mut settings.domain)?;
         set(
@@ -299,6 +335,9 @@ impl Settings {
                     value: path,
                 })?);
         }
+        let proxies =
+            "write addresses, networks such as 192.0.2.0/24, private or cloudflare, with commas between";
+        set("SLIPWAY_TRUSTED_PROXIES", &variable, proxies, &mut settings.router.trusted_proxies)?;
         settings.build.complete(&variable)?;
         Ok(settings)
     }
@@ -377,6 +416,21 @@ mod tests {
         .unwrap();
         assert_eq!(settings.domain.as_str(), "b.example");
         assert_eq!(settings.log, "debug");
+    }
+
+    #[test]
+    fn trusted_proxies_are_read_from_both() {
+        let text = "[router]\ntrusted-proxies = [\"cloudflare\", \"10.0.0.0/8\"]\nforwarded-header = \"forwarded\"\n\
+                    proxy-protocol = true\n";
+        let trust = with_file(text).unwrap().router.trust();
+        assert!(trust.proxies.contains("10.1.1.1".parse().unwrap()) && trust.proxy_protocol);
+        assert_eq!(trust.header, ForwardedHeader::Forwarded);
+        let settings =
+            Settings::from_sources(|name| (name == "SLIPWAY_TRUSTED_PROXIES").then(|| "private".to_owned()))
+                .unwrap();
+        assert!(settings.router.trust().proxies.contains("10.1.1.1".parse().unwrap()));
+        let error = with_file("[router]\ntrusted-proxies = [\"10.0.0.0/99\"]\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("10.0.0.0/99"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod links;
 mod migrations;
 pub mod one_offs;
+mod path_routes;
 pub mod ports;
 pub mod properties;
 pub mod releases;
@@ -113,6 +114,11 @@ impl Store {
             })
             .map_err(|error| StoreError::File("a thread for the database".to_owned(), error))?;
         Ok((Self { jobs, key: Arc::new(key) }, thread))
+    }
+
+    /// A key for one purpose, which is the same as long as `secret.key` is.
+    pub fn derive_key(&self, purpose: &str) -> Result<[u8; 32], StoreError> {
+        Ok(self.key.derive(purpose)?)
     }
 
     /// Runs a closure on the database's thread.

@@ -3,16 +3,19 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::bare_answer::Page;
 use crate::client::opening::Spoken;
 use crate::deadline::Deadline;
+use crate::fault::Fault;
 use crate::frame_watch::FrameWatch;
 use crate::head_watch::{HeadWatch, Offences};
 use crate::settings::Timeouts;
@@ -33,12 +36,23 @@ pub(crate) struct ConnectionFlags {
     pub(crate) reset: AtomicBool,
     /// Bytes that were written to the client.
     pub(crate) written: AtomicU64,
+    /// Requests that hyper has passed on.
+    pub(crate) served: AtomicU64,
+    /// What was said to a request that hyper did not pass on, and under which id.
+    pub(crate) refused: OnceLock<(Fault, HeaderValue)>,
+    /// Nothing of a request has come that is not whole, and nothing waits to be written.
+    at_rest: AtomicBool,
 }
 
 impl ConnectionFlags {
     /// Bytes that were written to the client.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing of a request has come that is not whole, and nothing waits to be written.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.at_rest.load(Ordering::Relaxed)
     }
 }
 
@@ -67,6 +81,14 @@ impl Watch {
         }
     }
 
+    /// Whether something has come of a request that is none of the first `served`.
+    fn has_begun_another(&self, served: u64) -> bool {
+        match self {
+            Self::Heads(watch) => watch.is_inside_head() || watch.heads() > served,
+            Self::Frames(_) => false,
+        }
+    }
+
     fn is_at_rest(&self) -> bool {
         match self {
             Self::Heads(watch) => watch.is_between_requests(),
@@ -83,6 +105,8 @@ pub(crate) struct ClientStream {
     ahead: Vec<u8>,
     flags: Arc<ConnectionFlags>,
     watch: Watch,
+    /// Written in place of what hyper writes.
+    page: Option<Page>,
     timeouts: Timeouts,
     head_deadline: Deadline,
     write_deadline: Deadline,
@@ -103,6 +127,7 @@ impl ClientStream {
             ahead,
             flags,
             watch,
+            page: None,
             timeouts,
             head_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
@@ -116,6 +141,33 @@ impl ClientStream {
         let count = ready!(self.bounded(cx, result))?;
         self.flags.written.fetch_add(count as u64, Ordering::Relaxed);
         Poll::Ready(Ok(count))
+    }
+
+    /// Writes a page, if what hyper writes is its own bare answer. Nothing follows it.
+    fn poll_page(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.page.is_none() {
+            let page = Page::instead_of(bytes)?;
+            let served = self.flags.served.load(Ordering::Relaxed);
+            if self.is_tunnel() || !self.watch.has_begun_another(served) {
+                return None;
+            }
+            let said = (page.fault, page.request_id.clone());
+            self.flags.refused.get_or_init(|| said);
+            self.page = Some(page);
+        }
+        while let Some(page) = &mut self.page {
+            let result = Pin::new(&mut self.inner).poll_write(cx, &page.rest);
+            match self.written(cx, result) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => {
+                    if self.page.as_mut().is_none_or(|page| page.advance(count)) {
+                        self.page = None;
+                    }
+                }
+                other => return Some(other),
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 
     /// Bounds a wait for the client to take bytes: one that takes none for too long is given up.
@@ -133,6 +185,30 @@ impl ClientStream {
         }
     }
 
+    /// Gives back what only a connection that is served needs.
+    pub(crate) fn lay_to_rest(&mut self) {
+        for deadline in [&mut self.head_deadline, &mut self.write_deadline, &mut self.linger_deadline] {
+            *deadline = Deadline::default();
+        }
+    }
+
+    /// Waits until something comes, and keeps it; `false` if it is the end.
+    pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // On the stack, so that a connection that rests has no buffer.
+        let mut room = [0_u8; 4096];
+        let mut buffer = ReadBuf::new(&mut room);
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer));
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(result.is_ok() && !buffer.filled().is_empty())
+    }
+
+    /// Closes a connection that rests.
+    pub(crate) async fn close(mut self) {
+        if let Err(error) = self.shutdown().await {
+            tracing::trace!(%error, "a client's connection ended");
+        }
+    }
+
     /// Reads what was read ahead, then what comes.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
@@ -140,8 +216,7 @@ impl ClientStream {
         }
         let here = self.ahead.len().min(buffer.remaining());
         let rest = self.ahead.split_off(here);
-        buffer.put_slice(&self.ahead);
-        self.ahead = rest;
+        buffer.put_slice(&std::mem::replace(&mut self.ahead, rest));
         Poll::Ready(Ok(()))
     }
 
@@ -194,8 +269,13 @@ impl AsyncRead for ClientStream {
         if this.is_tunnel() {
             return result;
         }
+        if result.is_pending() {
+            let at_rest = this.watch.is_at_rest() && !this.write_deadline.is_running();
+            this.flags.at_rest.store(at_rest, Ordering::Relaxed);
+        }
         match result {
             Poll::Ready(Ok(())) => {
+                this.flags.at_rest.store(false, Ordering::Relaxed);
                 this.feed(buffer.filled().get(before..).unwrap_or_default())?;
                 if !this.watch.is_inside_head() {
                     this.head_deadline.clear();
@@ -215,6 +295,9 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(page) = this.poll_page(cx, bytes) {
+            return page;
+        }
         let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
         this.written(cx, result)
     }
@@ -225,6 +308,11 @@ impl AsyncWrite for ClientStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let [only] = slices
+            && let Some(page) = this.poll_page(cx, only)
+        {
+            return page;
+        }
         let result = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
         this.written(cx, result)
     }

@@ -2,22 +2,33 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::access_log::{AccessRecord, Recorder};
+use crate::access_log::AccessRecord;
 use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::memory::Counted;
+use crate::metrics::app::AppCounters;
+use crate::origin::Origin;
+use crate::policy::log::LogFormat;
+use crate::table::Route;
+use crate::worker::Worker;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    recorder: Rc<Recorder>,
+    worker: Rc<Worker>,
     started: Instant,
+    origin: Origin,
+    /// Where it is counted: at its app, once that is known.
+    counted: Option<Counted>,
+    /// Whether it is an upgraded connection.
+    tunnel: bool,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
     /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
@@ -25,31 +36,62 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue) -> Self {
+    pub(crate) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue, origin: Origin) -> Self {
         let record = AccessRecord {
             method: request.method.clone(),
             version: request.version,
             host: request.headers.get(header::HOST).cloned(),
             path: request.uri.path_and_query().cloned(),
             request_id: request_id.clone(),
-            ..empty_record(client)
+            ..empty_record(origin)
         };
-        Self::of(client, record)
+        Self::of(client, origin, record)
     }
 
     /// Logs a request that hyper refused, of which nothing more is known.
-    pub(crate) fn refused(client: &Client, fault: Fault) {
-        Self::of(client, empty_record(client)).set_fault(fault);
+    pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue) {
+        let origin = Origin::direct(client.peer, client.scheme, client.port);
+        let record = AccessRecord { request_id, ..empty_record(origin) };
+        Self::of(client, origin, record).set_fault(fault);
     }
 
-    fn of(client: &Client, record: AccessRecord) -> Self {
-        let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), place: None }
+    fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {
+        let worker = Rc::clone(&client.worker);
+        Self {
+            worker,
+            started: Instant::now(),
+            origin,
+            counted: None,
+            tunnel: false,
+            record: Some(Box::new(record)),
+            place: None,
+        }
     }
 
     /// Notes whose request it is.
-    pub(crate) fn set_app(&mut self, app: &Arc<str>) {
-        self.edit(|record| record.app = Some(Arc::clone(app)));
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.counted = Some(Counted::new(&route.memory, self.worker.index));
+        self.edit(|record| record.app = Some(Arc::clone(&route.app)));
+    }
+
+    /// Notes how the app wants it to be written, and what only some forms have.
+    pub(crate) fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
+        self.edit(|record| {
+            record.format = format;
+            if matches!(format, LogFormat::Json | LogFormat::Combined) {
+                record.referer = headers.get(header::REFERER).cloned();
+                record.user_agent = headers.get(header::USER_AGENT).cloned();
+            }
+        });
+    }
+
+    /// Notes the trace that the request belongs to, as the instance is told it.
+    pub(crate) fn set_trace(&mut self, headers: &HeaderMap) {
+        self.edit(|record| {
+            if matches!(record.format, LogFormat::Json | LogFormat::Logfmt) {
+                record.trace_id = headers.get("traceparent").and_then(trace_id);
+            }
+        });
     }
 
     /// Keeps a place in a count until the request's end.
@@ -60,8 +102,11 @@ impl Exchange {
     /// Hands the request over to whoever sees its end. What is left writes no record.
     pub(crate) fn hand_over(&mut self) -> Self {
         Self {
-            recorder: Rc::clone(&self.recorder),
+            worker: Rc::clone(&self.worker),
             started: self.started,
+            origin: self.origin,
+            counted: self.counted.take(),
+            tunnel: self.tunnel,
             record: self.record.take(),
             place: self.place.take(),
         }
@@ -73,6 +118,12 @@ impl Exchange {
             record.instance = Some(Arc::clone(label));
             record.connect += connect;
         });
+    }
+
+    /// Notes that it has become an upgraded connection.
+    pub(crate) fn set_tunnel(&mut self) {
+        self.tunnel = true;
+        self.count(|counters| counters.tunnels.begin());
     }
 
     /// Notes the answer's status.
@@ -98,9 +149,28 @@ impl Exchange {
         });
     }
 
+    /// Who the request is from.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// When its head had been read, in milliseconds of Unix time.
+    pub(crate) fn began(&self) -> u64 {
+        let time = self.record.as_ref().map_or(UNIX_EPOCH, |record| record.time);
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The request's id.
     pub(crate) fn request_id(&self) -> HeaderValue {
         self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
+    }
+
+    fn count(&self, change: impl FnOnce(&AppCounters)) {
+        match &self.counted {
+            Some(counted) => counted.edit(change),
+            None => change(&self.worker.counters.unrouted),
+        }
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
@@ -110,18 +180,29 @@ impl Exchange {
     }
 }
 
-fn empty_record(client: &Client) -> AccessRecord {
+/// The trace's id in a `traceparent`: the second of its fields (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &HeaderValue) -> Option<HeaderValue> {
+    let id = traceparent.as_bytes().get(3..35)?;
+    let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_id { HeaderValue::from_bytes(id).ok() } else { None }
+}
+
+fn empty_record(origin: Origin) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
+        format: LogFormat::default(),
+        trace_id: None,
+        referer: None,
+        user_agent: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
-        scheme: client.scheme,
+        scheme: origin.scheme,
         host: None,
         path: None,
         request_id: HeaderValue::from_static("-"),
-        client: client.peer.to_canonical(),
+        client: origin.address,
         connect: Duration::ZERO,
         service: Duration::ZERO,
         status: 0,
@@ -139,7 +220,22 @@ impl Drop for Exchange {
         }
         if let Some(mut record) = self.record.take() {
             record.service = self.started.elapsed();
-            self.recorder.record(*record);
+            self.count(|counters| count(&record, counters));
+            if self.tunnel {
+                self.count(|counters| counters.tunnels.end());
+            }
+            if record.format != LogFormat::Off {
+                self.worker.recorder.record(*record);
+            }
         }
+    }
+}
+
+fn count(record: &AccessRecord, counters: &AppCounters) {
+    counters.count(record.status, record.code);
+    counters.sent_bytes.add(record.bytes);
+    // An upgraded connection lasts as long as somebody looks at a page, which says nothing about the app.
+    if record.status != 101 {
+        counters.service.observe(record.service);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod addresses;
 mod maintenance;
 mod rate;
+mod redirect;
 mod size;
 
 use hyper::header::HeaderMap;
@@ -60,8 +61,10 @@ pub(crate) struct Passage {
 }
 
 /// Takes a cookie that is not for the app out of a request.
-pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
-    maintenance::remove_cookie(headers, name);
+pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: Option<&str>) {
+    if let Some(name) = name {
+        maintenance::remove_cookie(headers, name);
+    }
 }
 
 /// Whether a policy has anything that `pass` would look at. Known before the first request.
@@ -82,6 +85,10 @@ pub(crate) async fn pass(arriving: Arriving<'_>) -> Result<Passage, Refusal> {
     let mut passage = Passage::default();
     addresses::check(arriving)?;
     passage.place = rate::check(arriving)?;
+    // Before anybody is asked for a password in clear text.
+    if !arriving.route.policy.redirects.is_empty() {
+        redirect::check(arriving)?;
+    }
     passage.own_cookie = maintenance::check(arriving)?;
     auth::check(arriving).await?;
     size::check(arriving)?;

@@ -14,14 +14,17 @@
 mod address_counts;
 mod address_key;
 mod attempt;
+mod bare_answer;
 mod body;
 mod buffering;
 mod certificates;
 mod check;
+mod choice;
 mod client;
 mod client_body;
 mod client_certificate;
 mod client_stream;
+mod clock;
 mod compression;
 mod deadline;
 mod delivery;
@@ -29,23 +32,36 @@ mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod forwarded;
+mod forwarding;
 mod frame_watch;
 mod gate;
 mod handshakes;
 mod head_watch;
+mod health;
+mod health_check;
 mod host;
 mod http2_request;
 mod instance;
+mod latency;
 mod listener;
 mod memory;
+mod metrics;
 mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod proxy_header;
+mod queue;
 mod rate_table;
 mod refusal;
+mod replay;
+mod request_body;
+mod request_id;
 mod response_headers;
+mod retry_budget;
 mod spool;
+mod sticky;
 mod tls;
 mod transport;
 mod treatment;
@@ -56,14 +72,19 @@ mod worker;
 pub mod access_log;
 pub mod certificate;
 pub mod challenges;
+pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod host_pattern;
 pub mod path_prefix;
 pub mod policy;
 pub mod publisher;
 pub mod settings;
+pub mod status;
 pub mod table;
 pub mod tickets;
 pub mod tls_spec;
+pub mod trust;
 
 use std::io;
 use std::net::SocketAddr;
@@ -74,19 +95,28 @@ use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use challenges::Challenges;
+use explain::{Explanation, Question};
 use listener::{Doors, Listener};
-use publisher::{Drained, Published, Publisher};
-use settings::RouterSettings;
+use metrics::collector::RouterCollector;
+use metrics::drains::Drains;
+use metrics::worker::WorkerCounters;
+use publisher::{Drained, Published, Publisher, PublisherParts};
+use settings::{RouterSettings, SigningKey};
+use status::InstanceStatus;
 use table::{Entrance, Table, TableError, TableSpec};
 use tickets::{NoTicketKey, TicketKeys, TicketKeysError};
 use tls::TlsState;
 use tls_spec::TlsSpec;
+use trust::Trust;
 use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
 
@@ -114,8 +144,10 @@ pub struct RouterHandle {
 struct Inner {
     publisher: Publisher,
     tls: Arc<TlsState>,
+    trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
+    collector: Arc<RouterCollector>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
     threads: Mutex<Option<Threads>>,
 }
@@ -173,35 +205,53 @@ impl BoundRouter {
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let tls = Arc::new(TlsState::new()?);
+        let trust = Arc::new(ArcSwap::from_pointee(self.settings.trust.clone()));
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
         let (orders, received) = mpsc::unbounded_channel();
         let address = self.http_address().ip();
-        let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let count =
+            self.settings.workers.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let key = self.settings.signing_key.clone().unwrap_or_else(SigningKey::random);
+        let counters: Vec<_> = (0..count).map(|_| Arc::<WorkerCounters>::default()).collect();
         let lobby = Arc::<WaitingRoom>::default();
         let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
             tls: Arc::clone(&tls),
+            trust: Arc::clone(&trust),
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
+            index: 0,
+            counters: Arc::default(),
         };
         let mut doors = Vec::new();
         let mut workers = Vec::new();
-        for index in 0..count.map_or(1, NonZeroUsize::get) {
-            let (door, thread) = worker::start(index, parts.clone()).map_err(RouterError::Threads)?;
+        for (index, counters) in counters.iter().enumerate() {
+            let own = WorkerParts { index, counters: Arc::clone(counters), ..parts.clone() };
+            let (door, thread) = worker::start(own).map_err(RouterError::Threads)?;
             doors.push(door);
             workers.push(thread);
         }
         let listeners = std::iter::once(self.http).chain(self.https).collect();
-        let accepting = listener::start(listeners, Doors::new(doors, max_per_address), received, parts.stop)
-            .map_err(RouterError::Threads)?;
+        let drains = Arc::<Drains>::default();
+        let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
+        let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
+        let accepting =
+            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
         let inner = Inner {
-            publisher: Publisher::new(table, lobby, orders, address),
+            collector: Arc::new(RouterCollector {
+                table: Arc::clone(&table),
+                workers: counters,
+                dropped_records: Arc::clone(&dropped_records),
+                drains: Arc::clone(&drains),
+            }),
+            publisher: Publisher::new(table, lobby, orders, publisher_parts),
             tls,
+            trust,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -250,6 +300,16 @@ impl RouterHandle {
         self.inner.tls.challenges.store(Arc::new(challenges.into()));
     }
 
+    /// Says what would become of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        explain::explain(&self.inner.publisher.table(), question)
+    }
+
+    /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.
+    pub fn set_trust(&self, trust: Trust) {
+        self.inner.trust.store(Arc::new(trust));
+    }
+
     /// Says whether a port of the host is open for the router already, or could be opened.
     pub fn check_port(&self, port: u16) -> io::Result<()> {
         self.inner.publisher.check_port(port)
@@ -267,7 +327,7 @@ impl RouterHandle {
         self.inner.publisher.in_flight()
     }
 
-    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    /// Requests that wait for an instance of an app, or for a place at one. Before the first table nobody knows for which one they do.
     pub fn waiting(&self, app: &str) -> usize {
         self.inner.publisher.waiting(app)
     }
@@ -275,6 +335,27 @@ impl RouterHandle {
     /// Access records that were dropped because nobody read them in time.
     pub fn dropped_records(&self) -> u64 {
         self.inner.dropped_records.load(Ordering::Relaxed)
+    }
+
+    /// The instances of the table, and what is thought of each.
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        status::of_table(&self.inner.collector.table.load())
+    }
+
+    /// Everything that is counted, in the text form of OpenMetrics, which Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(self.collector());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let written = encode(&mut text, &registry);
+        debug_assert!(written.is_ok());
+        text
+    }
+
+    /// The same for a registry that has other metrics as well.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(Arc::clone(&self.inner.collector))
     }
 
     /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.

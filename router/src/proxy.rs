@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
@@ -16,7 +15,7 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 use tokio::task::spawn_local;
 
 use crate::attempt::{Answer, Dispatch};
-use crate::body::{ContinueGate, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{ResponseBody, UpstreamBody};
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
@@ -26,11 +25,14 @@ use crate::delivery::Delivery;
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::forward_headers::{self, prepare_request, prepare_response};
+use crate::forward_headers::{Passing, prepare_request, prepare_response};
 use crate::gate::{self, Arriving, Passage};
+use crate::health_check;
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::request_body::{ContinueGate, RequestBody};
+use crate::request_id::request_id;
 use crate::response_headers;
 use crate::table::Route;
 use crate::treatment::Wish;
@@ -41,8 +43,9 @@ pub(crate) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let number = client.next_request();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
-    let request_id = forward_headers::request_id(&parts.headers);
-    let mut exchange = Exchange::begin(&client, &parts, &request_id);
+    let request_id = request_id(&parts.headers);
+    let origin = Origin::of(&client, &parts.headers);
+    let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
     let mut site = None;
     let pass = pass_on(&client, Asked { number, parts, body }, &mut exchange, &mut site);
     let passed = outlive_panics(pass).await;
@@ -101,6 +104,30 @@ fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
         && request.headers.contains_key(header::EXPECT)
 }
 
+/// The host of a request that breaks no rule, and whose client may ask for it.
+fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, Refusal> {
+    let offence = client.flags.offences.of(number);
+    if offence.is_none() && health_check::is_asked(parts) {
+        return Err(health_check::refusal(&client.worker));
+    }
+    let host = check::check(parts, offence, client.scheme)?;
+    if !client.may_ask_for(&host.name) {
+        return Err(Fault::Misdirected.into());
+    }
+    gate::challenge(client, parts.uri.path())?;
+    Ok(host.name.into_owned())
+}
+
+/// Lets the body through as soon as the instance asks for it.
+fn open_when_asked(request: &mut Request<RequestBody>, gate: Option<Arc<ContinueGate>>) {
+    let Some(gate) = gate else { return };
+    hyper::ext::on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            gate.open();
+        }
+    });
+}
+
 async fn pass_on(
     client: &Rc<Client>,
     asked: Asked,
@@ -108,35 +135,32 @@ async fn pass_on(
     site: &mut Option<Site>,
 ) -> Result<Passed, Refusal> {
     let Asked { number, mut parts, body } = asked;
-    let offence = client.flags.offences.of(number);
-    let host = check::check(&parts, offence, client.scheme)?;
-    if !client.may_ask_for(&host.name) {
-        return Err(Fault::Misdirected.into());
-    }
-    gate::challenge(client, parts.uri.path())?;
-    let host = host.name.into_owned();
+    let host = checked_host(client, number, &parts)?;
     let target = target(&parts.uri);
-    let dispatch = Dispatch::find(client, host, target).await?;
+    let mut dispatch = Dispatch::find(client, host, target).await?;
     let Site { route, origin } =
-        site.insert(Site { route: Arc::clone(dispatch.route()), origin: Origin::of(client, &parts.headers) });
-    exchange.set_app(&route.app);
+        site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
+    exchange.set_route(route);
+    exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     gate::client_certificate(client, &route.policy)?;
     exchange.hold(place);
-    if let Some(name) = own_cookie {
-        gate::remove_cookie(&mut parts.headers, name);
-    }
+    gate::remove_cookie(&mut parts.headers, own_cookie);
 
+    dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-    parts.extensions.clear();
+    if !route.policy.headers.preserve_case {
+        // Among them the names of headers as they came.
+        parts.extensions.clear();
+    }
     let progress = Rc::new(Progress::new(body.is_end_stream()));
     let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
     let wish = Wish::of(&parts, &route.policy.bodies);
     let bodies = &route.policy.bodies;
-    let (body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
+    let (mut body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
         let limits = buffering::limits(bodies, &client.worker.settings);
         (take_request(&mut parts.headers, client_body, &progress, limits).await?, None)
     } else {
@@ -144,21 +168,23 @@ async fn pass_on(
         (RequestBody::new(client_body, Rc::clone(&progress), gate.clone()), gate)
     };
 
+    body.count(|| dispatch.counted());
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
-    let id = exchange.request_id();
-    prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
-    if let Some(certificate) = client.encryption.as_ref().and_then(|encryption| encryption.client.as_ref()) {
-        certificate.tell(&mut parts.headers);
-    }
+    let passing = Passing {
+        by: &client.forwarded_by,
+        origin: *origin,
+        request_id: exchange.request_id(),
+        prefix: dispatch.prefix(),
+        upgrade: protocol,
+        policy: &route.policy.headers,
+        began: exchange.began(),
+    };
+    prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
+    client.tell_certificate(&mut parts.headers);
     let mut request = Request::from_parts(parts, body);
-    if let Some(gate) = gate {
-        hyper::ext::on_informational(&mut request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
+    open_when_asked(&mut request, gate);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {
         // Nobody asked for it; what would follow on the connection is nobody's answer.
@@ -175,7 +201,7 @@ impl Passed {
         site: &Site,
         mut exchange: Exchange,
     ) -> Response<ResponseBody> {
-        let Answer { response, lease, in_flight } = self.answer;
+        let Answer { response, lease, in_flight, cookie } = self.answer;
         let (mut parts, incoming) = response.into_parts();
         // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
         parts.version = Version::HTTP_11;
@@ -183,6 +209,9 @@ impl Passed {
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
         response_headers::apply(&site.route.policy, site.origin, &mut parts.headers);
+        if let Some(cookie) = cookie {
+            parts.headers.append(header::SET_COOKIE, cookie);
+        }
         if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
             let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
                 return Response::from_parts(parts, ResponseBody::empty());
@@ -234,11 +263,6 @@ fn target(uri: &Uri) -> PathAndQuery {
         Some(target) => target.clone(),
         None => PathAndQuery::from_static("/"),
     }
-}
-
-fn unix_milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ pub(crate) enum Refusal {
     },
     /// What an authority asked for before it issues a certificate.
     Challenge(Bytes),
+    /// How the router itself is.
+    Health {
+        /// Whether it takes requests.
+        ready: bool,
+    },
 }
 
 /// A fault with more to it.
@@ -53,7 +58,7 @@ impl Refusal {
         match self {
             Self::Fault(fault) => Some(*fault),
             Self::Told(told) => Some(told.fault),
-            Self::Redirect { .. } | Self::Bypass { .. } | Self::Challenge(_) => None,
+            Self::Redirect { .. } | Self::Bypass { .. } | Self::Challenge(_) | Self::Health { .. } => None,
         }
     }
 }

@@ -58,6 +58,9 @@ fn a_certificate_comes_as_text_or_archive_and_is_what_clients_are_shown() {
     let added = ssh(&format!("certs:add {app}"), text.as_bytes()).success();
     assert!(added.stdout.contains(&format!("Certificate default of {app} is for {domain}")), "{added}");
     curl(&server, &trusted, &domain, &["--fail"]).success();
+    // Clear text leads there now, for this host and not for the one without a certificate.
+    assert_eq!(server.connect().get(&domain, "/").unwrap().status, 301);
+    assert_eq!(server.get(&app, "/").status, 200);
     let https = format!("https://{domain}:{}\n", server.https_address().unwrap().port());
     let urls = server.command(&["urls", &app]).success().stdout;
     assert!(urls.ends_with(&https) && urls.matches("https://").count() == 1, "{urls}");
@@ -152,7 +155,7 @@ fn a_generated_certificate_is_shown_and_clients_may_have_to_show_one_too() {
     let (certificate, key) = (file("ann.crt", &client.certificate), file("ann.key", &client.key));
     let arguments = ["--fail", "--cert", certificate.to_str().unwrap(), "--key", key.to_str().unwrap()];
     curl(&server, &trusted, &domain, &arguments).success();
-    assert_eq!(server.connect().get(&domain, "/").unwrap().status, 421, "in clear text");
+    assert_eq!(server.connect().get(&domain, "/").unwrap().status, 301, "in clear text");
 
     server.ssh(&alice, &format!("certs:client-authority --remove {app}")).success();
     curl(&server, &trusted, &domain, &["--fail"]).success();

@@ -39,7 +39,7 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_ERROR_RESETS: usize = 500;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: watch::Receiver<bool>) {
+pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping: watch::Receiver<bool>) {
     let settings = &client.worker.settings;
     let timeouts = settings.timeouts;
     let streams = Streams::new(timeouts.write);
@@ -63,7 +63,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: wa
         .max_local_error_reset_streams(MAX_ERROR_RESETS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut stopped = pin!(wait_for_stop(stopping));
+    let mut stopped = pin!(wait_for_stop(&mut stopping));
     let mut rest = Rest { streams: &streams, idle: Deadline::default(), closing: false, written: 0 };
     let result = poll_fn(|cx| {
         if !rest.closing && stopped.as_mut().poll(cx).is_ready() {

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod balance;
 mod bodies;
 mod buffering;
 mod challenges;
@@ -16,16 +17,28 @@ mod compression;
 mod drain;
 mod frames;
 mod framing;
+mod framing_matrix;
 mod grpc;
 mod headers;
+mod health;
 mod http2;
 mod limits;
 mod log;
 mod matrix;
+mod metrics;
+mod paths;
+mod proxy_header;
+mod queue;
+mod redirects;
+mod retries;
 mod routing;
+mod slow;
 mod speech;
+mod stage;
+mod sticky;
 mod support;
 mod tls;
 mod tls_support;
+mod trust;
 mod upgrade;
 mod waiting;
