@@ -91,8 +91,14 @@ fn a_certificate_comes_by_http_and_further_names_join_it_by_themselves() {
     scene.server.command(&["domains:remove", &scene.app, &first]).success();
     let said = scene.server.command(&["letsencrypt:auto-renew", &scene.app]).success().stdout;
     assert!(said.contains("needs nothing yet"), "{said}");
+    // Nothing that is set about the app's requests stands in the authority's way.
+    let plain = scene.server.connect().get(&second, "/").unwrap();
+    assert_eq!(plain.status, 301, "clear text is redirected: {}", plain.text());
+    scene.server.command(&["maintenance:on", &scene.app]).success();
+    let third = scene.name("third");
+    scene.add(&third);
     scene.server.command(&["letsencrypt:enable", "--force", &scene.app]).success();
-    assert_eq!(scene.report("names"), second);
+    assert_eq!(scene.report("names"), format!("{second} {third}"));
 
     let log = scene.server.command(&["logs", &scene.app]).success().stdout;
     assert!(log.contains("It is in force, and valid until"), "{log}");
