@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
+pub mod proofs;
 pub mod pushes;
 pub mod reconciler;
 pub mod running_builds;
@@ -20,6 +21,7 @@ use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -94,6 +96,10 @@ pub struct App {
     pub one_offs: OneOffs,
     /// Runs of scheduled tasks that are under way.
     pub cron_runs: CronRuns,
+    /// At most one order of certificates at a time for each app.
+    pub issuing: Leases,
+    /// What certificate authorities are shown at this moment.
+    pub proofs: Proofs,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

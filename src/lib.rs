@@ -1,5 +1,6 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod acme;
 pub mod app;
 pub mod build;
 pub mod certificates;
@@ -15,11 +16,13 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod issuance;
 pub mod logs;
 pub mod model;
 pub mod process;
 pub mod reconcile;
 pub mod release;
+pub mod requests;
 pub mod run;
 pub mod server;
 pub mod settings;

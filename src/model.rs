@@ -1,5 +1,6 @@
 //! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
 
+pub mod acme;
 pub mod amount;
 pub mod app_json;
 pub mod app_name;
@@ -19,6 +20,7 @@ pub mod health_check;
 pub mod hostname;
 pub mod key;
 pub mod mount;
+pub mod path_route;
 pub mod phase;
 pub mod port_mapping;
 pub mod process_scope;

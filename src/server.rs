@@ -1,6 +1,8 @@
 //! The composition root: makes the handles, starts what runs, and ends it in order.
 
+mod access;
 mod certificates;
+mod metrics;
 mod state;
 mod surroundings;
 mod trust;
@@ -29,6 +31,7 @@ use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -52,7 +55,6 @@ use crate::settings::Settings;
 use crate::settings::https::HttpsListen;
 use crate::store::Store;
 use crate::{socket, ssh};
-use slipway_router::access_log::AccessRecords;
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::{BoundRouter, Router, RouterError};
 
@@ -107,15 +109,17 @@ struct Listening {
     ssh: SocketAddr,
     http: SocketAddr,
     https: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     pid: u32,
 }
 
 impl Listening {
-    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter) -> Self {
+    fn of(remote: &ssh::listener::Listener, bound: &BoundRouter, metrics: &metrics::Door) -> Self {
         Self {
             ssh: remote.local_addr(),
             http: bound.http_address(),
             https: bound.https_address(),
+            metrics: metrics.address(),
             pid: std::process::id(),
         }
     }
@@ -131,7 +135,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
     let bound = bind_router(&settings, signing_key)?;
-    let listening = Listening::of(&remote, &bound);
+    let metrics = metrics::Door::bind(settings.metrics_listen).await?;
+    let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
@@ -160,6 +165,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         cron_runs: CronRuns::default(),
+        issuing: Leases::default(),
+        proofs: Proofs::new(router.clone()),
         tasks: TaskTracker::new(),
         engine: engine(&settings, &logs)?,
         drains: Drains::new(logs.clone(), store.clone(), host_name()),
@@ -174,7 +181,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.clone())),
-        logging: tokio::spawn(log_requests(records)),
+        logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
+        measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
         trusting,
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
@@ -241,6 +249,9 @@ fn router_settings(settings: &Settings) -> RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen.address(settings.http_listen),
         trust: settings.router.trust(),
+        // Not the host's own directory for such files, which is often memory.
+        buffer_directory: settings.root.clone(),
+        max_connections_per_address: settings.router.connections_per_address,
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),
@@ -255,6 +266,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     logging: JoinHandle<()>,
+    measuring: JoinHandle<()>,
     trusting: JoinHandle<()>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
@@ -288,15 +300,17 @@ async fn run_all(
         tracing::warn!("old instances are left to the next start");
     }
     background.reloading.await?;
+    background.measuring.await?;
     background.trusting.await?;
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
+    // The router has ended, and with it the last request.
+    background.logging.await?;
     background.draining.await?;
     app.logs.stop().await;
     drop(app);
     join(background.collecting, "the thread that keeps logs panicked").await?;
-    background.logging.await?;
     Ok(())
 }
 
@@ -342,17 +356,6 @@ fn stop_on_signal(shutdown: CancellationToken) -> io::Result<JoinHandle<()>> {
         tracing::info!("stopping");
         shutdown.cancel();
     }))
-}
-
-async fn log_requests(mut records: AccessRecords) {
-    let mut line = String::new();
-    while let Some(batch) = records.next_batch().await {
-        for record in batch {
-            line.clear();
-            record.write_logfmt(&mut line);
-            tracing::debug!(target: "slipway::access", "{line}");
-        }
-    }
 }
 
 fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,6 @@
 //! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
 
+pub mod acme;
 pub mod build;
 pub mod https;
 
@@ -7,6 +8,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
+use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
 use crate::settings::https::HttpsListen;
 use slipway_router::trust::{ForwardedHeader, Trust, TrustedProxies};
@@ -32,6 +35,8 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`).
     pub https_listen: HttpsListen,
+    /// Where metrics are served (`SLIPWAY_METRICS_LISTEN`); not at all if unset.
+    pub metrics_listen: Option<SocketAddr>,
     /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
     pub domain: Hostname,
     /// Which messages are logged (`SLIPWAY_LOG`), in tracing's filter syntax.
@@ -51,6 +56,8 @@ pub struct Settings {
     pub run: RunLimits,
     /// Limits on requests.
     pub router: RouterLimits,
+    /// Automatic certificates.
+    pub acme: AcmeSettings,
 }
 
 /// Limits on requests.
@@ -61,6 +68,8 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Connections that one client address may have; no limit if unset.
+    pub connections_per_address: Option<NonZeroU32>,
     /// Proxies in front of the router whose word on who asks is taken (`SLIPWAY_TRUSTED_PROXIES`).
     pub trusted_proxies: TrustedProxies,
     /// The headers that they speak by.
@@ -138,6 +147,7 @@ impl Default for Settings {
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
             http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             https_listen: HttpsListen::default(),
+            metrics_listen: None,
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
@@ -146,6 +156,7 @@ impl Default for Settings {
             deploy: DeployLimits::default(),
             build: BuildSettings::default(),
             router: RouterLimits::default(),
+            acme: AcmeSettings::default(),
             run: RunLimits::default(),
         }
     }
@@ -162,6 +173,7 @@ impl Default for RouterLimits {
         Self {
             waiting_requests: 256,
             waiting_seconds: 30,
+            connections_per_address: None,
             trusted_proxies: TrustedProxies::default(),
             forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,
@@ -301,6 +313,11 @@ impl Settings {
         set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
         let https = "write an address and a port, for example 0.0.0.0:443, or off";
         set("SLIPWAY_HTTPS_LISTEN", &variable, https, &mut settings.https_listen)?;
+        if variable("SLIPWAY_METRICS_LISTEN").is_some() {
+            let mut metrics = SocketAddr::from(([127, 0, 0, 1], 9464));
+            set("SLIPWAY_METRICS_LISTEN", &variable, address, &mut metrics)?;
+            settings.metrics_listen = Some(metrics);
+        }
         let domain = "write a host name, for example apps.example.com";
         set("SLIPWAY_DOMAIN", &variable, domain, &mut settings.domain)?;
         set(

@@ -2,6 +2,7 @@
 //!
 //! Callers send closures and await their results. Nothing outside this module sees a row or a connection.
 
+pub mod acme;
 pub mod apps;
 pub mod builds;
 pub mod certificates;
@@ -17,6 +18,7 @@ pub mod keys;
 pub mod links;
 mod migrations;
 pub mod one_offs;
+mod path_routes;
 pub mod ports;
 pub mod properties;
 pub mod releases;

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::header::HeaderMap;
 use tokio::net::TcpStream;
@@ -100,6 +101,7 @@ impl Client {
     pub(crate) fn next_request(&self) -> u64 {
         let number = self.requests.get() + 1;
         self.requests.set(number);
+        self.flags.served.store(number, Ordering::Relaxed);
         number
     }
 

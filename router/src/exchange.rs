@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::memory::Counted;
 use crate::metrics::app::AppCounters;
 use crate::origin::Origin;
+use crate::policy::log::LogFormat;
 use crate::table::Route;
 use crate::worker::Worker;
 
@@ -48,9 +49,10 @@ impl Exchange {
     }
 
     /// Logs a request that hyper refused, of which nothing more is known.
-    pub(crate) fn refused(client: &Client, fault: Fault) {
+    pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue) {
         let origin = Origin::direct(client.peer, client.scheme, client.port);
-        Self::of(client, origin, empty_record(origin)).set_fault(fault);
+        let record = AccessRecord { request_id, ..empty_record(origin) };
+        Self::of(client, origin, record).set_fault(fault);
     }
 
     fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {
@@ -70,6 +72,26 @@ impl Exchange {
     pub(crate) fn set_route(&mut self, route: &Route) {
         self.counted = Some(Counted::new(&route.memory, self.worker.index));
         self.edit(|record| record.app = Some(Arc::clone(&route.app)));
+    }
+
+    /// Notes how the app wants it to be written, and what only some forms have.
+    pub(crate) fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
+        self.edit(|record| {
+            record.format = format;
+            if matches!(format, LogFormat::Json | LogFormat::Combined) {
+                record.referer = headers.get(header::REFERER).cloned();
+                record.user_agent = headers.get(header::USER_AGENT).cloned();
+            }
+        });
+    }
+
+    /// Notes the trace that the request belongs to, as the instance is told it.
+    pub(crate) fn set_trace(&mut self, headers: &HeaderMap) {
+        self.edit(|record| {
+            if matches!(record.format, LogFormat::Json | LogFormat::Logfmt) {
+                record.trace_id = headers.get("traceparent").and_then(trace_id);
+            }
+        });
     }
 
     /// Keeps a place in a count until the request's end.
@@ -158,10 +180,21 @@ impl Exchange {
     }
 }
 
+/// The trace's id in a `traceparent`: the second of its fields (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &HeaderValue) -> Option<HeaderValue> {
+    let id = traceparent.as_bytes().get(3..35)?;
+    let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_id { HeaderValue::from_bytes(id).ok() } else { None }
+}
+
 fn empty_record(origin: Origin) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
+        format: LogFormat::default(),
+        trace_id: None,
+        referer: None,
+        user_agent: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
@@ -191,7 +224,9 @@ impl Drop for Exchange {
             if self.tunnel {
                 self.count(|counters| counters.tunnels.end());
             }
-            self.worker.recorder.record(*record);
+            if record.format != LogFormat::Off {
+                self.worker.recorder.record(*record);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@
 mod address_counts;
 mod address_key;
 mod attempt;
+mod bare_answer;
 mod body;
 mod buffering;
 mod certificates;
@@ -71,6 +72,7 @@ mod worker;
 pub mod access_log;
 pub mod certificate;
 pub mod challenges;
+pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod host_pattern;
@@ -102,6 +104,7 @@ use tokio::time::Instant;
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use challenges::Challenges;
+use explain::{Explanation, Question};
 use listener::{Doors, Listener};
 use metrics::collector::RouterCollector;
 use metrics::drains::Drains;
@@ -295,6 +298,11 @@ impl RouterHandle {
     /// Says what to answer to an authority that asks whether it may issue certificates, in place of all before.
     pub fn set_challenges(&self, challenges: Challenges) {
         self.inner.tls.challenges.store(Arc::new(challenges.into()));
+    }
+
+    /// Says what would become of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        explain::explain(&self.inner.publisher.table(), question)
     }
 
     /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.

@@ -118,6 +118,16 @@ fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, R
     Ok(host.name.into_owned())
 }
 
+/// Lets the body through as soon as the instance asks for it.
+fn open_when_asked(request: &mut Request<RequestBody>, gate: Option<Arc<ContinueGate>>) {
+    let Some(gate) = gate else { return };
+    hyper::ext::on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            gate.open();
+        }
+    });
+}
+
 async fn pass_on(
     client: &Rc<Client>,
     asked: Asked,
@@ -131,6 +141,7 @@ async fn pass_on(
     let Site { route, origin } =
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
     exchange.set_route(route);
+    exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     gate::client_certificate(client, &route.policy)?;
@@ -170,15 +181,10 @@ async fn pass_on(
         began: exchange.began(),
     };
     prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
     client.tell_certificate(&mut parts.headers);
     let mut request = Request::from_parts(parts, body);
-    if let Some(gate) = gate {
-        hyper::ext::on_informational(&mut request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
+    open_when_asked(&mut request, gate);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {
         // Nobody asked for it; what would follow on the connection is nobody's answer.

@@ -91,6 +91,11 @@ impl Publisher {
         Self { table, lobby, orders, parts, state: Mutex::default() }
     }
 
+    /// The table in force.
+    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.table.load()
+    }
+
     /// Puts a table in force, or leaves everything as it is.
     pub(crate) fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
         let mut state = self.state();

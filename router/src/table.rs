@@ -174,7 +174,7 @@ pub(crate) struct Route {
     pub(crate) cookies: Option<Cookies>,
     /// Whether there is anything to ask at the gate.
     pub(crate) has_rules: bool,
-    state: AppState,
+    pub(crate) state: AppState,
 }
 
 /// A path of a host, and whose it is.
@@ -294,6 +294,14 @@ impl Table {
     /// longest path.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Place> {
         self.places(host)?.iter().find(|place| place.path.covers(path))
+    }
+
+    /// The host by which a host is found: itself, or a wildcard.
+    pub(crate) fn pattern(&self, host: &str) -> String {
+        match host.split_once('.') {
+            Some((_, suffix)) if !self.exact.contains_key(host) => format!("*.{suffix}"),
+            _ => host.to_owned(),
+        }
     }
 
     /// Whether any app answers on a host by an entrance.

@@ -12,8 +12,10 @@ use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::path_route::PathRoute;
+use crate::model::port_mapping::PortMapping;
 use crate::reconcile::{awaited, watched};
+use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::{AppRouteFacts, RouteFacts};
@@ -41,7 +43,7 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await;
     let facts = app.store.route_facts().await?;
     // Certificates need no engine: whoever comes in while it is down learns so over HTTPS, too.
-    let (facts, hosts) = hosts(app, facts);
+    let (facts, hosts, global) = hosts(app, facts);
     publish_certificates(app, &facts, &hosts).await?;
     let running = running?;
     let known: HashSet<&ContainerId> =
@@ -50,14 +52,15 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
     for (of_app, hosts) in facts.into_iter().zip(hosts) {
         to_watch.extend(watched::of(app, &of_app, &running).await?);
-        apps.push(routes(app, of_app, hosts, &running).await?);
+        let policy = policy(app, &of_app, &global, &hosts);
+        apps.push(routes(app, of_app, (hosts, policy), &running).await?);
     }
     app.wellbeing.watch(to_watch);
     Ok(TableSpec { apps })
 }
 
-/// The apps, and which hosts are theirs.
-fn hosts(app: &App, facts: RouteFacts) -> (Vec<AppRouteFacts>, Vec<Vec<Hostname>>) {
+/// The apps, which hosts are theirs, and what is set for the requests of all.
+fn hosts(app: &App, facts: RouteFacts) -> (Vec<AppRouteFacts>, Vec<Vec<Hostname>>, Values) {
     let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
         vec![app.settings.domain.clone()]
     } else {
@@ -78,7 +81,7 @@ fn hosts(app: &App, facts: RouteFacts) -> (Vec<AppRouteFacts>, Vec<Vec<Hostname>
         hosts
     };
     let hosts = facts.apps.iter().map(of_app).collect();
-    (facts.apps, hosts)
+    (facts.apps, hosts, facts.global_requests)
 }
 
 async fn publish_certificates(
@@ -110,6 +113,13 @@ fn keep_own(app: &AppName, hosts: &mut Vec<Hostname>, claimed: &mut HashMap<Host
     });
 }
 
+/// A path of a host.
+fn path_route(route: &PathRoute) -> Option<HostRoute> {
+    let path = route.place.path().parse();
+    let path = path.inspect_err(|error| tracing::error!(%error, "a path cannot be routed")).ok()?;
+    Some(HostRoute { path, strip: route.strip, ..host_route(&route.place.host)? })
+}
+
 /// All paths of a host. What is a host name here is one for the router.
 fn host_route(host: &Hostname) -> Option<HostRoute> {
     match host.as_str().parse::<HostPattern>() {
@@ -122,10 +132,14 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
 }
 
 /// What holds for an app's requests.
-fn policy(app: &App, facts: &AppRouteFacts, hosts: &[Hostname]) -> Arc<Policy> {
-    let mut policy = Policy::default();
+fn policy(app: &App, facts: &AppRouteFacts, global: &Values, hosts: &[Hostname]) -> Arc<Policy> {
     let https_port = app.https_address.map(|address| address.port());
-    policy.redirects.https = https_port.filter(|_| !facts.certificates.is_empty());
+    let has_certificate = !facts.certificates.is_empty();
+    let policy = policy_of(&facts.requests, global, Situation { https_port, has_certificate });
+    if !has_certificate && !facts.client_certificates {
+        return policy;
+    }
+    let mut policy = Arc::unwrap_or_clone(policy);
     let coverage = certificates::coverage_of(app, &facts.certificates);
     let left_out = hosts.iter().filter(|host| !coverage.includes(host));
     policy.redirects.https_not_for = left_out.filter_map(|host| host.as_str().parse().ok()).collect();
@@ -136,11 +150,11 @@ fn policy(app: &App, facts: &AppRouteFacts, hosts: &[Hostname]) -> Arc<Policy> {
 async fn routes(
     app: &Arc<App>,
     facts: AppRouteFacts,
-    hosts: Vec<Hostname>,
+    (hosts, policy): (Vec<Hostname>, Arc<Policy>),
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let policy = policy(app, &facts, &hosts);
-    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let AppRouteFacts { record, ports: own, instances, paths, .. } = facts;
+    let paths = if record.vhosts_enabled { paths } else { Vec::new() };
     let web_port = match (own.first(), facts.web_port, record.current_release) {
         (Some(mapping), _, _) => mapping.container_port,
         (None, Some(port), _) => port,
@@ -177,7 +191,7 @@ async fn routes(
     let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: Arc::from(record.name.as_str()),
-        hosts: hosts.iter().filter_map(host_route).collect(),
+        hosts: hosts.iter().filter_map(host_route).chain(paths.iter().filter_map(path_route)).collect(),
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,
@@ -202,13 +216,14 @@ fn reachable<'a>(
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {
-    let entrance = match (mapping.scheme, mapping.host_port) {
-        (Scheme::Http, 80) => Entrance::Http,
-        (Scheme::Https, 443) => Entrance::Https,
-        (Scheme::Http, port) => Entrance::Port(port),
-        (Scheme::Https, port) => Entrance::EncryptedPort(port),
+    let entrance = match (mapping.scheme.is_encrypted(), mapping.host_port) {
+        (false, 80) => Entrance::Http,
+        (true, 443) => Entrance::Https,
+        (false, port) => Entrance::Port(port),
+        (true, port) => Entrance::EncryptedPort(port),
     };
-    PortRoute { entrance, container_port: mapping.container_port, protocol: Protocol::Http1 }
+    let protocol = if mapping.scheme.is_h2c() { Protocol::H2c } else { Protocol::Http1 };
+    PortRoute { entrance, container_port: mapping.container_port, protocol }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub enum SecretError {
     /// The value was sealed with another key, for another place, or is damaged.
     #[error("a stored value cannot be opened with secret.key: restore the key that belongs to this database")]
     Open,
-    /// The cryptographic library refused.
+    /// The cryptographic library derived nothing.
     #[error("no key can be derived from secret.key")]
     Derive,
     /// The cryptographic library refused.

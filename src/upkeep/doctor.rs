@@ -2,6 +2,7 @@
 //!
 //! Each file below looks at one side of it. They change nothing, and none of them stops at the first fault.
 
+mod acme;
 mod apps;
 mod certificates;
 mod engine;
@@ -67,6 +68,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(host::examine(app).await);
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
+    findings.extend(acme::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
     }

@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod acme;
 mod apps_and_help;
 mod buildpacks_commands;
 mod buildpacks_isolation;
@@ -63,6 +64,7 @@ mod readme;
 mod recovery_clock;
 mod recovery_faults;
 mod releases;
+mod router_settings;
 mod several_apps;
 mod stop_first;
 mod storage;

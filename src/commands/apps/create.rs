@@ -58,5 +58,7 @@ pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError
         app.store.delete_app(record.id).await?;
         return Err(error.into());
     }
+    // Its default name may want one.
+    app.reconciler.check_certificates();
     Ok(record)
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::certificates::{CLIENT_CERTIFICATES, TLS_VERSIONS};
+use crate::clock;
 use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::commands::certs::list;
@@ -33,6 +34,8 @@ impl AppReport for Report {
         let store = &context.app.store;
         let versions = store.computed_property(record.id, TLS_VERSIONS).await?;
         let clients = store.property(Some(record.id), CLIENT_CERTIFICATES).await?;
+        let automatic = store.acme_state(record.id).await?;
+        let next = automatic.next_attempt.map(clock::format_seconds);
         let rows = [
             // Dokku's, which keeps them in files; here they are in the database.
             ("dir", String::new()),
@@ -47,6 +50,8 @@ impl AppReport for Report {
             ("kind", of_first(|row| row.kind.clone())),
             ("certificates", names.join(" ")),
             ("computed-tls-versions", versions.unwrap_or_else(|| "intermediate".to_owned())),
+            ("automatic-last-error", automatic.last_error.unwrap_or_default().replace('\n', "; ")),
+            ("automatic-next-attempt", next.unwrap_or_default()),
             ("client-certificates", clients.unwrap_or_else(|| "off".to_owned())),
         ];
         Ok(rows.map(|(key, value)| (key.to_owned(), value)).to_vec())
