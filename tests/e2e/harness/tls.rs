@@ -91,7 +91,10 @@ impl Trust {
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap();
-        Self { config: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()) }
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        // A session that is resumed, as it is across certificates, says nothing of the one that is shown now.
+        config.resumption = Resumption::disabled();
+        Self { config: Arc::new(config) }
     }
 
     /// Connects and ends the handshake; a certificate that is not trusted or not for `host` is an error.
