@@ -8,6 +8,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -123,8 +125,14 @@ async fn serve_requests(client: Client, transport: Transport, stopping: watch::R
     let settings = &client.worker.settings;
     let io = TokioIo::new(ClientStream::new(transport, Arc::clone(&client.flags), settings.timeouts));
     let service = service_fn(|request| {
-        let answer = proxy::serve(Rc::clone(&client), request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let (client, answer) = (Rc::clone(&client), proxy::serve(Rc::clone(&client), request));
+        async move {
+            let mut answer = answer.await;
+            if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

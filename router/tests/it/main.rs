@@ -11,6 +11,7 @@
 mod bodies;
 mod drain;
 mod framing;
+mod hand_over;
 mod headers;
 mod log;
 mod routing;
