@@ -14,6 +14,7 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod handover;
 pub mod logs;
 pub mod model;
 pub mod process;

@@ -41,10 +41,16 @@ const BACKLOG: usize = 256;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
+/// What the thread is sent.
+enum Order {
+    Work(Job),
+    Close,
+}
+
 /// A handle on the database. Cheap to clone; the thread ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
-    jobs: mpsc::Sender<Job>,
+    orders: mpsc::Sender<Order>,
     key: Arc<SecretKey>,
 }
 
@@ -101,16 +107,23 @@ impl Store {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -2000)?;
         migrations::migrate(&mut connection)?;
-        let (jobs, mut queue) = mpsc::channel::<Job>(BACKLOG);
+        let (orders, mut queue) = mpsc::channel(BACKLOG);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                while let Some(job) = queue.blocking_recv() {
+                while let Some(Order::Work(job)) = queue.blocking_recv() {
                     job(&mut connection);
                 }
             })
             .map_err(|error| StoreError::File("a thread for the database".to_owned(), error))?;
-        Ok((Self { jobs, key: Arc::new(key) }, thread))
+        Ok((Self { orders, key: Arc::new(key) }, thread))
+    }
+
+    /// Closes the database once all that was asked of it up to now is done, whoever still has a handle: from then on
+    /// they get [`StoreError::Closed`]. The thread's end says that it is closed.
+    pub async fn close(&self) {
+        // The only error is a thread that has ended.
+        self.orders.send(Order::Close).await.ok();
     }
 
     /// Runs a closure on the database's thread.
@@ -124,7 +137,7 @@ impl Store {
             // Whoever asked may have stopped waiting; the work is done all the same.
             answer.send(work(connection)).ok();
         });
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.orders.send(Order::Work(job)).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
     }
 }

@@ -23,7 +23,10 @@ impl ListeningSocket {
     /// Whether it is where the settings want one: at that address, or at any port if they name none.
     pub(crate) fn fits(&self, entrance: Entrance, wanted: SocketAddr) -> bool {
         let fits = |address: SocketAddr| {
-            address.ip() == wanted.ip() && (wanted.port() == 0 || address.port() == wanted.port())
+            // systemd opens `[::]` where a person writes only a port, and that takes IPv4 as well.
+            let same_ip = address.ip() == wanted.ip()
+                || (address.ip().is_unspecified() && wanted.ip().is_unspecified());
+            same_ip && (wanted.port() == 0 || address.port() == wanted.port())
         };
         self.entrance == entrance && self.socket.local_addr().is_ok_and(fits)
     }

@@ -3,7 +3,7 @@
 use crate::commands::{
     Entry, app_json, apps, builder, buildpacks, builds, checks, cleanup, config, cron, disk, docker_options,
     doctor, domains, drains, git, help, keys, links, logs, network, ports, ps, releases, repo, resource, run,
-    stack, storage, urls, version,
+    stack, storage, upgrade, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -154,6 +154,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<storage::mount::Mount>(),
     Entry::of::<storage::list::Report>(),
     Entry::of::<storage::unmount::Unmount>(),
+    Entry::of::<upgrade::Upgrade>(),
     Entry::of::<urls::Url>(),
     Entry::of::<urls::Urls>(),
     Entry::of::<version::Version>().alias(&["--version"]),

@@ -17,7 +17,7 @@ use crate::model::hostname::Hostname;
 use slipway_router::RouterHandle;
 use slipway_router::certificate::{Certificate, CertificateError};
 
-use super::write_whole;
+use super::state::write_whole;
 
 /// Where the certificate and its key lie.
 #[derive(Clone, Debug)]
