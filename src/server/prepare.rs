@@ -17,7 +17,7 @@ use crate::process::successor::Successor;
 use super::standing::Standing;
 
 /// How long a new server may take to find out whether it can start.
-const CHECKS: Duration = Duration::from_secs(30);
+const CHECKS: Duration = Duration::from_secs(10);
 /// How long new commands wait in the sockets' queues for those that run. Most end within that; if one does not, the
 /// others are let in again until it has.
 const HOLD: Duration = Duration::from_secs(3);
