@@ -17,8 +17,11 @@ use crate::handover::notify::{News, notify};
 
 use super::prepare::{Prepared, end, say};
 use super::standing::Standing;
-use super::term::{HandedOver, LAST_PATIENCE};
+use super::term::HandedOver;
 
+/// How long what is under way may take once the next server has ended: as long as nothing listens, a service manager
+/// that waits for this one's end starts no other.
+const FOLLOW: Duration = Duration::from_secs(5);
 /// How long the next server may take from the closing of this one's database until it serves.
 const TAKE_OVER: Duration = Duration::from_secs(60);
 
@@ -152,8 +155,8 @@ impl Leaving<'_> {
             }
         }
         // Brings the end forward that is waited for.
-        standing.router.shutdown(LAST_PATIENCE).await;
-        if timeout(LAST_PATIENCE, rest).await.is_err() {
+        standing.router.shutdown(FOLLOW).await;
+        if timeout(FOLLOW + FOLLOW, rest).await.is_err() {
             tracing::warn!("connections and sessions were cut off");
         }
     }

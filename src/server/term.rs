@@ -55,7 +55,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DEPLOY_PATIENCE: Duration = Duration::from_secs(20);
 /// How long requests and old instances may take after that. With the above it has to stay below the minute that
 /// systemd gives (`TimeoutStopSec`).
-pub(super) const LAST_PATIENCE: Duration = Duration::from_secs(20);
+const LAST_PATIENCE: Duration = Duration::from_secs(20);
 /// How long tasks may take when another server goes on with what they do.
 const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
