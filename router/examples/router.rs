@@ -6,6 +6,9 @@
 //!
 //! ```toml
 //! listen = "127.0.0.1:8080"
+//! listen-https = "127.0.0.1:8443"     # no HTTPS if absent
+//! certificate = "cert.pem"
+//! key = "key.pem"
 //! workers = 1                         # as many as cores if absent
 //! access-log = "access.log"           # none if absent
 //!
@@ -29,6 +32,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use slipway_router::Router;
 use slipway_router::access_log::AccessRecords;
+use slipway_router::certificate::Certificate;
 use slipway_router::settings::RouterSettings;
 use slipway_router::table::{AppRoutes, TableSpec};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +42,9 @@ use tokio::signal::unix::{SignalKind, signal};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Routes {
     listen: SocketAddr,
+    listen_https: Option<SocketAddr>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     workers: Option<NonZeroUsize>,
     access_log: Option<PathBuf>,
     apps: Vec<AppRoutes>,
@@ -47,11 +54,17 @@ struct Routes {
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args_os().nth(1).ok_or("name a file with routes")?;
     let text = std::fs::read_to_string(Path::new(&file))?;
-    let Routes { listen, workers, access_log, apps } = toml::from_str(&text)?;
+    let Routes { listen, listen_https, certificate, key, workers, access_log, apps } = toml::from_str(&text)?;
 
-    let bound = Router::bind(RouterSettings { listen, workers, ..RouterSettings::default() })?;
+    let bound = Router::bind(RouterSettings { listen, listen_https, workers, ..RouterSettings::default() })?;
     let address = bound.http_address();
     let (router, records) = bound.start()?;
+    if let (Some(certificate), Some(key)) = (certificate, key) {
+        router.set_certificates(vec![Certificate::from_pem(
+            &std::fs::read(certificate)?,
+            &std::fs::read(key)?,
+        )?]);
+    }
     if let Some(port) = router.publish(&TableSpec { apps })?.unbound.into_iter().next() {
         return Err(port.into());
     }

@@ -19,7 +19,8 @@ use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::{InFlight, Instance, choose};
-use crate::pool::{ConnectError, Lease};
+use crate::pool::ConnectError;
+use crate::pool::lease::Lease;
 use crate::progress::{Progress, Stalled};
 use crate::table::{Place, PortRoute, Route};
 use crate::waiting::{Seat, WaitingRoom};
@@ -227,19 +228,15 @@ impl<'a> Dispatch<'a> {
             },
             Err(Stalled) => {
                 lease.abort();
-                Attempt::Failed(if progress.is_request_sent() {
-                    Fault::FirstByteTimeout
-                } else {
-                    Fault::ClientStalled
-                })
+                Attempt::Failed(Fault::FirstByteTimeout)
             }
         }
     }
 }
 
 fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
-    if progress.has_client_failed() {
-        Fault::BadRequest("The request's body is not valid")
+    if let Some(fault) = progress.client_fault() {
+        fault
     } else if error.is_parse() {
         Fault::BadResponse
     } else {

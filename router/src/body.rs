@@ -16,13 +16,17 @@ use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::task::spawn_local;
 
+use crate::client_body::ClientBody;
 use crate::client_stream::ConnectionFlags;
 use crate::deadline::Deadline;
+use crate::delivery::Delivery;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
+use crate::pool::lease::Lease;
 use crate::progress::Progress;
+use crate::spool::Spool;
 
 /// What ends a body before its end.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
@@ -38,10 +42,19 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The body of a request, on its way to an instance.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// `None` where there is nothing to send.
-    incoming: Option<Incoming>,
+    source: Source,
     progress: Rc<Progress>,
     gate: Option<(Arc<ContinueGate>, Deadline)>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// There is nothing to send.
+    Nothing,
+    /// What the client sends.
+    Client(ClientBody),
+    /// What the client has sent, the whole of it unless it is too large for that.
+    Kept(Spool),
 }
 
 /// Holds a body back until the instance asks for it with 100.
@@ -63,20 +76,32 @@ impl ContinueGate {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
-        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+    pub(crate) fn new(body: ClientBody, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
+        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
         progress.set_held(gate.is_some());
-        Self { incoming, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
+        Self { source, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
+    }
+
+    /// A body that was taken before an instance is asked.
+    pub(crate) fn kept(body: Spool, progress: Rc<Progress>) -> Self {
+        Self { source: Source::Kept(body), progress, gate: None }
     }
 
     /// Another body, for the same request, of which `is_empty` is true.
     pub(crate) fn again(&self) -> Self {
-        Self { incoming: None, progress: Rc::clone(&self.progress), gate: None }
+        Self { source: Source::Nothing, progress: Rc::clone(&self.progress), gate: None }
     }
 
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        matches!(self.source, Source::Nothing)
+    }
+
+    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
+    pub(crate) fn go_on(&mut self) {
+        if self.gate.take().is_some() {
+            self.progress.set_held(false);
+        }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -102,26 +127,40 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         ready!(this.poll_gate(cx));
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        this.progress.touch();
-        match &frame {
-            None => this.progress.set_request_sent(),
-            Some(Ok(frame)) if frame.is_trailers() || incoming.is_end_stream() => {
-                this.progress.set_request_sent();
+        let frame = match &mut this.source {
+            Source::Nothing => return Poll::Ready(None),
+            Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Kept(body) => {
+                let frame = ready!(body.poll_frame(cx));
+                this.progress.touch();
+                frame
             }
-            Some(Ok(_)) => {}
-            Some(Err(_)) => this.progress.set_client_failed(),
+        };
+        if match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers() || this.is_end_stream(),
+            Some(Err(_)) => false,
+        } {
+            this.progress.set_request_sent();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        match &self.source {
+            Source::Nothing => true,
+            Source::Client(body) => body.is_end_stream(),
+            Source::Kept(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.source {
+            Source::Nothing => SizeHint::with_exact(0),
+            Source::Client(body) => body.size_hint(),
+            // Its length stands in the request's head, if it is known.
+            Source::Kept(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -135,6 +174,8 @@ enum Kind {
     Page(Option<Bytes>),
     /// An instance's answer.
     Upstream(Box<UpstreamBody>),
+    /// The same, changed or kept on its way.
+    Delivery(Box<Delivery>),
 }
 
 /// An instance's answer and everything that its end releases.
@@ -178,6 +219,11 @@ impl ResponseBody {
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self(Kind::Upstream(Box::new(body)))
     }
+
+    /// An instance's answer, changed or kept on its way.
+    pub(crate) fn delivery(delivery: Delivery) -> Self {
+        Self(Kind::Delivery(Box::new(delivery)))
+    }
 }
 
 impl Body for ResponseBody {
@@ -191,6 +237,7 @@ impl Body for ResponseBody {
         match &mut self.get_mut().0 {
             Kind::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
             Kind::Upstream(body) => body.poll_frame(cx),
+            Kind::Delivery(delivery) => Pin::new(&mut **delivery).poll_frame(cx),
         }
     }
 
@@ -198,6 +245,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => page.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
+            Kind::Delivery(delivery) => delivery.is_end_stream(),
         }
     }
 
@@ -205,12 +253,17 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Upstream(body) => body.incoming.size_hint(),
+            Kind::Delivery(delivery) => delivery.size_hint(),
         }
     }
 }
 
 impl UpstreamBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The next part of the answer.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => {
                 while self.deadline.poll_expired(cx, self.idle).is_ready() {
@@ -235,13 +288,16 @@ impl UpstreamBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(self.fail(Fault::Interrupted, Some(error)))))
+                // A connection is given up in the middle of an answer if the rest of its request does not come.
+                let fault = self.progress.client_fault().unwrap_or(Fault::Interrupted);
+                Poll::Ready(Some(Err(self.fail(fault, Some(error)))))
             }
         }
     }
 
     fn fail(&mut self, fault: Fault, error: Option<hyper::Error>) -> BodyError {
         self.exchange.set_fault(fault);
+        self.progress.set_answer_fault(fault);
         match error {
             Some(error) => error.into(),
             None => fault.description().into(),

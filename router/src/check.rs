@@ -10,6 +10,9 @@ use crate::fault::Fault;
 use crate::head_watch::Offence;
 use crate::host::RequestHost;
 
+/// Headers of one request. hyper's own limit for HTTP/1.1 is a little lower; for HTTP/2 it has none.
+const MAX_HEADERS: usize = 128;
+
 /// Checks a request and says which host it is for.
 pub(crate) fn check<'a>(
     request: &'a Parts,
@@ -18,6 +21,9 @@ pub(crate) fn check<'a>(
 ) -> Result<RequestHost<'a>, Fault> {
     if let Some(offence) = offence {
         return Err(offence_fault(offence));
+    }
+    if request.headers.len() > MAX_HEADERS {
+        return Err(Fault::HeadTooLarge);
     }
     check_method(request)?;
     check_framing(&request.headers)?;

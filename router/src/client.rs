@@ -1,31 +1,27 @@
-//! One client's connection: served by hyper, request after request, until either side has had enough.
+//! One client's connection: what it speaks, and what its requests share.
+
+mod http1;
+mod http2;
+pub(crate) mod opening;
+mod streams;
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::StatusCode;
-use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
-use crate::client_stream::{ClientStream, ConnectionFlags};
-use crate::exchange::Exchange;
-use crate::fault::Fault;
+use crate::client::opening::Spoken;
+use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
 use crate::forward_headers::ForwardedBy;
-use crate::proxy;
 use crate::table::Entrance;
 use crate::tls;
 use crate::transport::Transport;
-use crate::worker::Worker;
+use crate::worker::{Stopping, Worker};
 
 /// A connection that was accepted and not yet served.
 #[derive(Debug)]
@@ -34,6 +30,8 @@ pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     /// Where it came from and in.
     pub(crate) arrival: Arrival,
+    /// Its place in the count of its client's connections, where there is a limit.
+    pub(crate) place: Option<AddressPlace>,
 }
 
 /// Where a connection came from and in.
@@ -59,10 +57,17 @@ pub(crate) struct Client {
     /// The certificate that the client was shown.
     certificate: Option<Arc<Certificate>>,
     requests: Cell<u64>,
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Option<AddressPlace>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, arrival: Arrival, certificate: Option<Arc<Certificate>>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        arrival: Arrival,
+        certificate: Option<Arc<Certificate>>,
+        place: Option<AddressPlace>,
+    ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
         let peer = arrival.peer.ip();
         Self {
@@ -74,6 +79,7 @@ impl Client {
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
+            place,
         }
     }
 
@@ -94,9 +100,9 @@ impl Client {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watch::Receiver<bool>) {
-    let Accepted { stream, arrival } = accepted;
-    let stream = match TcpStream::from_std(stream) {
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<Stopping>) {
+    let Accepted { stream, arrival, place } = accepted;
+    let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot serve a connection");
@@ -104,13 +110,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
         }
     };
     if !arrival.entrance.is_encrypted() {
-        let client = Client::new(worker, arrival, None);
-        return serve_requests(client, Transport::Plain(stream), stopping).await;
+        let timeouts = worker.settings.timeouts;
+        let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
+        let client = Client::new(worker, arrival, None, place);
+        return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
     match tls::accept(&worker, stream, arrival.entrance).await {
         Ok((stream, certificate)) => {
-            let client = Client::new(worker, arrival, Some(certificate));
-            serve_requests(client, Transport::Tls(Box::new(stream)), stopping).await;
+            let client = Client::new(worker, arrival, Some(certificate), place);
+            let spoken =
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+            serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
         }
         // Scanners do little else, so that it is no warning.
         Err(error) => {
@@ -120,54 +130,27 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, stopping: watc
     }
 }
 
-async fn serve_requests(client: Client, transport: Transport, stopping: watch::Receiver<bool>) {
+async fn serve_requests(
+    client: Client,
+    transport: Transport,
+    ahead: Vec<u8>,
+    spoken: Spoken,
+    stopping: watch::Receiver<Stopping>,
+) {
     let client = Rc::new(client);
-    let settings = &client.worker.settings;
-    let io = TokioIo::new(ClientStream::new(transport, Arc::clone(&client.flags), settings.timeouts));
-    let service = service_fn(|request| {
-        let (client, answer) = (Rc::clone(&client), proxy::serve(Rc::clone(&client), request));
-        async move {
-            let mut answer = answer.await;
-            if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
-        .header_read_timeout(settings.timeouts.keep_alive)
-        // The buffer alone may overshoot, and the limit alone would let it grow.
-        .max_header_size(settings.max_head_bytes)
-        .max_buf_size(settings.max_head_bytes)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut stopped = pin!(wait_for_stop(stopping));
-    let mut is_stopping = false;
-    let result = poll_fn(|cx| {
-        if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
-            is_stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.as_mut().poll(cx)
-    })
-    .await;
-    if let Err(error) = result {
-        if error.is_parse_too_large() {
-            Exchange::refused(&client, Fault::HeadTooLarge);
-        } else if error.is_parse() {
-            Exchange::refused(&client, Fault::BadRequest("The request is not valid HTTP"));
-        }
-        // Clients go away in every state; what matters of it is in the access log.
-        tracing::trace!(%error, "a client's connection ended");
+    let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
+    let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
+    match spoken {
+        Spoken::Http1 => http1::serve(client, stream, stopping).await,
+        // In a box, since a connection's task is as large as the largest thing that it may do.
+        Spoken::Http2 => Box::pin(http2::serve(client, stream, stopping)).await,
     }
 }
 
-async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
+/// Waits until the router stops, at least so much.
+async fn wait_for_stop(mut stopping: watch::Receiver<Stopping>, least: Stopping) {
     // An error means that the router is gone, which is a reason to stop as well.
-    if let Err(error) = stopping.wait_for(|stopping| *stopping).await {
+    if let Err(error) = stopping.wait_for(|stopping| *stopping >= least).await {
         tracing::trace!(%error, "the router was dropped");
     }
 }

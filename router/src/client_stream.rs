@@ -11,7 +11,9 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::client::opening::Spoken;
 use crate::deadline::Deadline;
+use crate::frame_watch::FrameWatch;
 use crate::head_watch::{HeadWatch, Offences};
 use crate::settings::Timeouts;
 use crate::transport::Transport;
@@ -33,12 +35,54 @@ pub(crate) struct ConnectionFlags {
     pub(crate) written: AtomicU64,
 }
 
+impl ConnectionFlags {
+    /// Bytes that were written to the client.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+/// What follows the input.
+#[derive(Debug)]
+pub(crate) enum Watch {
+    /// That of HTTP/1.1.
+    Heads(HeadWatch),
+    /// That of HTTP/2.
+    Frames(FrameWatch),
+}
+
+impl Watch {
+    /// One for a connection of which nothing was read.
+    pub(crate) fn of(spoken: Spoken) -> Self {
+        match spoken {
+            Spoken::Http1 => Self::Heads(HeadWatch::default()),
+            Spoken::Http2 => Self::Frames(FrameWatch::default()),
+        }
+    }
+
+    fn is_inside_head(&self) -> bool {
+        match self {
+            Self::Heads(watch) => watch.is_inside_head(),
+            Self::Frames(watch) => watch.is_inside_head(),
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Heads(watch) => watch.is_between_requests(),
+            Self::Frames(watch) => watch.is_between_frames(),
+        }
+    }
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
     inner: Transport,
+    /// What was read before anybody knew what the connection speaks.
+    ahead: Vec<u8>,
     flags: Arc<ConnectionFlags>,
-    watch: HeadWatch,
+    watch: Watch,
     timeouts: Timeouts,
     head_deadline: Deadline,
     write_deadline: Deadline,
@@ -47,11 +91,18 @@ pub(crate) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(crate) fn new(inner: Transport, flags: Arc<ConnectionFlags>, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(
+        inner: Transport,
+        ahead: Vec<u8>,
+        watch: Watch,
+        flags: Arc<ConnectionFlags>,
+        timeouts: Timeouts,
+    ) -> Self {
         Self {
             inner,
+            ahead,
             flags,
-            watch: HeadWatch::default(),
+            watch,
             timeouts,
             head_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
@@ -80,6 +131,33 @@ impl ClientStream {
             }
             other => other,
         }
+    }
+
+    /// Reads what was read ahead, then what comes.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, buffer);
+        }
+        let here = self.ahead.len().min(buffer.remaining());
+        let rest = self.ahead.split_off(here);
+        buffer.put_slice(&self.ahead);
+        self.ahead = rest;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Shows the watch what hyper is about to read.
+    fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.watch {
+            Watch::Heads(watch) => watch.feed(bytes, &self.flags.offences),
+            Watch::Frames(watch) => {
+                watch.feed(bytes);
+                if watch.is_flood(self.flags.written()) {
+                    tracing::debug!("a client floods the router with frames that ask for nothing");
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     fn is_tunnel(&self) -> bool {
@@ -112,13 +190,13 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let result = Pin::new(&mut this.inner).poll_read(cx, buffer);
+        let result = this.poll_fill(cx, buffer);
         if this.is_tunnel() {
             return result;
         }
         match result {
             Poll::Ready(Ok(())) => {
-                this.watch.feed(buffer.filled().get(before..).unwrap_or_default(), &this.flags.offences);
+                this.feed(buffer.filled().get(before..).unwrap_or_default())?;
                 if !this.watch.is_inside_head() {
                     this.head_deadline.clear();
                 }
@@ -166,7 +244,7 @@ impl AsyncWrite for ClientStream {
         let this = self.get_mut();
         let result = Pin::new(&mut this.inner).poll_shutdown(cx);
         ready!(this.bounded(cx, result))?;
-        if !this.is_tunnel() && !this.watch.is_between_requests() {
+        if !this.is_tunnel() && !this.watch.is_at_rest() {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,7 @@
-//! The page of a fault: HTML, or JSON for those who ask for it. It names no app and shows nothing of one.
+//! The page of a fault: HTML, or JSON for those who ask for it. The router's own names no app and shows nothing of
+//! one; an app may have pages of its own (HTML) for what happens to its requests.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -6,32 +9,65 @@ use hyper::{Response, StatusCode};
 
 use crate::body::ResponseBody;
 use crate::fault::Fault;
+use crate::origin::Origin;
+use crate::policy::ANY_STATUS;
+use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::response_headers;
 
 /// The header that carries a fault's code.
 pub(crate) const X_ROUTER_ERROR: HeaderName = HeaderName::from_static("x-router-error");
 
+/// Whom a page is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    /// The form that the client wants.
+    pub(crate) accept: Accept,
+    /// The request's id.
+    pub(crate) request_id: &'a HeaderValue,
+    /// What the app has set, where the request got as far as to an app.
+    pub(crate) site: Option<(&'a Policy, Origin)>,
+}
+
 /// Makes the answer to a request that the router answers itself.
-pub(crate) fn answer(refusal: &Refusal, accept: Accept, request_id: &HeaderValue) -> Response<ResponseBody> {
+pub(crate) fn answer(refusal: &Refusal, reader: Reader<'_>) -> Response<ResponseBody> {
     let mut response = match refusal {
-        Refusal::Fault(fault) => fault_page(*fault, accept, request_id),
-        Refusal::Redirect { status, location } => {
-            let mut response = Response::new(ResponseBody::empty());
-            *response.status_mut() = *status;
-            response.headers_mut().insert(header::LOCATION, location.clone());
+        Refusal::Fault(fault) => fault_page(*fault, None, reader),
+        Refusal::Told(told) => {
+            let mut response = fault_page(told.fault, told.page.as_ref(), reader);
+            response.headers_mut().extend(told.headers.iter().cloned());
+            response
+        }
+        Refusal::Redirect { status, location } => redirect(*status, location),
+        Refusal::Bypass { location, cookie } => {
+            let mut response = redirect(StatusCode::FOUND, location);
+            response.headers_mut().insert(header::SET_COOKIE, cookie.clone());
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
     };
-    response.headers_mut().insert(crate::forward_headers::X_REQUEST_ID, request_id.clone());
+    if let Some((policy, origin)) = reader.site {
+        response_headers::apply_to_own(policy, origin, response.headers_mut());
+    }
+    response.headers_mut().insert(crate::forward_headers::X_REQUEST_ID, reader.request_id.clone());
     response
 }
 
-fn fault_page(fault: Fault, accept: Accept, request_id: &HeaderValue) -> Response<ResponseBody> {
+fn redirect(status: StatusCode, location: &HeaderValue) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location.clone());
+    response
+}
+
+fn fault_page(fault: Fault, page: Option<&Bytes>, reader: Reader<'_>) -> Response<ResponseBody> {
     let status = fault.status();
-    let id = request_id.to_str().unwrap_or_default();
-    let (page, content_type) = match accept {
-        Accept::Json => (json(fault, id), "application/json"),
-        Accept::Html => (html(fault, status, id), "text/html; charset=utf-8"),
+    let id = reader.request_id.to_str().unwrap_or_default();
+    let own = page.or_else(|| own_page(&reader.site?.0.error_pages, status));
+    let (page, content_type) = match (reader.accept, own) {
+        (Accept::Json, _) => (json(fault, id).into_bytes(), "application/json"),
+        (Accept::Html, Some(page)) => (filled(page, fault, id), "text/html; charset=utf-8"),
+        (Accept::Html, None) => (html(fault, status, id).into_bytes(), "text/html; charset=utf-8"),
     };
     let mut response = Response::new(ResponseBody::page(Bytes::from(page)));
     *response.status_mut() = status;
@@ -50,6 +86,53 @@ fn fault_page(fault: Fault, accept: Accept, request_id: &HeaderValue) -> Respons
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The app's page for a status, or its page for all.
+fn own_page(pages: &HashMap<u16, Bytes>, status: StatusCode) -> Option<&Bytes> {
+    pages.get(&status.as_u16()).or_else(|| pages.get(&ANY_STATUS))
+}
+
+/// An app's page with what is known put into its places.
+///
+/// What is put in has no character that means anything in HTML: codes and ids have none by construction, and what
+/// the descriptions have of them is written otherwise.
+fn filled(page: &[u8], fault: Fault, request_id: &str) -> Vec<u8> {
+    let status = fault.status();
+    let message = escaped(fault.description());
+    let places: [(&[u8], &str); 4] = [
+        (b"{{code}}", fault.code()),
+        (b"{{status}}", status.as_str()),
+        (b"{{message}}", &message),
+        (b"{{request_id}}", request_id),
+    ];
+    let mut filled = Vec::with_capacity(page.len() + 64);
+    let mut rest = page;
+    while let Some(start) = memchr::memmem::find(rest, b"{{") {
+        let (before, after) = rest.split_at(start);
+        filled.extend_from_slice(before);
+        let place = places.iter().find_map(|(name, text)| Some((after.strip_prefix(*name)?, text)));
+        match place {
+            Some((after, text)) => {
+                filled.extend_from_slice(text.as_bytes());
+                rest = after;
+            }
+            None => {
+                filled.extend_from_slice(b"{{");
+                rest = after.get(2..).unwrap_or_default();
+            }
+        }
+    }
+    filled.extend_from_slice(rest);
+    filled
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 /// The form of page that a client wants.
@@ -121,6 +204,21 @@ mod tests {
         assert_eq!(page["error"], "H21");
         assert_eq!(page["status"], 502);
         assert_eq!(page["request_id"], "abc");
+    }
+
+    #[test]
+    fn an_apps_page_has_its_places_filled() {
+        let page = b"{{ {{code}}{{status}} <p>{{message}}</p> {{request_id}} {{other}} {{code}";
+        let filled = String::from_utf8(filled(page, Fault::BodyTooLarge, "0a1b")).unwrap();
+        let message = "The request&#39;s body is too large";
+        assert_eq!(filled, format!("{{{{ body-too-large413 <p>{message}</p> 0a1b {{{{other}}}} {{{{code}}"));
+    }
+
+    #[test]
+    fn the_page_of_a_status_wins_over_that_of_all() {
+        let pages = HashMap::from([(ANY_STATUS, Bytes::from("any")), (502, Bytes::from("bad gateway"))]);
+        assert_eq!(own_page(&pages, StatusCode::BAD_GATEWAY).unwrap(), "bad gateway");
+        assert_eq!(own_page(&pages, StatusCode::NOT_FOUND).unwrap(), "any");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use crate::access_log::{AccessRecord, Recorder};
+use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
 
@@ -19,6 +20,8 @@ pub(crate) struct Exchange {
     started: Instant,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
+    /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
+    place: Option<AddressPlace>,
 }
 
 impl Exchange {
@@ -41,12 +44,27 @@ impl Exchange {
 
     fn of(client: &Client, record: AccessRecord) -> Self {
         let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)) }
+        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), place: None }
     }
 
     /// Notes whose request it is.
     pub(crate) fn set_app(&mut self, app: &Arc<str>) {
         self.edit(|record| record.app = Some(Arc::clone(app)));
+    }
+
+    /// Keeps a place in a count until the request's end.
+    pub(crate) fn hold(&mut self, place: Option<AddressPlace>) {
+        self.place = place;
+    }
+
+    /// Hands the request over to whoever sees its end. What is left writes no record.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        Self {
+            recorder: Rc::clone(&self.recorder),
+            started: self.started,
+            record: self.record.take(),
+            place: self.place.take(),
+        }
     }
 
     /// Notes where it was sent, and how long connecting took.

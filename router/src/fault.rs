@@ -30,6 +30,18 @@ pub(crate) enum Fault {
     UnknownTransferCoding,
     /// The request expects something that is not served.
     ExpectationFailed,
+    /// The client's address is not one that may.
+    AddressDenied,
+    /// The client did not say who it is, or is nobody who may.
+    Unauthorized,
+    /// The client sent more requests than it may in a while.
+    RateLimited,
+    /// The client has as many requests under way as it may.
+    TooManyAtOnce,
+    /// The request's body is larger than it may be.
+    BodyTooLarge,
+    /// The app is in maintenance.
+    Maintenance,
     /// The line or the headers are too large. Answered by hyper; here for the log.
     HeadTooLarge,
     /// The instance refused the connection, or cannot be reached.
@@ -60,6 +72,11 @@ impl Fault {
         match self {
             Self::UnknownHost => "unknown-host",
             Self::Misdirected => "misdirected",
+            Self::AddressDenied => "address-denied",
+            Self::Unauthorized => "unauthorized",
+            Self::RateLimited => "rate-limited",
+            Self::TooManyAtOnce => "too-many-at-once",
+            Self::BodyTooLarge => "body-too-large",
             Self::Crashed => "H10",
             Self::TooManyWaiting => "H11",
             Self::FirstByteTimeout => "H12",
@@ -78,6 +95,7 @@ impl Fault {
             | Self::HeadTooLarge => "H26",
             Self::ClientGone => "H27",
             Self::ClientStalled => "H28",
+            Self::Maintenance => "H80",
             Self::NeverDeployed => "H81",
             Self::Internal => "H99",
         }
@@ -88,8 +106,13 @@ impl Fault {
         match self {
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::AddressDenied => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::RateLimited | Self::TooManyAtOnce => StatusCode::TOO_MANY_REQUESTS,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoInstance
             | Self::NeverDeployed
+            | Self::Maintenance
             | Self::Starting
             | Self::TooManyWaiting
             | Self::Crashed => StatusCode::SERVICE_UNAVAILABLE,
@@ -123,6 +146,12 @@ impl Fault {
             Self::MethodNotAllowed => "The method is not allowed",
             Self::UnknownTransferCoding => "The transfer coding is not supported",
             Self::ExpectationFailed => "The expectation cannot be met",
+            Self::AddressDenied => "Requests from this address are not allowed",
+            Self::Unauthorized => "A name and a password are needed",
+            Self::RateLimited => "Too many requests came from this address",
+            Self::TooManyAtOnce => "Too many requests of this address are under way",
+            Self::BodyTooLarge => "The request's body is too large",
+            Self::Maintenance => "The app is in maintenance and will be back soon",
             Self::HeadTooLarge => "The request's headers are too large",
             Self::Refused => "The app does not accept connections",
             Self::ConnectTimeout => "The app did not accept the connection in time",
@@ -140,6 +169,7 @@ impl Fault {
     /// Seconds after which trying again makes sense.
     pub(crate) fn retry_after(self) -> Option<&'static str> {
         match self {
+            Self::TooManyAtOnce => Some("1"),
             Self::Starting | Self::TooManyWaiting => Some("2"),
             Self::Crashed => Some("10"),
             Self::NoInstance | Self::NeverDeployed => Some("30"),
@@ -157,6 +187,7 @@ impl Fault {
                 | Self::MethodNotAllowed
                 | Self::UnknownTransferCoding
                 | Self::ExpectationFailed
+                | Self::BodyTooLarge
                 | Self::ClientStalled
                 | Self::Internal
         )

@@ -1,8 +1,20 @@
 //! What a request has to pass before an instance is chosen for it. Each rule has a file of its own below this one.
 
+pub(crate) mod auth;
+
+mod addresses;
+mod maintenance;
+mod rate;
+mod size;
+
+use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 
+use crate::address_counts::AddressPlace;
 use crate::origin::Origin;
+use crate::policy::Policy;
+use crate::policy::access::Access;
+use crate::policy::redirects::Redirects;
 use crate::refusal::Refusal;
 use crate::table::Route;
 
@@ -19,7 +31,40 @@ pub(crate) struct Arriving<'a> {
     pub(crate) origin: Origin,
 }
 
+/// What goes with a request that has passed.
+#[derive(Debug, Default)]
+pub(crate) struct Passage {
+    /// Its place in the count of its client's requests.
+    pub(crate) place: Option<AddressPlace>,
+    /// A cookie of the request that is the router's, and not for the app.
+    pub(crate) own_cookie: Option<&'static str>,
+}
+
+/// Takes a cookie that is not for the app out of a request.
+pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    maintenance::remove_cookie(headers, name);
+}
+
+/// Whether a policy has anything that `pass` would look at. Known before the first request.
+pub(crate) fn is_needed(policy: &Policy) -> bool {
+    policy.access != Access::default()
+        || policy.redirects != Redirects::default()
+        || policy.maintenance.is_some()
+        || policy.bodies.max_request_bytes.is_some()
+}
+
 /// Lets a request pass, or says what it gets instead.
-pub(crate) fn pass(_arriving: Arriving<'_>) -> Result<(), Refusal> {
-    Ok(())
+///
+/// What costs least and refuses most comes first. A client that may not come at all learns nothing else.
+pub(crate) async fn pass(arriving: Arriving<'_>) -> Result<Passage, Refusal> {
+    if !arriving.route.has_rules {
+        return Ok(Passage::default());
+    }
+    let mut passage = Passage::default();
+    addresses::check(arriving)?;
+    passage.place = rate::check(arriving)?;
+    passage.own_cookie = maintenance::check(arriving)?;
+    auth::check(arriving).await?;
+    size::check(arriving)?;
+    Ok(passage)
 }

@@ -11,19 +11,27 @@
 //!
 //! *Architecture invariant:* a crate of its own, which depends on nothing of Slipway.
 
+mod address_counts;
+mod address_key;
 mod attempt;
 mod body;
+mod buffering;
 mod check;
 mod client;
+mod client_body;
 mod client_stream;
+mod compression;
 mod deadline;
+mod delivery;
 mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod frame_watch;
 mod gate;
 mod head_watch;
 mod host;
+mod http2_request;
 mod instance;
 mod listener;
 mod memory;
@@ -31,10 +39,13 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod rate_table;
 mod refusal;
 mod response_headers;
+mod spool;
 mod tls;
 mod transport;
+mod treatment;
 mod upgrade;
 mod waiting;
 mod worker;
@@ -63,7 +74,7 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
-use listener::Listener;
+use listener::{Doors, Listener};
 use listening_socket::ListeningSocket;
 use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
@@ -196,6 +207,7 @@ impl BoundRouter {
         let address = self.http_address().ip();
         let count = self.settings.workers.or_else(|| available_parallelism().ok());
         let lobby = Arc::<WaitingRoom>::default();
+        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -211,7 +223,8 @@ impl BoundRouter {
             doors.push(door);
             workers.push(thread);
         }
-        let accepting = listener::start(doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let accepting = listener::start(Doors::new(doors, max_per_address), received, parts.stop)
+            .map_err(RouterError::Threads)?;
         let main: Vec<Listener> = std::iter::once(self.http).chain(self.https).collect();
         let shared =
             main.iter().map(Listener::share).collect::<Result<_, _>>().map_err(RouterError::Threads)?;

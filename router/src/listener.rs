@@ -7,8 +7,10 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
+use crate::address_counts::AddressCounts;
+use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
 use crate::listening_socket::ListeningSocket;
 use crate::table::Entrance;
@@ -86,31 +90,62 @@ impl Listener {
     }
 }
 
+/// To whom connections are handed, and how many an address may have.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    workers: Vec<WorkerDoor>,
+    limit: Option<(Arc<AddressCounts>, NonZeroU32)>,
+}
+
+impl Doors {
+    pub(crate) fn new(workers: Vec<WorkerDoor>, max_per_address: Option<NonZeroU32>) -> Self {
+        Self { workers, limit: max_per_address.map(|most| (Arc::default(), most)) }
+    }
+
+    /// Hands a connection over, or closes it if its client has as many as it may.
+    async fn hand_over(&self, stream: TcpStream, arrival: Arrival) {
+        let place = match &self.limit {
+            None => None,
+            Some((counts, most)) => {
+                let place = AddressCounts::enter(counts, AddressKey::from(arrival.peer.ip()), *most);
+                if place.is_none() {
+                    tracing::debug!(client = %arrival.peer, "a client has too many connections");
+                    return;
+                }
+                place
+            }
+        };
+        if let Err(error) = stream.set_nonblocking(true) {
+            tracing::warn!(%error, "cannot serve a connection");
+            return;
+        }
+        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections()) {
+            worker.hand(Accepted { stream, arrival, place }).await;
+        }
+    }
+}
+
 /// Starts the accepting thread. It ends when the router stops or its handle is gone.
 pub(crate) fn start(
-    workers: Vec<WorkerDoor>,
+    doors: Doors,
     orders: mpsc::UnboundedReceiver<Order>,
     stop: watch::Receiver<Stop>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Builder::new().name("router-accept".to_owned()).spawn(move || {
         let tasks = LocalSet::new();
-        tasks.block_on(&runtime, run(Rc::new(workers), orders, stop));
+        tasks.block_on(&runtime, run(Rc::new(doors), orders, stop));
         let entered = runtime.enter();
         drop(tasks);
         drop(entered);
     })
 }
 
-async fn run(
-    workers: Rc<Vec<WorkerDoor>>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    mut stop: watch::Receiver<Stop>,
-) {
+async fn run(doors: Rc<Doors>, mut orders: mpsc::UnboundedReceiver<Order>, mut stop: watch::Receiver<Stop>) {
     let open = |listener: Listener| {
         let (close, closed) = watch::channel(false);
         let entrance = listener.entrance;
-        let task = spawn_local(accept_from(listener, Rc::clone(&workers), closed));
+        let task = spawn_local(accept_from(listener, Rc::clone(&doors), closed));
         (entrance, Open { close, task })
     };
     let mut listening = HashMap::new();
@@ -154,7 +189,7 @@ impl Open {
 
 /// Accepts until told to stop, and then what is left in the queue: its clients have been told that they are
 /// connected.
-async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut closed: watch::Receiver<bool>) {
+async fn accept_from(listener: Listener, doors: Rc<Doors>, mut closed: watch::Receiver<bool>) {
     let Listener { socket, entrance, address } = listener;
     let port = address.port();
     // tokio's own listener would register each accepted socket here, only for it to be taken out again on its way
@@ -178,7 +213,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
                 Ok(mut ready) => match ready.try_io(|socket| socket.get_ref().accept()) {
                     Ok(Ok((stream, peer))) => {
                         back_off = BACK_OFF;
-                        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
+                        doors.hand_over(stream, Arrival { peer, entrance, port }).await;
                     }
                     Ok(Err(error)) => back_off = pause(&error, address, back_off).await,
                     Err(_would_block) => {}
@@ -189,17 +224,7 @@ async fn accept_from(listener: Listener, workers: Rc<Vec<WorkerDoor>>, mut close
         }
     }
     while let Ok((stream, peer)) = socket.get_ref().accept() {
-        hand_over(&workers, Accepted { stream, arrival: Arrival { peer, entrance, port } }).await;
-    }
-}
-
-async fn hand_over(workers: &[WorkerDoor], accepted: Accepted) {
-    if let Err(error) = accepted.stream.set_nonblocking(true) {
-        tracing::warn!(%error, "cannot serve a connection");
-        return;
-    }
-    if let Some(worker) = workers.iter().min_by_key(|worker| worker.connections()) {
-        worker.hand(accepted).await;
+        doors.hand_over(stream, Arrival { peer, entrance, port }).await;
     }
 }
 

@@ -1,8 +1,11 @@
 //! What is known of an app from table to table, so that a new table changes nothing for whom it does not concern.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::address_counts::AddressCounts;
+use crate::gate::auth::Verified;
+use crate::rate_table::RateTable;
 use crate::waiting::WaitingRoom;
 
 /// The memories of all apps, by name.
@@ -13,4 +16,10 @@ pub(crate) type Memories = HashMap<Arc<str>, Arc<AppMemory>>;
 pub(crate) struct AppMemory {
     /// Where its requests wait for an instance.
     pub(crate) room: Arc<WaitingRoom>,
+    /// Requests of each client address in the last while; made when there is a limit.
+    pub(crate) rates: OnceLock<RateTable>,
+    /// Requests of each client address that are under way, while there is a limit.
+    pub(crate) under_way: Arc<AddressCounts>,
+    /// Who has proved to be somebody who may.
+    pub(crate) verified: Verified,
 }

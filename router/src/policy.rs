@@ -26,6 +26,9 @@ use maintenance::Maintenance;
 use redirects::Redirects;
 use timeouts::Timeouts;
 
+/// The key of the page for every status that has none.
+pub const ANY_STATUS: u16 = 0;
+
 /// Everything that can be set about one app's requests.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -44,6 +47,9 @@ pub struct Policy {
     pub redirects: Redirects,
     /// The deadlines of a request.
     pub timeouts: Timeouts,
-    /// The app's own pages (HTML) for the router's answers, by status.
+    /// The app's own pages (HTML) for the router's answers, by status; that of `ANY_STATUS` is for all the others.
+    ///
+    /// `{{code}}`, `{{status}}`, `{{message}}` and `{{request_id}}` are filled in. Whoever asks for JSON gets the
+    /// router's, and what the app itself answers is passed on as it is.
     pub error_pages: HashMap<u16, Bytes>,
 }

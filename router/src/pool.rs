@@ -4,6 +4,10 @@
 //! client is not used: its pool is shared, locked and keyed by host names, and costs a third more instructions a
 //! request (measured for router.md, section 3.1).
 
+mod channel;
+mod http2_message;
+pub(crate) mod lease;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -12,34 +16,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 
-use crate::body::RequestBody;
 use crate::instance::Instance;
 use crate::policy::timeouts::Timeouts;
+use crate::pool::channel::{Channel, Channels};
+use crate::pool::lease::{Kept, Lease, Sender};
 use crate::settings::RouterSettings;
-use crate::table::PortRoute;
+use crate::table::{PortRoute, Protocol};
 
 /// How often resting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// A connection to an instance that serves one request.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    sender: SendRequest<RequestBody>,
-    task: AbortHandle,
-    instance: Arc<Instance>,
-    port: u16,
-    /// Whether it has served a request before, and so may have been closed by now.
-    reused: bool,
-    /// How long it may rest.
-    idle: Duration,
-}
+/// An instance's number and the port of it that is meant.
+type Key = (u64, u16);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -57,38 +52,48 @@ pub(crate) enum ConnectError {
 
 #[derive(Debug)]
 struct Resting {
-    lease: Lease,
+    kept: Kept,
     since: Instant,
 }
 
-/// The resting connections of one worker.
+/// The connections of one worker: those of HTTP/1.1 that rest, and all of HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    resting: RefCell<HashMap<(u64, u16), Vec<Resting>>>,
+    resting: RefCell<HashMap<Key, Vec<Resting>>>,
+    channels: Channels,
     count: Cell<usize>,
     filled: Notify,
     max_per_instance: usize,
+    max_head_bytes: usize,
 }
 
 impl Pool {
     pub(crate) fn new(settings: &RouterSettings) -> Self {
         Self {
             resting: RefCell::default(),
+            channels: Channels::default(),
             count: Cell::new(0),
             filled: Notify::new(),
             max_per_instance: settings.max_idle_connections,
+            max_head_bytes: settings.max_head_bytes,
         }
     }
 
     /// A resting connection, the one that rested last: the others may then grow old and be closed.
+    ///
+    /// Over HTTP/2, which carries many requests at a time, one with room for another.
     pub(crate) fn take(&self, instance: &Arc<Instance>, port: PortRoute) -> Option<Lease> {
+        let key = (instance.number, port.container_port);
+        if port.protocol == Protocol::H2c {
+            return self.channels.take(key).map(|stream| Lease::of(Sender::Http2(stream), true));
+        }
         let mut resting = self.resting.borrow_mut();
-        let connections = resting.get_mut(&(instance.number, port.container_port))?;
-        while let Some(Resting { lease, since }) = connections.pop() {
+        let connections = resting.get_mut(&key)?;
+        while let Some(Resting { kept, since }) = connections.pop() {
             self.count.set(self.count.get() - 1);
             // One that is not ready yet is still sending its last request, which its instance did not want.
-            if lease.sender.is_ready() && since.elapsed() < lease.idle {
-                return Some(lease);
+            if kept.sender.is_ready() && since.elapsed() < kept.idle {
+                return Some(Lease::of(Sender::Http1(kept), true));
             }
         }
         None
@@ -101,13 +106,22 @@ impl Pool {
         port: PortRoute,
         timeouts: &Timeouts,
     ) -> Result<Lease, ConnectError> {
-        let idle = timeouts.upstream_idle;
-        let port = port.container_port;
-        let address = SocketAddr::new(instance.address, port);
-        let stream = timeout(timeouts.connect, TcpStream::connect(address))
-            .await
-            .map_err(|_| ConnectError::Timeout)??;
-        stream.set_nodelay(true)?;
+        let connect = async {
+            match port.protocol {
+                Protocol::Http1 => self.connect_http1(instance, port.container_port, timeouts).await,
+                Protocol::H2c => self.connect_http2(instance, port, timeouts).await,
+            }
+        };
+        timeout(timeouts.connect, connect).await.map_err(|_| ConnectError::Timeout)?
+    }
+
+    async fn connect_http1(
+        &self,
+        instance: &Arc<Instance>,
+        port: u16,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, ConnectError> {
+        let stream = open(instance, port).await?;
         let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
         let task = spawn_local(async move {
             if let Err(error) = connection.with_upgrades().await {
@@ -115,24 +129,49 @@ impl Pool {
                 tracing::trace!(%error, "a connection to an instance ended");
             }
         });
-        let task = task.abort_handle();
-        Ok(Lease { sender, task, instance: Arc::clone(instance), port, reused: false, idle })
+        let (task, idle) = (task.abort_handle(), timeouts.upstream_idle);
+        let kept = Kept { sender, task, instance: Arc::clone(instance), port, idle };
+        Ok(Lease::of(Sender::Http1(kept), false))
     }
 
-    /// Takes a connection back.
-    pub(crate) fn put(&self, mut lease: Lease) {
-        if lease.sender.is_closed() || lease.instance.is_retired() {
+    /// Makes a connection for many requests. Those that come meanwhile wait for it instead of making their own.
+    async fn connect_http2(
+        &self,
+        instance: &Arc<Instance>,
+        port: PortRoute,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, ConnectError> {
+        let turn = self.channels.turn((instance.number, port.container_port));
+        let turn = turn.lock().await;
+        if let Some(lease) = self.take(instance, port) {
+            return Ok(lease);
+        }
+        let stream = open(instance, port.container_port).await?;
+        let channel = Channel::begin(stream, instance, timeouts.upstream_idle, self.max_head_bytes).await?;
+        let stream = self.channels.put((instance.number, port.container_port), channel);
+        drop(turn);
+        self.count_in();
+        Ok(Lease::of(Sender::Http2(stream), false))
+    }
+
+    /// Takes a connection back. One of HTTP/2 never left.
+    pub(crate) fn put(&self, lease: Lease) {
+        let Some(kept) = lease.into_kept() else { return };
+        if kept.sender.is_closed() || kept.instance.is_retired() {
             return;
         }
         let mut resting = self.resting.borrow_mut();
-        let connections = resting.entry((lease.instance.number, lease.port)).or_default();
+        let connections = resting.entry((kept.instance.number, kept.port)).or_default();
         if connections.len() < self.max_per_instance {
-            lease.reused = true;
-            connections.push(Resting { lease, since: Instant::now() });
-            self.count.set(self.count.get() + 1);
-            if self.count.get() == 1 {
-                self.filled.notify_one();
-            }
+            connections.push(Resting { kept, since: Instant::now() });
+            self.count_in();
+        }
+    }
+
+    fn count_in(&self) {
+        self.count.set(self.count.get() + 1);
+        if self.count.get() == 1 {
+            self.filled.notify_one();
         }
     }
 
@@ -148,11 +187,11 @@ impl Pool {
     }
 
     fn sweep(&self) {
-        let mut count = 0;
+        let mut count = self.channels.sweep();
         self.resting.borrow_mut().retain(|_, connections| {
-            connections.retain(|Resting { lease, since }| {
-                let gone = lease.sender.is_closed() || lease.instance.is_retired();
-                !gone && since.elapsed() < lease.idle
+            connections.retain(|Resting { kept, since }| {
+                let gone = kept.sender.is_closed() || kept.instance.is_retired();
+                !gone && since.elapsed() < kept.idle
             });
             count += connections.len();
             !connections.is_empty()
@@ -161,19 +200,8 @@ impl Pool {
     }
 }
 
-impl Lease {
-    /// The connection's sender.
-    pub(crate) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
-        &mut self.sender
-    }
-
-    /// Whether it has served a request before.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Closes the connection at once, whatever is under way on it.
-    pub(crate) fn abort(&self) {
-        self.task.abort();
-    }
+async fn open(instance: &Instance, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(SocketAddr::new(instance.address, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

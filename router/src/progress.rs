@@ -7,12 +7,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::fault::Fault;
+
 /// Shared by a request's body, the wait for its answer, and the answer's body; all on one thread.
 #[derive(Debug)]
 pub(crate) struct Progress {
     last: Cell<Instant>,
     request_sent: Cell<bool>,
-    client_failed: Cell<bool>,
+    client_fault: Cell<Option<Fault>>,
+    waiting_for_client: Cell<bool>,
+    answer_fault: Cell<Option<Fault>>,
     held: Cell<bool>,
     changed: Notify,
 }
@@ -26,7 +30,9 @@ impl Progress {
         Self {
             last: Cell::new(Instant::now()),
             request_sent: Cell::new(request_sent),
-            client_failed: Cell::new(false),
+            client_fault: Cell::new(None),
+            waiting_for_client: Cell::new(false),
+            answer_fault: Cell::new(None),
             held: Cell::new(false),
             changed: Notify::new(),
         }
@@ -53,14 +59,29 @@ impl Progress {
         self.request_sent.get()
     }
 
-    /// Notes that the client's body could not be read to its end.
-    pub(crate) fn set_client_failed(&self) {
-        self.client_failed.set(true);
+    /// Notes why the client's body could not be read to its end.
+    pub(crate) fn set_client_fault(&self, fault: Fault) {
+        self.client_fault.set(Some(fault));
     }
 
-    /// Whether the client's body could not be read to its end.
-    pub(crate) fn has_client_failed(&self) -> bool {
-        self.client_failed.get()
+    /// Why the client's body could not be read to its end.
+    pub(crate) fn client_fault(&self) -> Option<Fault> {
+        self.client_fault.get()
+    }
+
+    /// Notes why the instance's answer could not be read to its end.
+    pub(crate) fn set_answer_fault(&self, fault: Fault) {
+        self.answer_fault.set(Some(fault));
+    }
+
+    /// Why the instance's answer could not be read to its end.
+    pub(crate) fn answer_fault(&self) -> Option<Fault> {
+        self.answer_fault.get()
+    }
+
+    /// Notes whether somebody waits for more of the client's body. That wait has a limit of its own.
+    pub(crate) fn set_waiting_for_client(&self, waiting: bool) {
+        self.waiting_for_client.set(waiting);
     }
 
     /// Notes whether the client waits to be asked for its body.
@@ -93,7 +114,9 @@ impl Progress {
                 biased;
                 output = &mut future => return Ok(output),
                 () = sleep_until(deadline) => {
-                    if self.last.get() + limit <= deadline {
+                    if self.waiting_for_client.get() {
+                        self.touch();
+                    } else if self.last.get() + limit <= deadline {
                         return Err(Stalled);
                     }
                 }

@@ -17,19 +17,23 @@ use tokio::task::spawn_local;
 
 use crate::attempt::{Answer, Dispatch};
 use crate::body::{ContinueGate, RequestBody, ResponseBody, UpstreamBody};
+use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
+use crate::client_body::ClientBody;
 use crate::deadline::Deadline;
-use crate::error_page::{self, Accept};
+use crate::delivery::Delivery;
+use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::forward_headers::{self, prepare_request, prepare_response};
-use crate::gate::{self, Arriving};
+use crate::gate::{self, Arriving, Passage};
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::response_headers;
 use crate::table::Route;
+use crate::treatment::Wish;
 use crate::upgrade::Tunnel;
 
 /// Answers one request. This is the edge where a fault becomes an answer.
@@ -39,13 +43,18 @@ pub(crate) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let accept = parts.headers.get(header::ACCEPT).cloned();
     let request_id = forward_headers::request_id(&parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id);
-    let pass = pass_on(&client, number, parts, body, &mut exchange);
-    match outlive_panics(pass).await {
-        Ok(passed) => passed.into_response(&client, exchange),
-        Err(refusal) => {
-            let page = error_page::answer(&refusal, Accept::of(accept.as_ref()), &request_id);
+    let mut site = None;
+    let pass = pass_on(&client, Asked { number, parts, body }, &mut exchange, &mut site);
+    let passed = outlive_panics(pass).await;
+    match (passed, &site) {
+        (Ok(passed), Some(site)) => passed.into_response(&client, site, exchange),
+        (passed, site) => {
+            let refusal = passed.err().unwrap_or(Refusal::Fault(Fault::Internal));
+            let site = site.as_ref().map(|site| (&*site.route.policy, site.origin));
+            let reader = Reader { accept: Accept::of(accept.as_ref()), request_id: &request_id, site };
+            let page = error_page::answer(&refusal, reader);
             exchange.set_status(page.status().as_u16());
-            if let Refusal::Fault(fault) = refusal {
+            if let Some(fault) = refusal.fault() {
                 exchange.set_fault(fault);
             }
             exchange.add_bytes(page.body().size_hint().exact().unwrap_or_default());
@@ -61,24 +70,44 @@ async fn outlive_panics<T>(pass: impl Future<Output = Result<T, Refusal>>) -> Re
     AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(Refusal::Fault(Fault::Internal)))
 }
 
+/// A request as it came.
+struct Asked {
+    /// Its number on its connection.
+    number: u64,
+    parts: Parts,
+    body: Incoming,
+}
+
+/// What a request arrived at.
+struct Site {
+    route: Arc<Route>,
+    origin: Origin,
+}
+
 /// An answer of an instance, before it is tied to the client.
 struct Passed {
     answer: Answer,
     progress: Rc<Progress>,
     /// The client's side of the upgrade that was asked for.
     upgrade: Option<OnUpgrade>,
-    route: Arc<Route>,
-    origin: Origin,
     client_version: Version,
+    wish: Wish,
+}
+
+/// Whether the client waits to be asked for its body.
+fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
+    !body.is_end_stream()
+        && request.version == Version::HTTP_11
+        && request.headers.contains_key(header::EXPECT)
 }
 
 async fn pass_on(
     client: &Rc<Client>,
-    number: u64,
-    mut parts: Parts,
-    body: Incoming,
+    asked: Asked,
     exchange: &mut Exchange,
+    site: &mut Option<Site>,
 ) -> Result<Passed, Refusal> {
+    let Asked { number, mut parts, body } = asked;
     let offence = client.flags.offences.of(number);
     let host = check::check(&parts, offence, client.scheme)?;
     if !client.may_ask_for(&host.name) {
@@ -87,26 +116,37 @@ async fn pass_on(
     let host = host.name.into_owned();
     let target = target(&parts.uri);
     let dispatch = Dispatch::find(client, host, target).await?;
-    let route = Arc::clone(dispatch.route());
+    let Site { route, origin } =
+        site.insert(Site { route: Arc::clone(dispatch.route()), origin: Origin::of(client, &parts.headers) });
     exchange.set_app(&route.app);
-    let origin = Origin::of(client, &parts.headers);
-    gate::pass(Arriving { route: &route, request: &parts, host: dispatch.host(), origin })?;
+    let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
+    let Passage { place, own_cookie } = gate::pass(arriving).await?;
+    exchange.hold(place);
+    if let Some(name) = own_cookie {
+        gate::remove_cookie(&mut parts.headers, name);
+    }
 
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
     parts.extensions.clear();
     let progress = Rc::new(Progress::new(body.is_end_stream()));
-    let expects = !body.is_end_stream()
-        && parts.version == Version::HTTP_11
-        && parts.headers.contains_key(header::EXPECT);
+    let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
+    let wish = Wish::of(&parts, &route.policy.bodies);
+    let bodies = &route.policy.bodies;
+    let (body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
+        let limits = buffering::limits(bodies, &client.worker.settings);
+        (take_request(&mut parts.headers, client_body, &progress, limits).await?, None)
+    } else {
+        let gate = expects_continue(&parts, &client_body).then(Arc::<ContinueGate>::default);
+        (RequestBody::new(client_body, Rc::clone(&progress), gate.clone()), gate)
+    };
 
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
     let id = exchange.request_id();
     prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
-    let gate = expects.then(Arc::<ContinueGate>::default);
-    let mut request = Request::from_parts(parts, RequestBody::new(body, Rc::clone(&progress), gate.clone()));
+    let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
             if response.status() == StatusCode::CONTINUE {
@@ -120,11 +160,16 @@ async fn pass_on(
         answer.lease.abort();
         return Err(Fault::BadResponse.into());
     }
-    Ok(Passed { answer, progress, upgrade, route, origin, client_version })
+    Ok(Passed { answer, progress, upgrade, client_version, wish })
 }
 
 impl Passed {
-    fn into_response(self, client: &Rc<Client>, mut exchange: Exchange) -> Response<ResponseBody> {
+    fn into_response(
+        self,
+        client: &Rc<Client>,
+        site: &Site,
+        mut exchange: Exchange,
+    ) -> Response<ResponseBody> {
         let Answer { response, lease, in_flight } = self.answer;
         let (mut parts, incoming) = response.into_parts();
         // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
@@ -132,22 +177,25 @@ impl Passed {
         let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
-        response_headers::apply(&self.route.policy, self.origin, &mut parts.headers);
+        response_headers::apply(&site.route.policy, site.origin, &mut parts.headers);
         if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
             let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
                 return Response::from_parts(parts, ResponseBody::empty());
             };
             client.flags.tunnel.store(true, Ordering::Relaxed);
             let flags = Arc::clone(&client.flags);
-            let idle = self.route.policy.timeouts.tunnel_idle;
+            let idle = site.route.policy.timeouts.tunnel_idle;
             let tunnel = Tunnel { client: client_end, upstream, in_flight, exchange, flags, idle };
             let count = client.worker.count_connection();
+            // The client holds the connection's places in counts, and hyper's own hold ends here.
+            let client = Rc::clone(client);
             spawn_local(async move {
                 tunnel.run().await;
-                drop(count);
+                drop((client, count));
             });
             return Response::from_parts(parts, ResponseBody::empty());
         }
+        let treatment = self.wish.treatment(&mut parts, &site.route.policy.bodies, &client.worker.settings);
         if self.client_version == Version::HTTP_10 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
             // Such an answer ends with the connection. Until its end was seen, that end must not look orderly.
             client.flags.reset.store(!incoming.is_end_stream(), Ordering::Relaxed);
@@ -160,11 +208,14 @@ impl Passed {
             exchange,
             progress: self.progress,
             flags: Arc::clone(&client.flags),
-            idle: self.route.policy.timeouts.idle,
+            idle: site.route.policy.timeouts.idle,
             deadline: Deadline::default(),
             ended: false,
         };
-        Response::from_parts(parts, ResponseBody::upstream(body))
+        if treatment.is_none() || body.incoming.is_end_stream() {
+            return Response::from_parts(parts, ResponseBody::upstream(body));
+        }
+        Response::from_parts(parts, ResponseBody::delivery(Delivery::new(body, treatment)))
     }
 }
 

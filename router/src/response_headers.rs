@@ -15,3 +15,14 @@ pub(crate) fn apply(policy: &Policy, _origin: Origin, headers: &mut HeaderMap) {
         }
     }
 }
+
+/// The same for an answer of the router's own, whose headers are not for the policy to change.
+pub(crate) fn apply_to_own(policy: &Policy, origin: Origin, headers: &mut HeaderMap) {
+    let mut added = HeaderMap::new();
+    apply(policy, origin, &mut added);
+    for name in added.keys().filter(|name| !headers.contains_key(*name)).cloned().collect::<Vec<_>>() {
+        for value in added.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! What can be set about the router as a whole. Every field has a working default; what is an app's is in `policy`.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The router's settings.
@@ -19,6 +20,10 @@ pub struct RouterSettings {
     pub waiting: Waiting,
     /// Bytes that a request's line and headers may have together. At least 8 KiB.
     pub max_head_bytes: usize,
+    /// Where buffered bodies are kept that are too large for memory, in files without names.
+    pub buffer_directory: PathBuf,
+    /// Connections that one client address may have; no limit if unset. Addresses of IPv6 count by their first 64 bits.
+    pub max_connections_per_address: Option<NonZeroU32>,
     /// Idle connections kept to one instance by one worker.
     pub max_idle_connections: usize,
 }
@@ -54,6 +59,8 @@ impl Default for RouterSettings {
             timeouts: Timeouts::default(),
             waiting: Waiting::default(),
             max_head_bytes: 64 << 10,
+            buffer_directory: std::env::temp_dir(),
+            max_connections_per_address: None,
             max_idle_connections: 64,
         }
     }

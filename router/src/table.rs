@@ -11,6 +11,7 @@ use hyper::http::uri::PathAndQuery;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::gate;
 use crate::host_pattern::HostPattern;
 use crate::instance::Instance;
 use crate::memory::{AppMemory, Memories};
@@ -167,6 +168,8 @@ pub(crate) struct Route {
     pub(crate) memory: Arc<AppMemory>,
     /// What is set about its requests.
     pub(crate) policy: Arc<Policy>,
+    /// Whether there is anything to ask at the gate.
+    pub(crate) has_rules: bool,
     state: AppState,
 }
 
@@ -221,6 +224,7 @@ impl Table {
                 instances: routes.instances.iter().map(&mut instance).collect(),
                 memory: memories.get(&routes.app).cloned().unwrap_or_default(),
                 policy: Arc::clone(&routes.policy),
+                has_rules: gate::is_needed(&routes.policy),
                 state: routes.state,
             });
             for host in &routes.hosts {

@@ -52,6 +52,17 @@ pub(crate) struct Ending {
     pub(crate) is_succeeded: bool,
 }
 
+/// What a worker's connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stopping {
+    /// Nothing: all goes on.
+    No,
+    /// Each answer is the connection's last.
+    Lingering,
+    /// The same, and connections that rest are closed.
+    Now,
+}
+
 /// A worker's door, held by the accepting thread.
 #[derive(Debug)]
 pub(crate) struct WorkerDoor {
@@ -127,8 +138,9 @@ impl Worker {
 
     /// Brings all connections to their end, and says how many had to be cut. The deadlines may be brought forward
     /// meanwhile.
-    async fn end(&self, stopping: &watch::Sender<bool>, stop: &mut watch::Receiver<Stop>) -> usize {
+    async fn end(&self, stopping: &watch::Sender<Stopping>, stop: &mut watch::Receiver<Stop>) -> usize {
         self.ending.set(true);
+        stopping.send_replace(Stopping::Lingering);
         loop {
             // Without a shutdown, the handle was dropped: nobody waits for anything.
             let ending = *stop.borrow_and_update();
@@ -136,7 +148,7 @@ impl Worker {
             let (linger_until, cut_at) =
                 ending.map_or((now, now), |ending| (ending.linger_until, ending.cut_at));
             if now >= linger_until {
-                stopping.send_replace(true);
+                stopping.send_replace(Stopping::Now);
             }
             let next = if now < linger_until { linger_until.min(cut_at) } else { cut_at };
             tokio::select! {
@@ -201,7 +213,7 @@ async fn run(
         ended: Notify::new(),
         ending: Cell::new(false),
     });
-    let (stopping, stopped) = watch::channel(false);
+    let (stopping, stopped) = watch::channel(Stopping::No);
     let sweeping = spawn_local(Rc::clone(&worker.pool).run());
     let flushing = {
         let recorder = Rc::clone(&worker.recorder);

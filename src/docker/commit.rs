@@ -1,9 +1,12 @@
 //! Making an image of what a container's process has changed in its file system.
 
+use std::collections::HashMap;
+
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptionsBuilder;
 
 use crate::docker::error::EngineError;
+use crate::docker::labels::KIND;
 use crate::docker::{Engine, LONGEST_COPY};
 use crate::model::container_id::ContainerId;
 use crate::model::release::ImageId;
@@ -28,7 +31,8 @@ pub struct ImageStart<'a> {
 
 impl Engine {
     /// Makes an image of a container and gives it a name, if it is to have one. How the container itself was started does not matter later.
-    /// Labels, user and environment are the container's, so nothing that is secret may be among these.
+    /// Labels (but for what the container was for), user and environment are the container's, so nothing that is
+    /// secret may be among these.
     pub async fn commit(
         &self,
         container: &ContainerId,
@@ -45,6 +49,8 @@ impl Engine {
         let config = ContainerConfig {
             entrypoint: Some(start.entrypoint.to_vec()),
             cmd: Some(start.command.to_vec()),
+            // A container that a person makes from the image is no step of a build, which would be tidied away.
+            labels: Some(HashMap::from([(KIND.to_owned(), String::new())])),
             ..ContainerConfig::default()
         };
         let client = self.client().await?.clone().with_timeout(LONGEST_COPY);

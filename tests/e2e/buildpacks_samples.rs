@@ -1,5 +1,6 @@
 //! Real apps without a Dockerfile, from `git push` to their URL, with the packages of the public registries.
 
+use crate::harness::engine;
 use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::samples;
@@ -75,6 +76,15 @@ fn a_directory_of_files() {
     let page = server.get(&app, "/");
     assert!(page.status == 200 && page.text().contains("<html"), "{said}");
     assert_eq!(server.get(&app, "/no/such/page").status, 404);
+    a_container_by_hand_is_no_build(&app);
+}
+
+/// What a person makes of an app's image with the engine's own client does not look like a step of a build, which the
+/// server would tidy away.
+fn a_container_by_hand_is_no_build(app: &str) {
+    let image = engine::get(&format!("/containers/{app}.web.1/json"))["Image"].clone();
+    let labels = &engine::get(&format!("/images/{}/json", image.as_str().unwrap()))["Config"]["Labels"];
+    assert_eq!((&labels["slipway.app"], &labels["slipway.kind"]), (&app.into(), &"".into()), "{labels}");
 }
 
 #[test]

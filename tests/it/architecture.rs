@@ -24,7 +24,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("drains", &["clock", "logs", "model", "store"]),
     (
         "app",
-        &["build", "console", "docker", "drains", "git", "handover", "logs", "model", "run", "settings", "store"],
+        &[
+            "build", "console", "docker", "drains", "git", "handover", "logs", "model", "run", "settings",
+            "store",
+        ],
     ),
     ("urls", &["app", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),

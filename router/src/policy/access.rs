@@ -5,6 +5,10 @@ use std::num::NonZeroU32;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::policy::access::password_hash::PasswordHash;
+
+pub mod password_hash;
+
 /// Who may send requests.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -15,7 +19,7 @@ pub struct Access {
     pub deny: Vec<IpNet>,
     /// If there are any, a client has to be one of them (RFC 7617).
     pub users: Vec<User>,
-    /// Requests of one client address.
+    /// Requests of one client address. Addresses of IPv6 count by their first 64 bits.
     pub rate: Option<Rate>,
     /// Requests of one client address that are under way at a time.
     pub max_concurrent: Option<NonZeroU32>,
@@ -27,10 +31,8 @@ pub struct Access {
 pub struct User {
     /// The name, without a colon.
     pub name: String,
-    /// SHA-256 of `name:password` with a salt in front of it, as hexadecimal digits; see `gate::auth`.
-    pub password_hash: String,
-    /// The salt.
-    pub salt: String,
+    /// What the password is checked with: `PasswordHash::of(password)` makes it, and it is kept as text.
+    pub password_hash: PasswordHash,
 }
 
 /// A token bucket.

@@ -256,7 +256,11 @@ async fn a_client_that_stops_in_the_middle_of_its_request_is_given_up() {
     })
     .await;
     let site = Site::start();
-    let hasty = |policy: &mut Policy| policy.timeouts.first_byte = Duration::from_millis(100);
+    // The wait for the app is shorter, and does not count: it is not the app's turn.
+    let hasty = |policy: &mut Policy| {
+        policy.timeouts.first_byte = Duration::from_millis(20);
+        policy.timeouts.body = Duration::from_millis(200);
+    };
     site.publish(vec![app_with("blog", &[&backend], hasty)]);
     let mut wire = site.connect().await;
     wire.send("POST / HTTP/1.1\r\nHost: blog.test\r\nContent-Length: 5\r\n\r\nh").await;

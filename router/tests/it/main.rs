@@ -8,13 +8,22 @@
     reason = "a helper of a test that fails is a test that fails"
 )]
 
+mod access;
 mod bodies;
+mod buffering;
+mod compression;
 mod drain;
+mod frames;
 mod framing;
+mod grpc;
 mod hand_over;
 mod headers;
+mod http2;
+mod limits;
 mod log;
+mod matrix;
 mod routing;
+mod speech;
 mod support;
 mod upgrade;
 mod waiting;

@@ -1,0 +1,59 @@
+"""What a proxy spends on a request: instructions, system calls, processor time."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+COLLECTED = re.compile(r"Collected : (\d+)")
+
+
+def nanoseconds(proxy, send, count):
+    """Processor time of the proxy for each of `count` requests."""
+    before = proxy.processor_nanoseconds()
+    send(count)
+    return (proxy.processor_nanoseconds() - before) / count
+
+
+def system_calls(proxy, send, count):
+    """System calls of the proxy for each of `count` requests."""
+    log = os.path.join(proxy.directory, "strace.txt")
+    tracer = subprocess.Popen(
+        ["strace", "--summary-only", "--follow-forks", "--output", log, "--attach", str(proxy.process_id())],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # It says that it is attached, once for the process and its threads.
+    line = tracer.stderr.readline()
+    if "attached" not in line:
+        raise RuntimeError(f"strace: {line}")
+    time.sleep(0.3)
+    send(count)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(timeout=30)
+    with open(log, encoding="ascii") as file:
+        total = next(line for line in reversed(file.readlines()) if line.rstrip().endswith("total"))
+    return int(total.split()[3] if len(total.split()) > 4 else total.split()[2]) / count
+
+
+def instructions(start, send_to, count):
+    """User-space instructions for a request, counted by callgrind while requests are sent and not before."""
+    words = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null")
+    with start(words) as proxy:
+        send = send_to(proxy)
+        send(100)
+        count_instructions(proxy, "on")
+        send(count)
+        count_instructions(proxy, "off")
+        proxy.stop()
+        with open(os.path.join(proxy.directory, f"{proxy.name}.out"), encoding="utf-8", errors="replace") as file:
+            found = COLLECTED.findall(file.read())
+    if not found:
+        raise RuntimeError(f"callgrind told nothing of {proxy.name}")
+    return int(found[-1]) / count
+
+
+def count_instructions(proxy, switch):
+    words = ["callgrind_control", f"--instr={switch}", str(proxy.process.pid)]
+    subprocess.run(words, check=True, capture_output=True)

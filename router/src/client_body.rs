@@ -1,0 +1,102 @@
+//! A request's body as it comes from its client: measured, and given up where the client stops.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::body::BodyError;
+use crate::deadline::Deadline;
+use crate::fault::Fault;
+use crate::policy::Policy;
+use crate::progress::Progress;
+
+/// What a client sends after its request's head.
+///
+/// Its errors say nothing to whoever reads it; what happened is noted in the progress, for the answer.
+#[derive(Debug)]
+pub(crate) struct ClientBody {
+    incoming: Incoming,
+    progress: Rc<Progress>,
+    /// Bytes that may still come.
+    left: u64,
+    /// The longest pause.
+    idle: Duration,
+    deadline: Deadline,
+}
+
+impl ClientBody {
+    pub(crate) fn new(incoming: Incoming, progress: Rc<Progress>, policy: &Policy) -> Self {
+        let left = policy.bodies.max_request_bytes.unwrap_or(u64::MAX);
+        Self { incoming, progress, left, idle: policy.timeouts.body, deadline: Deadline::default() }
+    }
+
+    fn measure(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        match self.left.checked_sub(length) {
+            Some(left) => {
+                self.left = left;
+                Ok(frame)
+            }
+            None => Err(self.fail(Fault::BodyTooLarge)),
+        }
+    }
+
+    fn fail(&self, fault: Fault) -> BodyError {
+        self.progress.set_client_fault(fault);
+        fault.description().into()
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            this.progress.set_waiting_for_client(true);
+            ready!(this.deadline.poll_expired(cx, this.idle));
+            return Poll::Ready(Some(Err(this.fail(Fault::ClientStalled))));
+        };
+        this.deadline.clear();
+        this.progress.touch();
+        this.progress.set_waiting_for_client(false);
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(this.measure(frame)),
+            Some(Err(error)) => {
+                this.progress.set_client_fault(fault_of(&error));
+                Some(Err(error.into()))
+            }
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Why a body cannot be read: because it is no valid body, as hyper says by these two kinds, or because its client
+/// has gone.
+fn fault_of(error: &hyper::Error) -> Fault {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match source.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Fault::BadRequest("The request's body is not valid")
+        }
+        _ => Fault::ClientGone,
+    }
+}
