@@ -159,6 +159,9 @@ ensure_server() {
 # Has another server take the running one's place. One that is too old for that is restarted.
 upgrade_server() {
     [ -z "$NEEDS_RESTART" ] || return 0
+    # A program that does not run here must not be what a working server is stopped for.
+    slipway version >/dev/null 2>&1 ||
+        fail "$(installed_binary) does not reach the running server, which goes on" "try '$(installed_binary) version', and install a binary that works"
     if ! slipway upgrade --help >/dev/null 2>&1; then
         NEEDS_RESTART=yes
         return

@@ -100,7 +100,7 @@ async fn serve_terms(mut standing: Standing) -> Result<(), Box<dyn Error>> {
         match term::run(&mut standing).await {
             Ok(End::Stopped) => return Ok(()),
             Ok(End::HandedOver(handed)) => {
-                if hand_over::give(&mut standing, handed).await? {
+                if hand_over::give(&mut standing, *handed).await? {
                     return Ok(());
                 }
             }

@@ -48,8 +48,8 @@ pub enum FromNew {
     },
 }
 
-/// What the old server says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the old server says. It may hold keys, so that it cannot be printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum FromOld {
     /// Sockets, as many as descriptors come along.

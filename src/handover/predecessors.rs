@@ -59,7 +59,7 @@ impl Predecessors {
             loop {
                 match channel.receive::<FromOld>().await?.0 {
                     FromOld::Holding { one_offs } => return Ok::<_, ChannelError>(one_offs),
-                    other => tracing::debug!(?other, "an old server's answer to somebody else"),
+                    _ => tracing::debug!("an old server answers somebody else"),
                 }
             }
         };

@@ -65,7 +65,7 @@ pub(super) enum End {
     /// The server stops, and so has the router.
     Stopped,
     /// Another server waits for the sockets.
-    HandedOver(HandedOver),
+    HandedOver(Box<HandedOver>),
 }
 
 /// What is left of a term that made room for another server.
@@ -214,7 +214,7 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
         app.tasks.abandon().await;
     }
     standing.records = Some(close(term).await?);
-    Ok(End::HandedOver(HandedOver { next, upgrade, app, faces }))
+    Ok(End::HandedOver(Box::new(HandedOver { next, upgrade, app, faces })))
 }
 
 /// Waits until another server is to take over and nobody needs this one's database any more.

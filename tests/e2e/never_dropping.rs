@@ -68,7 +68,7 @@ impl Site {
     }
 
     fn deploy(&self, number: usize) {
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             torture::commit_version(&self.repo, &format!("{}", number + 2));
             self.repo.push(&self.server, &self.alice, &self.busy).success();
         } else {
@@ -78,10 +78,10 @@ impl Site {
 
     fn change_route(&self, number: usize) {
         let host = format!("route-{}.example", number / 2);
-        let verb = if number % 2 == 0 { "domains:add" } else { "domains:remove" };
+        let verb = if number.is_multiple_of(2) { "domains:add" } else { "domains:remove" };
         self.server.ssh(&self.alice, &format!("{verb} {} {host}", self.moving)).success();
         let status = self.server.connect().get(&host, "/").unwrap().status;
-        assert_eq!(status, if number % 2 == 0 { 200 } else { 404 }, "after {verb} {host}");
+        assert_eq!(status, if number.is_multiple_of(2) { 200 } else { 404 }, "after {verb} {host}");
     }
 
     fn change_certificate(&self) {
