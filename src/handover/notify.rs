@@ -20,6 +20,8 @@ pub enum News<'a> {
     Stopping,
     /// Another process is the service from now on.
     MainProcess(u32),
+    /// Sockets of this name need not be kept any more.
+    Forget(&'a str),
     /// A socket that is to be kept over a restart, and its name.
     Keep(&'a str, BorrowedFd<'a>),
 }
@@ -37,6 +39,7 @@ fn send(path: &OsStr, news: News<'_>) -> io::Result<()> {
         News::Ready => ("READY=1".to_owned(), None),
         News::Stopping => ("STOPPING=1".to_owned(), None),
         News::MainProcess(id) => (format!("MAINPID={id}"), None),
+        News::Forget(name) => (format!("FDSTOREREMOVE=1\nFDNAME={name}"), None),
         News::Keep(name, descriptor) => (format!("FDSTORE=1\nFDNAME={name}"), Some(descriptor)),
     };
     let address = match path.as_bytes() {

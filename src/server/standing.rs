@@ -123,6 +123,10 @@ impl Standing {
 
     /// Tells systemd that the service serves, and has it keep the sockets over a restart.
     pub(super) fn announce(&self) -> Result<(), Box<dyn Error>> {
+        // Those that it keeps may be at addresses that were changed since.
+        for purpose in [Purpose::Http, Purpose::Https, Purpose::Ssh] {
+            notify(News::Forget(purpose.name()));
+        }
         for ListeningSocket { entrance, socket } in self.router.listening_sockets()? {
             match entrance {
                 Entrance::Http => notify(News::Keep(Purpose::Http.name(), socket.as_fd())),

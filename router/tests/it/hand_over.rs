@@ -5,12 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use slipway_router::Router;
 use slipway_router::settings::RouterSettings;
 use slipway_router::table::Entrance;
+use tokio::net::TcpStream;
 
 use super::support::{Backend, PATIENCE, Site, Wire, app, port_route, until, within};
-use super::upgrade;
+use super::{drain, upgrade};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n";
 
@@ -164,4 +170,34 @@ async fn ports_of_apps_are_handed_over_and_those_that_nobody_wants_are_closed() 
     // Once the new one closes a port, it is closed, although the old one may be there for hours.
     new.publish(vec![with(&[])]);
     until(|| std::net::TcpStream::connect(kept).is_err()).await;
+}
+
+#[tokio::test]
+async fn requests_of_http2_end_with_the_old_router_and_the_next_go_to_the_new_one() {
+    let (backend, mut has_come, tell) = drain::slow().await;
+    let old = Site::with(&[&backend]);
+    let stream = TokioIo::new(TcpStream::connect(old.address).await.unwrap());
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = || Request::get("http://blog.test/").body(Empty::<Bytes>::new()).unwrap();
+    let under_way = sender.send_request(request());
+    let answer = tokio::spawn(under_way);
+    within(has_come.recv()).await.unwrap();
+
+    let new = successor(&old);
+    new.publish(vec![app("blog", &[&backend])]);
+    new.handle.open();
+    let leaving = leave(&old);
+    // The request that is under way is answered in spite of the goodbye.
+    tell.send(()).unwrap();
+    let answer = within(answer).await.unwrap().unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "slow");
+    within(connection).await.unwrap().unwrap();
+    assert_eq!(within(leaving).await.unwrap(), 0);
+
+    let mut wire = new.connect().await;
+    wire.send(GET).await;
+    within(has_come.recv()).await.unwrap();
+    tell.send(()).unwrap();
+    assert_eq!(wire.answer().await.text(), "slow");
 }
