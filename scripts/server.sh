@@ -106,8 +106,8 @@ new_settings() {
 # Slipway's settings. install.sh changes only what its options name; everything else in here is yours.
 # What stands behind a # is the default. Restart the server after a change.
 #ssh-listen = "0.0.0.0:2222"
-#http-listen = "0.0.0.0:80"
-#https-listen = "0.0.0.0:443"   # unset: no HTTPS
+#http-listen = "[::]:80"
+#https-listen = "[::]:443"   # unset: no HTTPS
 #domain = "localhost"
 TOML
 }

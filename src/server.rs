@@ -14,6 +14,7 @@ mod state;
 mod surroundings;
 mod take_over;
 mod term;
+mod trust;
 
 use std::env;
 use std::error::Error;

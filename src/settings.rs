@@ -5,7 +5,7 @@ pub mod build;
 use std::env;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
 use crate::settings::build::BuildSettings;
+use slipway_router::trust::{ForwardedHeader, Trust, TrustedProxies};
 
 /// Everything that can be set. Every field has a working default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -70,6 +71,12 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Proxies in front of the router whose word on who asks is taken (`SLIPWAY_TRUSTED_PROXIES`).
+    pub trusted_proxies: TrustedProxies,
+    /// The headers that they speak by.
+    pub forwarded_header: ForwardedHeader,
+    /// Whether their connections begin with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// Limits on SSH clients.
@@ -139,7 +146,7 @@ impl Default for Settings {
         Self {
             root: PathBuf::from("/var/lib/slipway"),
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
-            http_listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             https_listen: None,
             domain: default_domain(),
             log: "info".to_owned(),
@@ -169,7 +176,24 @@ impl Default for UpgradeLimits {
 
 impl Default for RouterLimits {
     fn default() -> Self {
-        Self { waiting_requests: 256, waiting_seconds: 30 }
+        Self {
+            waiting_requests: 256,
+            waiting_seconds: 30,
+            trusted_proxies: TrustedProxies::default(),
+            forwarded_header: ForwardedHeader::default(),
+            proxy_protocol: false,
+        }
+    }
+}
+
+impl RouterLimits {
+    /// Whose word on who asks is taken.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            proxies: self.trusted_proxies.clone(),
+            proxy_protocol: self.proxy_protocol,
+            header: self.forwarded_header,
+        }
     }
 }
 
@@ -304,7 +328,7 @@ impl Settings {
         let address = "write an address and a port, for example 0.0.0.0:2222 or [::]:2222";
         set("SLIPWAY_SSH_LISTEN", &variable, address, &mut settings.ssh_listen)?;
         set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
-        let mut https = settings.https_listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 443)));
+        let mut https = settings.https_listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)));
         if set("SLIPWAY_HTTPS_LISTEN", &variable, address, &mut https)? {
             settings.https_listen = Some(https);
         }
@@ -325,6 +349,9 @@ impl Settings {
                     value: path,
                 })?);
         }
+        let proxies =
+            "write addresses, networks such as 192.0.2.0/24, private or cloudflare, with commas between";
+        set("SLIPWAY_TRUSTED_PROXIES", &variable, proxies, &mut settings.router.trusted_proxies)?;
         settings.build.complete(&variable)?;
         Ok(settings)
     }
@@ -403,6 +430,21 @@ mod tests {
         .unwrap();
         assert_eq!(settings.domain.as_str(), "b.example");
         assert_eq!(settings.log, "debug");
+    }
+
+    #[test]
+    fn trusted_proxies_are_read_from_both() {
+        let text = "[router]\ntrusted-proxies = [\"cloudflare\", \"10.0.0.0/8\"]\nforwarded-header = \"forwarded\"\n\
+                    proxy-protocol = true\n";
+        let trust = with_file(text).unwrap().router.trust();
+        assert!(trust.proxies.contains("10.1.1.1".parse().unwrap()) && trust.proxy_protocol);
+        assert_eq!(trust.header, ForwardedHeader::Forwarded);
+        let settings =
+            Settings::from_sources(|name| (name == "SLIPWAY_TRUSTED_PROXIES").then(|| "private".to_owned()))
+                .unwrap();
+        assert!(settings.router.trust().proxies.contains("10.1.1.1".parse().unwrap()));
+        let error = with_file("[router]\ntrusted-proxies = [\"10.0.0.0/99\"]\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("10.0.0.0/99"), "{error}");
     }
 
     #[test]

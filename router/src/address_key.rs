@@ -20,7 +20,6 @@ impl From<IpAddr> for AddressKey {
         match address.to_canonical() {
             // The networks of IPv6 that begin with 32 zeros are nobody's, so the two kinds never meet.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            #[expect(clippy::cast_possible_truncation, reason = "64 bits are left")]
             IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
         }
     }

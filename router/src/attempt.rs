@@ -95,6 +95,11 @@ impl<'a> Dispatch<'a> {
         self.place.target(&self.path)
     }
 
+    /// The beginning of the path that instances do not see.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.place.stripped()
+    }
+
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.
     pub(crate) async fn send(
         mut self,

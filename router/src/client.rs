@@ -17,10 +17,12 @@ use crate::address_counts::AddressPlace;
 use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
-use crate::forward_headers::ForwardedBy;
+use crate::forwarding::ForwardedBy;
+use crate::proxy_header;
 use crate::table::Entrance;
 use crate::tls;
 use crate::transport::Transport;
+use crate::trust::{ForwardedHeader, Trust};
 use crate::worker::{Stopping, Worker};
 
 /// A connection that was accepted and not yet served.
@@ -49,9 +51,14 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
+    /// The socket's other end, or whom a PROXY header named.
     pub(crate) peer: IpAddr,
     pub(crate) entrance: Entrance,
     pub(crate) scheme: &'static str,
+    pub(crate) port: u16,
+    pub(crate) trust: Arc<Trust>,
+    /// Whether the peer is one of the proxies whose word is taken.
+    pub(crate) is_trusted: bool,
     pub(crate) forwarded_by: ForwardedBy,
     pub(crate) flags: Arc<ConnectionFlags>,
     /// The certificate that the client was shown.
@@ -69,13 +76,18 @@ impl Client {
         place: Option<AddressPlace>,
     ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
-        let peer = arrival.peer.ip();
+        let peer = arrival.peer.ip().to_canonical();
+        let trust = worker.trust.load_full();
+        let with_forwarded = trust.header == ForwardedHeader::Forwarded;
         Self {
             worker,
             peer,
             entrance: arrival.entrance,
             scheme,
-            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port),
+            port: arrival.port,
+            is_trusted: trust.proxies.contains(peer),
+            trust,
+            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port, with_forwarded),
             flags: Arc::default(),
             certificate,
             requests: Cell::new(0),
@@ -106,6 +118,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot serve a connection");
+            return;
+        }
+    };
+    let arrival = match proxy_header::accept(&worker, &mut stream, arrival).await {
+        Ok(arrival) => arrival,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(proxy = %arrival.peer, error, "a trusted proxy's connection is not served");
             return;
         }
     };

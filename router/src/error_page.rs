@@ -45,11 +45,12 @@ pub(crate) fn answer(refusal: &Refusal, reader: Reader<'_>) -> Response<Response
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
+        Refusal::Health { ready } => crate::health::answer(*ready),
     };
     if let Some((policy, origin)) = reader.site {
         response_headers::apply_to_own(policy, origin, response.headers_mut());
     }
-    response.headers_mut().insert(crate::forward_headers::X_REQUEST_ID, reader.request_id.clone());
+    response.headers_mut().insert(crate::request_id::X_REQUEST_ID, reader.request_id.clone());
     response
 }
 

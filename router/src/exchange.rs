@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -12,12 +12,14 @@ use crate::access_log::{AccessRecord, Recorder};
 use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::origin::Origin;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     recorder: Rc<Recorder>,
     started: Instant,
+    origin: Origin,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
     /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
@@ -25,26 +27,27 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue) -> Self {
+    pub(crate) fn begin(client: &Client, request: &Parts, request_id: &HeaderValue, origin: Origin) -> Self {
         let record = AccessRecord {
             method: request.method.clone(),
             version: request.version,
             host: request.headers.get(header::HOST).cloned(),
             path: request.uri.path_and_query().cloned(),
             request_id: request_id.clone(),
-            ..empty_record(client)
+            ..empty_record(origin)
         };
-        Self::of(client, record)
+        Self::of(client, origin, record)
     }
 
     /// Logs a request that hyper refused, of which nothing more is known.
     pub(crate) fn refused(client: &Client, fault: Fault) {
-        Self::of(client, empty_record(client)).set_fault(fault);
+        let origin = Origin::direct(client.peer, client.scheme, client.port);
+        Self::of(client, origin, empty_record(origin)).set_fault(fault);
     }
 
-    fn of(client: &Client, record: AccessRecord) -> Self {
+    fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {
         let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), record: Some(Box::new(record)), place: None }
+        Self { recorder, started: Instant::now(), origin, record: Some(Box::new(record)), place: None }
     }
 
     /// Notes whose request it is.
@@ -62,6 +65,7 @@ impl Exchange {
         Self {
             recorder: Rc::clone(&self.recorder),
             started: self.started,
+            origin: self.origin,
             record: self.record.take(),
             place: self.place.take(),
         }
@@ -98,6 +102,18 @@ impl Exchange {
         });
     }
 
+    /// Who the request is from.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// When its head had been read, in milliseconds of Unix time.
+    pub(crate) fn began(&self) -> u64 {
+        let time = self.record.as_ref().map_or(UNIX_EPOCH, |record| record.time);
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The request's id.
     pub(crate) fn request_id(&self) -> HeaderValue {
         self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
@@ -110,18 +126,18 @@ impl Exchange {
     }
 }
 
-fn empty_record(client: &Client) -> AccessRecord {
+fn empty_record(origin: Origin) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
-        scheme: client.scheme,
+        scheme: origin.scheme,
         host: None,
         path: None,
         request_id: HeaderValue::from_static("-"),
-        client: client.peer.to_canonical(),
+        client: origin.address,
         connect: Duration::ZERO,
         service: Duration::ZERO,
         status: 0,

@@ -1,78 +1,112 @@
 //! Which headers cross the router, and which it adds. Pure.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// The header that carries a request's id.
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::forwarding::ForwardedBy;
+use crate::origin::Origin;
+use crate::policy::headers::{Headers, Traces};
+use crate::request_id::{X_REQUEST_ID, continue_or_begin_trace, is_request_start, request_start};
+
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 
-/// What is the same for every request of a connection, made once.
-#[derive(Clone, Debug)]
-pub(crate) struct ForwardedBy {
-    peer: HeaderValue,
-    scheme: HeaderValue,
-    port: HeaderValue,
-}
-
-impl ForwardedBy {
-    /// For a client at `peer` that came in on `port`.
-    pub(crate) fn new(peer: IpAddr, scheme: &'static str, port: u16) -> Self {
-        // An address in text is always a valid value; the fallback can never be sent.
-        let peer = HeaderValue::from_str(&peer.to_canonical().to_string());
-        Self {
-            peer: peer.unwrap_or(HeaderValue::from_static("unknown")),
-            scheme: HeaderValue::from_static(scheme),
-            port: HeaderValue::from(port),
-        }
-    }
+/// A request on its way to an instance.
+#[derive(Debug)]
+pub(crate) struct Passing<'a> {
+    /// Its connection.
+    pub(crate) by: &'a ForwardedBy,
+    /// Who it is from.
+    pub(crate) origin: Origin,
+    /// Its id.
+    pub(crate) request_id: HeaderValue,
+    /// The beginning of its path that the instance does not see.
+    pub(crate) prefix: Option<&'a str>,
+    /// The protocol that it may change to.
+    pub(crate) upgrade: Option<HeaderValue>,
+    /// What is set about the app's headers.
+    pub(crate) policy: &'a Headers,
+    /// When it began, in milliseconds of Unix time.
+    pub(crate) began: u64,
 }
 
 /// Makes a client's headers those of a request to an instance.
-///
-/// No client is trusted yet: whatever it says about who forwarded the request for whom is dropped. `upgrade` is
-/// the protocol that the request may change to.
-pub(crate) fn prepare_request(
-    headers: &mut HeaderMap,
-    by: &ForwardedBy,
-    request_id: &HeaderValue,
-    upgrade: Option<HeaderValue>,
-    now_milliseconds: u64,
-) {
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    let trailers = wants_trailers(headers);
-    remove_hop_by_hop(headers);
-    remove_claims(headers);
-    if chunked {
-        // hyper would otherwise take a GET of unknown length for one without a body.
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+pub(crate) fn prepare_request(headers: &mut HeaderMap, passing: Passing<'_>) {
+    let word = passing.by.word(headers, passing.origin, passing.prefix);
+    let found = Found::scan(headers);
+    if found.any_hop_by_hop() {
+        let trailers = found.has(Found::TE) && wants_trailers(headers);
+        remove_hop_by_hop(headers);
+        if found.has(Found::TRANSFER_ENCODING) {
+            // hyper would otherwise take a GET of unknown length for one without a body.
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if trailers && passing.upgrade.is_none() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
     }
-    if let Some(protocol) = upgrade {
+    if let Some(protocol) = passing.upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
-    } else if trailers {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    headers.insert(X_FORWARDED_FOR, by.peer.clone());
-    headers.insert(X_FORWARDED_PROTO, by.scheme.clone());
-    headers.insert(X_FORWARDED_PORT, by.port.clone());
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
+    if found.has(Found::CLAIM | Found::UNDERSCORE) {
+        remove_claims(headers, passing.policy.underscores);
     }
-    headers.insert(X_REQUEST_ID, request_id.clone());
-    headers.insert(X_REQUEST_START, request_start(now_milliseconds));
+    word.insert(headers);
+    headers.insert(X_REQUEST_ID, passing.request_id.clone());
+    let begin = passing.policy.traces == Traces::Begin;
+    if begin || found.has(Found::TRACE) {
+        continue_or_begin_trace(headers, &passing.request_id, begin);
+    }
+    let told = headers.get(X_REQUEST_START).filter(|_| passing.origin.told.is_some());
+    if told.is_none_or(|start| !is_request_start(start.as_bytes())) {
+        headers.insert(X_REQUEST_START, request_start(passing.began));
+    }
+}
+
+/// Which of the headers that must not cross as they are a request has, found in one walk: most have none of them, and
+/// asking for each by name would cost a dozen look-ups.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found(u8);
+
+impl Found {
+    const HOP_BY_HOP: u8 = 1;
+    const TE: u8 = 2;
+    const TRANSFER_ENCODING: u8 = 4;
+    const CLAIM: u8 = 8;
+    const UNDERSCORE: u8 = 16;
+    const TRACE: u8 = 32;
+
+    fn scan(headers: &HeaderMap) -> Self {
+        let mut found = 0;
+        for name in headers.keys() {
+            found |= match name.as_str() {
+                "connection" | "upgrade" | "keep-alive" | "proxy-connection" | "http2-settings" => {
+                    Self::HOP_BY_HOP
+                }
+                "te" => Self::TE,
+                "transfer-encoding" => Self::TRANSFER_ENCODING,
+                "forwarded" | "x-real-ip" | "proxy" => Self::CLAIM,
+                "traceparent" | "tracestate" => Self::TRACE,
+                name if name.starts_with("x-forwarded") => Self::CLAIM,
+                name if name.contains('_') => Self::UNDERSCORE,
+                _ => 0,
+            };
+        }
+        Self(found)
+    }
+
+    fn has(self, which: u8) -> bool {
+        self.0 & which != 0
+    }
+
+    fn any_hop_by_hop(self) -> bool {
+        self.has(Self::HOP_BY_HOP | Self::TE | Self::TRANSFER_ENCODING)
+    }
 }
 
 /// Makes an instance's headers those of an answer to a client. `upgrade` keeps the headers of a protocol change.
@@ -144,14 +178,15 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Removes what a client says in the router's name, and names with underscores.
+/// Removes what a client says in the router's name, and, unless an app wants them, names with underscores.
 ///
-/// CGI, WSGI and Rack turn `-` into `_`, so `X_Forwarded_For` would arrive there as `X-Forwarded-For`; and `Proxy`
-/// would become `HTTP_PROXY`, which programs take for a setting (httpoxy, CVE-2016-5385).
-fn remove_claims(headers: &mut HeaderMap) {
+/// CGI, WSGI and Rack turn `-` into `_`, so `X_Forwarded_For` would arrive there as `X-Forwarded-For`: names that
+/// would be taken for the router's own never pass. `Proxy` would become `HTTP_PROXY`, which programs take for a
+/// setting (httpoxy, CVE-2016-5385).
+fn remove_claims(headers: &mut HeaderMap, underscores: bool) {
     let is_claim = |name: &HeaderName| {
         let name = name.as_str();
-        name.starts_with("x-forwarded-") || name.contains('_')
+        name.starts_with("x-forwarded") || (name.contains('_') && !(underscores && is_harmless(name)))
     };
     if headers.keys().any(is_claim) {
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
@@ -164,40 +199,12 @@ fn remove_claims(headers: &mut HeaderMap) {
     }
 }
 
-/// The id that a request came with, if it is one, or a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    match headers.get(X_REQUEST_ID) {
-        Some(id) if is_request_id(id.as_bytes()) => id.clone(),
-        _ => new_request_id(),
-    }
-}
-
-fn is_request_id(id: &[u8]) -> bool {
-    (20..=200).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-}
-
-/// A random UUID (RFC 9562, version 4).
-fn new_request_id() -> HeaderValue {
-    let random: u128 = rand::random();
-    let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let mut id = String::with_capacity(36);
-    for (index, digit) in hex.chars().enumerate() {
-        if matches!(index, 8 | 12 | 16 | 20) {
-            id.push('-');
-        }
-        id.push(digit);
-    }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(id)).unwrap_or(HeaderValue::from_static("-"))
-}
-
-fn request_start(milliseconds: u64) -> HeaderValue {
-    let mut text = String::with_capacity(16);
-    // Writing to a string cannot fail.
-    if write!(text, "t={milliseconds}").is_err() {
-        text.clear();
-    }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("t=0"))
+/// Whether a name with underscores would still be nobody else's with hyphens.
+fn is_harmless(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    let is_framing = ["content-length", "transfer-encoding", "connection", "host"].contains(&name.as_str());
+    let is_claim = ["forwarded", "x-real-ip", "x-request-id", "x-request-start"].contains(&name.as_str());
+    !is_framing && !is_claim && !name.starts_with("x-forwarded")
 }
 
 #[cfg(test)]
@@ -212,11 +219,22 @@ mod tests {
         headers
     }
 
+    fn prepare(headers: &mut HeaderMap, upgrade: Option<&'static str>, policy: &Headers) {
+        let passing = Passing {
+            by: &ForwardedBy::new("10.0.0.9".parse().unwrap(), "http", 80, false),
+            origin: Origin::direct("10.0.0.9".parse().unwrap(), "http", 80),
+            request_id: HeaderValue::from_static("an-id-of-twenty-chars"),
+            prefix: None,
+            upgrade: upgrade.map(HeaderValue::from_static),
+            policy,
+            began: 1700,
+        };
+        prepare_request(headers, passing);
+    }
+
     fn prepared(lines: &[(&'static str, &str)], upgrade: Option<&'static str>) -> HeaderMap {
         let mut headers = headers(lines);
-        let by = ForwardedBy::new("::ffff:10.0.0.9".parse().unwrap(), "http", 80);
-        let id = HeaderValue::from_static("an-id-of-twenty-chars");
-        prepare_request(&mut headers, &by, &id, upgrade.map(HeaderValue::from_static), 1700);
+        prepare(&mut headers, upgrade, &Headers { traces: Traces::Continue, ..Headers::default() });
         headers
     }
 
@@ -244,8 +262,9 @@ mod tests {
         assert_eq!(headers["host"], "Blog.example:8080");
         assert_eq!(headers["x-request-id"], "an-id-of-twenty-chars");
         assert_eq!(headers["x-request-start"], "t=1700");
+        assert_eq!(headers["x-real-ip"], "10.0.0.9");
         assert_eq!(headers["cookie"], "a=b");
-        assert_eq!(headers.len(), 8, "{headers:?}");
+        assert_eq!(headers.len(), 9, "{headers:?}");
     }
 
     #[test]
@@ -302,17 +321,23 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_taken_only_if_it_is_one() {
-        let id = |value: &str| request_id(&headers(&[("x-request-id", value)])).to_str().unwrap().to_owned();
-        let good = "0123456789-abcdefXYZ";
-        assert_eq!(id(good), good);
-        for bad in ["short", &"a".repeat(201), "0123456789 abcdefghij", "<script>alert(1)</script>"] {
-            assert_ne!(id(bad), *bad);
+    fn underscores_pass_where_an_app_wants_them_and_nothing_is_forged_by_them() {
+        let lines =
+            [("x_mine", "1"), ("x_forwarded_for", "6.6.6.6"), ("content_length", "1"), ("x_request_id", "x")];
+        assert!(!prepared(&lines, None).contains_key("x_mine"));
+        let mut wanted = headers(&lines);
+        prepare(&mut wanted, None, &Headers { underscores: true, ..Headers::default() });
+        assert_eq!(wanted["x_mine"], "1");
+        for name in ["x_forwarded_for", "content_length", "x_request_id"] {
+            assert!(!wanted.contains_key(name), "{name}");
         }
-        let made = id("");
-        assert_eq!(made.len(), 36);
-        assert_eq!(made.as_bytes()[14], b'4');
-        assert!(is_request_id(made.as_bytes()));
-        assert_ne!(made, id(""));
+    }
+
+    #[test]
+    fn a_trace_begins_unless_the_app_wants_none() {
+        let mut begun = HeaderMap::new();
+        prepare(&mut begun, None, &Headers::default());
+        assert!(begun.contains_key("traceparent"));
+        assert!(!prepared(&[("traceparent", "x"), ("tracestate", "a=b")], None).contains_key("tracestate"));
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod addresses;
 mod maintenance;
 mod rate;
+mod redirect;
 mod size;
 
 use hyper::header::HeaderMap;
@@ -63,6 +64,10 @@ pub(crate) async fn pass(arriving: Arriving<'_>) -> Result<Passage, Refusal> {
     let mut passage = Passage::default();
     addresses::check(arriving)?;
     passage.place = rate::check(arriving)?;
+    // Before anybody is asked for a password in clear text.
+    if !arriving.route.policy.redirects.is_empty() {
+        redirect::check(arriving)?;
+    }
     passage.own_cookie = maintenance::check(arriving)?;
     auth::check(arriving).await?;
     size::check(arriving)?;

@@ -24,7 +24,8 @@ impl<'a> RequestHost<'a> {
             None => (text, None),
         };
         let name = name.strip_suffix('.').unwrap_or(name);
-        if name.is_empty() || name.len() > 255 || !name.bytes().all(is_host_byte) {
+        let has_empty_label = name.starts_with('.') || name.ends_with('.') || name.contains("..");
+        if name.is_empty() || name.len() > 255 || has_empty_label || !name.bytes().all(is_host_byte) {
             return None;
         }
         let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -93,9 +94,10 @@ mod tests {
 
     #[test]
     fn what_names_no_host_is_refused() {
-        for value in
-            ["", ".", ":80", "u@a", "a/b", "a b", "a:b", "a:+80", "a:65536", "a,b", "é", "a\\b", "a%00"]
-        {
+        for value in [
+            "", ".", "..", "a..", ".a", "a..b", ":80", "u@a", "a/b", "a b", "a:b", "a:+80", "a:65536", "a,b",
+            "é", "a\\b", "a%00",
+        ] {
             assert_eq!(name(value), None, "{value}");
         }
     }

@@ -27,9 +27,12 @@ mod error_page;
 mod exchange;
 mod fault;
 mod forward_headers;
+mod forwarded;
+mod forwarding;
 mod frame_watch;
 mod gate;
 mod head_watch;
+mod health;
 mod host;
 mod http2_request;
 mod instance;
@@ -39,8 +42,10 @@ mod origin;
 mod pool;
 mod progress;
 mod proxy;
+mod proxy_header;
 mod rate_table;
 mod refusal;
+mod request_id;
 mod response_headers;
 mod spool;
 mod tls;
@@ -52,6 +57,8 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod host_pattern;
 pub mod listening_socket;
 pub mod path_prefix;
@@ -59,6 +66,7 @@ pub mod policy;
 pub mod publisher;
 pub mod settings;
 pub mod table;
+pub mod trust;
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,6 +88,7 @@ use publisher::{Drained, Published, Publisher};
 use settings::RouterSettings;
 use table::{Entrance, Table, TableError, TableSpec};
 use tls::Certificates;
+use trust::Trust;
 use waiting::WaitingRoom;
 use worker::{Ending, Stop, WorkerParts};
 
@@ -111,6 +120,7 @@ struct Inner {
     /// Protects the list only; never held across an await.
     main: Mutex<MainPorts>,
     certificates: Arc<ArcSwap<Certificates>>,
+    trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
@@ -200,6 +210,7 @@ impl BoundRouter {
     pub fn start_closed(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let trust = Arc::new(ArcSwap::from_pointee(self.settings.trust.clone()));
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
         let (stop, stopped) = watch::channel(None);
@@ -212,6 +223,7 @@ impl BoundRouter {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
             certificates: Arc::clone(&certificates),
+            trust: Arc::clone(&trust),
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
@@ -223,8 +235,8 @@ impl BoundRouter {
             doors.push(door);
             workers.push(thread);
         }
-        let accepting = listener::start(Doors::new(doors, max_per_address), received, parts.stop)
-            .map_err(RouterError::Threads)?;
+        let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
+        let accepting = listener::start(doors, received, parts.stop).map_err(RouterError::Threads)?;
         let main: Vec<Listener> = std::iter::once(self.http).chain(self.https).collect();
         let shared =
             main.iter().map(Listener::share).collect::<Result<_, _>>().map_err(RouterError::Threads)?;
@@ -234,6 +246,7 @@ impl BoundRouter {
             publisher,
             main: Mutex::new(MainPorts { closed: main, shared }),
             certificates,
+            trust,
             stop,
             dropped_records,
             threads: Mutex::new(Some(Threads { accepting, workers })),
@@ -253,6 +266,11 @@ impl RouterHandle {
     /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
         self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+    }
+
+    /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.
+    pub fn set_trust(&self, trust: Trust) {
+        self.inner.trust.store(Arc::new(trust));
     }
 
     /// Says whether a port of the host is open for the router already, or could be opened.

@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +25,7 @@ use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
 use crate::listening_socket::ListeningSocket;
 use crate::table::Entrance;
+use crate::trust::Trust;
 use crate::worker::{Stop, WorkerDoor};
 
 /// Connections that may wait to be accepted. The kernel may allow fewer (`net.core.somaxconn`).
@@ -52,8 +54,17 @@ pub(crate) enum Order {
 }
 
 impl Listener {
-    /// Binds a socket and listens. `[::]` takes IPv4 as well.
+    /// Binds a socket and listens. `[::]` takes IPv4 as well, and is all of IPv4 where the host has no IPv6.
     pub(crate) fn bind(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
+        match Self::bind_exactly(address, entrance) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+                Self::bind_exactly((Ipv4Addr::UNSPECIFIED, address.port()).into(), entrance)
+            }
+            result => result,
+        }
+    }
+
+    fn bind_exactly(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
@@ -95,17 +106,24 @@ impl Listener {
 pub(crate) struct Doors {
     workers: Vec<WorkerDoor>,
     limit: Option<(Arc<AddressCounts>, NonZeroU32)>,
+    /// Its proxies have as many connections as they like: behind each are many clients.
+    trust: Arc<ArcSwap<Trust>>,
 }
 
 impl Doors {
-    pub(crate) fn new(workers: Vec<WorkerDoor>, max_per_address: Option<NonZeroU32>) -> Self {
-        Self { workers, limit: max_per_address.map(|most| (Arc::default(), most)) }
+    pub(crate) fn new(
+        workers: Vec<WorkerDoor>,
+        max_per_address: Option<NonZeroU32>,
+        trust: Arc<ArcSwap<Trust>>,
+    ) -> Self {
+        Self { workers, limit: max_per_address.map(|most| (Arc::default(), most)), trust }
     }
 
     /// Hands a connection over, or closes it if its client has as many as it may.
     async fn hand_over(&self, stream: TcpStream, arrival: Arrival) {
         let place = match &self.limit {
             None => None,
+            Some(_) if self.trust.load().proxies.contains(arrival.peer.ip()) => None,
             Some((counts, most)) => {
                 let place = AddressCounts::enter(counts, AddressKey::from(arrival.peer.ip()), *most);
                 if place.is_none() {
@@ -237,6 +255,12 @@ async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Du
     tracing::warn!(%address, %error, pause_ms = back_off.as_millis() as u64, "cannot accept a connection");
     tokio::time::sleep(back_off).await;
     (back_off * 2).min(LONGEST_BACK_OFF)
+}
+
+/// Whether the kernel has no IPv6, or was told to do without it.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

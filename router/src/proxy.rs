@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
@@ -26,11 +25,13 @@ use crate::delivery::Delivery;
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::forward_headers::{self, prepare_request, prepare_response};
+use crate::forward_headers::{Passing, prepare_request, prepare_response};
 use crate::gate::{self, Arriving, Passage};
+use crate::health;
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::request_id::request_id;
 use crate::response_headers;
 use crate::table::Route;
 use crate::treatment::Wish;
@@ -41,8 +42,9 @@ pub(crate) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Res
     let number = client.next_request();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
-    let request_id = forward_headers::request_id(&parts.headers);
-    let mut exchange = Exchange::begin(&client, &parts, &request_id);
+    let request_id = request_id(&parts.headers);
+    let origin = Origin::of(&client, &parts.headers);
+    let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
     let mut site = None;
     let pass = pass_on(&client, Asked { number, parts, body }, &mut exchange, &mut site);
     let passed = outlive_panics(pass).await;
@@ -101,6 +103,19 @@ fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
         && request.headers.contains_key(header::EXPECT)
 }
 
+/// The host of a request that breaks no rule, and whose client may ask for it.
+fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, Refusal> {
+    let offence = client.flags.offences.of(number);
+    if offence.is_none() && health::is_asked(parts) {
+        return Err(health::refusal(&client.worker));
+    }
+    let host = check::check(parts, offence, client.scheme)?;
+    if !client.may_ask_for(&host.name) {
+        return Err(Fault::Misdirected.into());
+    }
+    Ok(host.name.into_owned())
+}
+
 async fn pass_on(
     client: &Rc<Client>,
     asked: Asked,
@@ -108,16 +123,11 @@ async fn pass_on(
     site: &mut Option<Site>,
 ) -> Result<Passed, Refusal> {
     let Asked { number, mut parts, body } = asked;
-    let offence = client.flags.offences.of(number);
-    let host = check::check(&parts, offence, client.scheme)?;
-    if !client.may_ask_for(&host.name) {
-        return Err(Fault::Misdirected.into());
-    }
-    let host = host.name.into_owned();
+    let host = checked_host(client, number, &parts)?;
     let target = target(&parts.uri);
     let dispatch = Dispatch::find(client, host, target).await?;
     let Site { route, origin } =
-        site.insert(Site { route: Arc::clone(dispatch.route()), origin: Origin::of(client, &parts.headers) });
+        site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
     exchange.set_app(&route.app);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
@@ -144,8 +154,16 @@ async fn pass_on(
 
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
-    let id = exchange.request_id();
-    prepare_request(&mut parts.headers, &client.forwarded_by, &id, protocol, unix_milliseconds());
+    let passing = Passing {
+        by: &client.forwarded_by,
+        origin: *origin,
+        request_id: exchange.request_id(),
+        prefix: dispatch.prefix(),
+        upgrade: protocol,
+        policy: &route.policy.headers,
+        began: exchange.began(),
+    };
+    prepare_request(&mut parts.headers, passing);
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
@@ -229,11 +247,6 @@ fn target(uri: &Uri) -> PathAndQuery {
         Some(target) => target.clone(),
         None => PathAndQuery::from_static("/"),
     }
-}
-
-fn unix_milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(crate) enum Refusal {
         /// Where.
         location: HeaderValue,
     },
+    /// How the router itself is.
+    Health {
+        /// Whether it takes requests.
+        ready: bool,
+    },
 }
 
 /// A fault with more to it.
@@ -51,7 +56,7 @@ impl Refusal {
         match self {
             Self::Fault(fault) => Some(*fault),
             Self::Told(told) => Some(told.fault),
-            Self::Redirect { .. } | Self::Bypass { .. } => None,
+            Self::Redirect { .. } | Self::Bypass { .. } | Self::Health { .. } => None,
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What can be set about the router as a whole. Every field has a working default; what is an app's is in `policy`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::trust::Trust;
+
 /// The router's settings.
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Where plain HTTP is served. Port 0 takes a free one; `BoundRouter::http_address` says which.
+    /// Where plain HTTP is served; `[::]` is all addresses of both families. Port 0 takes a free one; `BoundRouter::http_address` says which.
     pub listen: SocketAddr,
     /// Where HTTPS is served; not at all if unset.
     pub listen_https: Option<SocketAddr>,
+    /// Whose word on who asks is taken; `RouterHandle::set_trust` replaces it.
+    pub trust: Trust,
     /// Worker threads; as many as the machine has cores if unset.
     pub workers: Option<NonZeroUsize>,
     /// The deadlines of a client's connection.
@@ -53,8 +57,9 @@ pub struct Timeouts {
 impl Default for RouterSettings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             listen_https: None,
+            trust: Trust::default(),
             workers: None,
             timeouts: Timeouts::default(),
             waiting: Waiting::default(),

@@ -185,10 +185,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The beginning of a path that the instances do not see.
+    pub(crate) fn stripped(&self) -> Option<&str> {
+        (self.strip && self.path.len() > 0).then(|| self.path.as_suffix())
+    }
+
     /// A target as the instances see it.
     pub(crate) fn target(&self, asked: &PathAndQuery) -> PathAndQuery {
-        let stripped =
-            asked.as_str().strip_prefix(self.path.as_suffix()).filter(|_| self.strip && self.path.len() > 0);
+        let stripped = self.stripped().and_then(|prefix| asked.as_str().strip_prefix(prefix));
         let Some(rest) = stripped else { return asked.clone() };
         let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
         // What was a valid target is one without its beginning.

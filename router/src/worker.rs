@@ -21,6 +21,7 @@ use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
 use crate::tls::Certificates;
+use crate::trust::Trust;
 use crate::waiting::WaitingRoom;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
@@ -32,6 +33,7 @@ pub(crate) struct WorkerParts {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) lobby: Arc<WaitingRoom>,
     pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) trust: Arc<ArcSwap<Trust>>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) log: AccessLog,
     pub(crate) stop: watch::Receiver<Stop>,
@@ -77,6 +79,7 @@ pub(crate) struct Worker {
     /// Where requests wait for the first table.
     pub(crate) lobby: Arc<WaitingRoom>,
     pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) trust: Arc<ArcSwap<Trust>>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) recorder: Rc<Recorder>,
@@ -197,7 +200,7 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, lobby, certificates, settings, log, mut stop } = parts;
+    let WorkerParts { table, lobby, certificates, trust, settings, log, mut stop } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
@@ -205,6 +208,7 @@ async fn run(
         lobby,
         stop: stop.clone(),
         certificates,
+        trust,
         settings,
         pool,
         recorder,

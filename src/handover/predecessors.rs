@@ -150,6 +150,12 @@ impl Attending {
         let mut number = 0;
         loop {
             let done = tokio::select! {
+                biased;
+                // What was said before the end is sent before it.
+                Some(order) = self.orders.recv() => {
+                    number += 1;
+                    self.say(order, number).await
+                }
                 () = stop.cancelled() => return Some(self.channel),
                 received = self.channel.receive::<FromOld>() => match received {
                     Ok((message, _)) => {
@@ -158,10 +164,6 @@ impl Attending {
                     }
                     Err(error) => Err(error),
                 },
-                Some(order) = self.orders.recv() => {
-                    number += 1;
-                    self.say(order, number).await
-                }
             };
             if let Err(error) = done {
                 match error {

@@ -1,13 +1,16 @@
 //! A host name that an app answers on.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A lower-cased DNS name without a trailing dot, or a wildcard for one label (`*.example.com`).
+/// A lower-cased DNS name without a trailing dot, a wildcard for one label (`*.example.com`), or an IPv6 address in
+/// brackets, as URLs have it.
 ///
-/// Labels are letters, digits, `-` and `_`, at most 63 characters, 253 in all (RFC 1035, section 2.3.4).
+/// A name beyond ASCII is kept in the form in which DNS and browsers send it (`xn--bcher-kva.example` for
+/// `bücher.example`, RFC 5891), so that one name has one spelling. Labels are letters, digits, `-` and `_`, at most 63 characters, 253 in all (RFC 1035, section 2.3.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hostname(String);
@@ -23,6 +26,26 @@ impl Hostname {
         &self.0
     }
 
+    /// Whether it is an IPv6 address: no name, so nothing can stand below it.
+    pub fn is_literal(&self) -> bool {
+        self.0.starts_with('[')
+    }
+
+    /// The name as people write it, if that is another form.
+    pub fn unicode(&self) -> Option<String> {
+        if !self.0.split('.').any(|label| label.starts_with("xn--")) {
+            return None;
+        }
+        let (unicode, valid) = idna::domain_to_unicode(self.0.strip_prefix("*.").unwrap_or(&self.0));
+        let prefix = if self.is_wildcard() { "*." } else { "" };
+        valid.is_ok().then(|| format!("{prefix}{unicode}"))
+    }
+
+    /// Both forms, for messages: names that look alike are told apart by the encoded one.
+    pub fn in_both_forms(&self) -> String {
+        self.unicode().map_or_else(|| self.0.clone(), |unicode| format!("{} ({unicode})", self.0))
+    }
+
     /// Whether the name stands for every host one label below it.
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with("*.")
@@ -33,10 +56,19 @@ impl FromStr for Hostname {
     type Err = HostnameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let lower = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        let labels = lower.strip_prefix("*.").unwrap_or(&lower);
-        let valid = !labels.is_empty() && lower.len() <= 253 && labels.split('.').all(is_label);
-        if valid { Ok(Self(lower)) } else { Err(HostnameError(text.to_owned())) }
+        let error = || HostnameError(text.to_owned());
+        if let Some(literal) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+            let address: Ipv6Addr = literal.parse().map_err(|_| error())?;
+            return Ok(Self(format!("[{address}]")));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let (prefix, name) = name.strip_prefix("*.").map_or(("", name), |name| ("*.", name));
+        let labels = match name.is_ascii() {
+            true => name.to_ascii_lowercase(),
+            false => idna::domain_to_ascii(name).map_err(|_| error())?,
+        };
+        let valid = prefix.len() + labels.len() <= 253 && labels.split('.').all(is_label);
+        if valid { Ok(Self(format!("{prefix}{labels}"))) } else { Err(error()) }
     }
 }
 
@@ -75,6 +107,34 @@ mod tests {
     fn case_and_trailing_dot_do_not_matter() {
         assert_eq!("Blog.Example.COM.".parse::<Hostname>().unwrap().as_str(), "blog.example.com");
         assert!("*.example.com".parse::<Hostname>().unwrap().is_wildcard());
+    }
+
+    #[test]
+    fn a_name_beyond_ascii_has_one_spelling_and_is_shown_in_both() {
+        for text in ["bücher.example", "BÜCHER.example.", "bu\u{308}cher.example", "xn--bcher-kva.example"]
+        {
+            let name: Hostname = text.parse().unwrap();
+            assert_eq!(name.as_str(), "xn--bcher-kva.example", "{text}");
+            assert_eq!(name.in_both_forms(), "xn--bcher-kva.example (bücher.example)");
+        }
+        let wildcard: Hostname = "*.bücher.example".parse().unwrap();
+        assert_eq!((wildcard.as_str(), wildcard.is_wildcard()), ("*.xn--bcher-kva.example", true));
+        assert_eq!(wildcard.unicode().as_deref(), Some("*.bücher.example"));
+        assert_eq!("blog.example".parse::<Hostname>().unwrap().unicode(), None);
+        for text in
+            ["bü cher.example", "bü/cher.example", "..ü", "ü.-a", "a\u{ff0f}b", "é".repeat(64).as_str()]
+        {
+            assert!(text.parse::<Hostname>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        let name: Hostname = "[2001:DB8:0::1]".parse().unwrap();
+        assert_eq!((name.as_str(), name.is_literal()), ("[2001:db8::1]", true));
+        for text in ["2001:db8::1", "[192.0.2.1]", "[::1", "[::1]:80"] {
+            assert!(text.parse::<Hostname>().is_err(), "{text}");
+        }
     }
 
     #[test]

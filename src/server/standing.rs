@@ -172,6 +172,7 @@ fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
         listen_https: settings.https_listen,
+        trust: settings.router.trust(),
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),

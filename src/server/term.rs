@@ -46,7 +46,7 @@ use super::face::Face;
 use super::prepare::{Prepared, prepare};
 use super::standing::{Listening, Standing};
 use super::state::{complete_interrupted, owner, write_listening};
-use super::{log_requests, surroundings};
+use super::{log_requests, surroundings, trust};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +84,7 @@ pub(super) struct HandedOver {
 struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
+    trusting: JoinHandle<()>,
     logging: JoinHandle<AccessRecords>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
@@ -128,6 +129,7 @@ async fn begin(standing: &mut Standing, listening: &Listening) -> Result<Term, B
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
     let reloader = Reloader::start(files, standing.router.clone())?;
+    let trusting = trust::start(standing.router.clone(), shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
     let (upgrades, asked) = Upgrades::new();
@@ -164,17 +166,18 @@ async fn begin(standing: &mut Standing, listening: &Listening) -> Result<Term, B
         shutdown,
     });
     let records = standing.records.take().ok_or("the requests' records are with another term")?;
-    Ok(start(app, wakings, asked, (reloader, records, collecting, storing)))
+    Ok(start(app, wakings, asked, (reloader, trusting, records, collecting, storing)))
 }
 
-type Parts = (Reloader, AccessRecords, thread::JoinHandle<()>, thread::JoinHandle<()>);
+type Parts = (Reloader, JoinHandle<()>, AccessRecords, thread::JoinHandle<()>, thread::JoinHandle<()>);
 
 fn start(app: Arc<App>, wakings: Wakings, upgrades: mpsc::Receiver<Upgrade>, parts: Parts) -> Term {
-    let (reloader, records, collecting, storing) = parts;
+    let (reloader, trusting, records, collecting, storing) = parts;
     let silence = CancellationToken::new();
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
+        trusting,
         logging: tokio::spawn(log_requests(records, silence.clone())),
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
@@ -213,7 +216,7 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
     if timeout(SHORT_PATIENCE, app.tasks.wait()).await.is_err() {
         app.tasks.abandon().await;
     }
-    standing.records = Some(close(term).await?);
+    standing.records = Some(close(term, Duration::ZERO).await?);
     Ok(End::HandedOver(Box::new(HandedOver { next, upgrade, app, faces })))
 }
 
@@ -262,20 +265,27 @@ async fn stop(standing: &Standing, mut term: Term, faces: Vec<JoinHandle<()>>) -
     if cut > 0 {
         tracing::warn!(connections = cut, "connections were cut at the shutdown");
     }
-    close(term).await?;
+    close(term, SHORT_PATIENCE).await?;
     Ok(())
 }
 
-/// Ends what runs beside the faces, and closes the database.
-async fn close(term: Term) -> Result<AccessRecords, Box<dyn Error>> {
-    let Term { app, background, silence, upgrades } = term;
+/// Ends what runs beside the faces, and closes the database. The records of a router that has ended come to their end
+/// by themselves, within `patience`.
+async fn close(term: Term, patience: Duration) -> Result<AccessRecords, Box<dyn Error>> {
+    let Term { app, mut background, silence, upgrades } = term;
     drop(upgrades);
     background.reloading.await?;
+    background.trusting.await?;
     background.draining.await?;
     app.logs.stop().await;
     join(background.collecting, "the thread that keeps logs panicked").await?;
-    silence.cancel();
-    let records = background.logging.await?;
+    let records = match timeout(patience, &mut background.logging).await {
+        Ok(records) => records?,
+        Err(_) => {
+            silence.cancel();
+            background.logging.await?
+        }
+    };
     app.store.close().await;
     join(background.storing, "the database's thread panicked").await?;
     Ok(records)

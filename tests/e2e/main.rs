@@ -68,4 +68,5 @@ mod several_apps;
 mod stop_first;
 mod storage;
 mod traffic;
+mod who_asks;
 mod zero_downtime;

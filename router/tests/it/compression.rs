@@ -39,15 +39,14 @@ async fn ask(site: &Site, line: &str, say: &str, accept: &str) -> Answer {
 fn decoded(answer: &Answer) -> Vec<u8> {
     let mut plain = Vec::new();
     let bytes = &answer.body[..];
-    match answer.head.get("content-encoding") {
-        None => plain.extend_from_slice(bytes),
-        Some("gzip") => drop(flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap()),
-        Some("br") => drop(brotli::Decompressor::new(bytes, 4096).read_to_end(&mut plain).unwrap()),
-        Some("zstd") => {
-            drop(zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut plain).unwrap())
-        }
+    let mut decoder: Box<dyn Read + '_> = match answer.head.get("content-encoding") {
+        None => Box::new(bytes),
+        Some("gzip") => Box::new(flate2::read::GzDecoder::new(bytes)),
+        Some("br") => Box::new(brotli::Decompressor::new(bytes, 4096)),
+        Some("zstd") => Box::new(zstd::stream::read::Decoder::new(bytes).unwrap()),
         Some(other) => panic!("{other}"),
-    }
+    };
+    decoder.read_to_end(&mut plain).unwrap();
     plain
 }
 

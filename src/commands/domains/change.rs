@@ -15,7 +15,7 @@ use crate::urls;
 pub struct Add {
     /// The app
     app: String,
-    /// Host names; `*.example.com` stands for one label
+    /// Host names; `*.example.com` stands for one label, `bücher.example` for `xn--bcher-kva.example`
     #[arg(required = true)]
     domains: Vec<String>,
 }
@@ -44,7 +44,7 @@ impl Command for Add {
         }
         context.app.store.change_domains(Some(record.id), DomainsChange::Add(new.clone())).await?;
         for name in new {
-            context.console().step(format!("Added {name} to {}", record.name)).await;
+            context.console().step(format!("Added {} to {}", name.in_both_forms(), record.name)).await;
         }
         context.app.reconciler.publish_routes().await;
         Ok(0)
@@ -121,7 +121,7 @@ impl Command for Set {
         wanted.dedup();
         check_free(&context, &record.name, &wanted).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(wanted.clone())).await?;
-        let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = wanted.iter().map(Hostname::in_both_forms).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
         context.app.reconciler.publish_routes().await;
         Ok(0)

@@ -135,6 +135,10 @@ impl Command for ClearGlobal {
 /// Reads domains below which names can be made.
 fn parse_global(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
     let domains = parse(words)?;
+    if let Some(address) = domains.iter().find(|domain| domain.is_literal()) {
+        return Err(CommandError::user(format!("{address} is an address, no app can have a name below it"))
+            .hint("Write a domain whose names lead to this host, for example apps.example.com"));
+    }
     match domains.iter().find(|domain| domain.is_wildcard()) {
         Some(wildcard) => {
             Err(CommandError::user(format!("{wildcard} is a wildcard, no app can have a name below it"))

@@ -60,6 +60,10 @@ async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandErro
         ("app-enabled".to_owned(), record.vhosts_enabled.to_string()),
         ("app-vhosts".to_owned(), join(&own)),
     ];
+    let unicode: Vec<String> = own.iter().filter_map(Hostname::unicode).collect();
+    if !unicode.is_empty() {
+        rows.push(("app-vhosts-unicode".to_owned(), unicode.join(" ")));
+    }
     rows.extend(global_rows(context).await?);
     Ok(rows)
 }

@@ -87,8 +87,10 @@ fn anything(_value: &str) -> Result<(), CommandError> {
 }
 
 fn check_tld(value: &str) -> Result<(), CommandError> {
-    let wrong = |_| {
-        CommandError::user(format!("{value} is not the end of a host name")).hint("For example: internal")
-    };
-    value.parse::<Hostname>().map(drop).map_err(wrong)
+    // It is written behind a dot as it stands.
+    let is_end = value.is_ascii() && value.parse::<Hostname>().is_ok_and(|name| !name.is_literal());
+    if is_end {
+        return Ok(());
+    }
+    Err(CommandError::user(format!("{value} is not the end of a host name")).hint("For example: internal"))
 }

@@ -263,7 +263,7 @@ fn ulimit(value: &str) -> Result<Ulimit, ValueError> {
 
 /// A host name that stands for one host only.
 fn check_host(name: &str) -> Option<()> {
-    (!name.contains('*') && name.parse::<Hostname>().is_ok()).then_some(())
+    (name.is_ascii() && !name.contains(['*', '[']) && name.parse::<Hostname>().is_ok()).then_some(())
 }
 
 /// `name:address`, or `name:host-gateway` for the host itself.
