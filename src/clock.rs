@@ -1,5 +1,7 @@
 //! The only clock: what time it is for records and messages.
 
+use std::time::SystemTime;
+
 use jiff::Timestamp;
 
 /// What time it is.
@@ -15,6 +17,11 @@ pub fn unix_seconds() -> i64 {
 /// The time as RFC 3339 in UTC with nine digits behind the second, as entries of logs have it.
 pub fn precise_now() -> String {
     format!("{:.9}", Timestamp::now())
+}
+
+/// A time as entries of logs have it.
+pub fn precise(time: SystemTime) -> String {
+    format!("{:.9}", Timestamp::try_from(time).unwrap_or_else(|_| now()))
 }
 
 /// A recorded time as RFC 3339 in UTC, to the second. Times outside jiff's range print as their number.

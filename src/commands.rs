@@ -5,6 +5,7 @@
 
 pub mod app_json;
 pub mod apps;
+pub mod auth;
 pub mod builder;
 pub mod buildpacks;
 pub mod builds;
@@ -24,15 +25,19 @@ pub mod help;
 pub mod keys;
 pub mod links;
 pub mod logs;
+pub mod maintenance;
 pub mod network;
+pub mod nginx;
 pub mod ports;
 pub mod property;
 pub mod ps;
+pub mod redirect;
 pub mod registry;
 pub mod releases;
 pub mod repo;
 pub mod report;
 pub mod resource;
+pub mod router;
 pub mod run;
 pub mod stack;
 pub mod storage;

@@ -20,6 +20,7 @@ pub mod model;
 pub mod process;
 pub mod reconcile;
 pub mod release;
+pub mod requests;
 pub mod run;
 pub mod server;
 pub mod settings;

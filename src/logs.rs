@@ -38,6 +38,7 @@ use crate::docker::Engine;
 use crate::docker::error::EngineError;
 use crate::docker::labels::ContainerLabels;
 use crate::logs::collector::Collector;
+use crate::logs::entry::Batch;
 use crate::logs::growth::Growth;
 use crate::logs::limits::LimitTable;
 use crate::logs::message::{Message, Which};
@@ -112,6 +113,14 @@ impl Logs {
     /// an instance.
     pub async fn platform_line(&self, app: AppId, process: &str, text: impl Into<Vec<u8>>) {
         self.send(Message::Say { app, process: process.to_owned(), text: text.into() }).await;
+    }
+
+    /// Adds many lines at once, and returns when the thread has taken them: whoever has more waits meanwhile.
+    pub async fn keep(&self, app: AppId, lines: Batch) {
+        let (done, taken) = oneshot::channel();
+        self.send(Message::Keep { app, lines, done }).await;
+        // The only error is a thread that has ended.
+        taken.await.ok();
     }
 
     /// Keeps what a container prints from now on, and what the engine has of it; of no effect if that is being done.

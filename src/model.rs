@@ -18,6 +18,7 @@ pub mod health_check;
 pub mod hostname;
 pub mod key;
 pub mod mount;
+pub mod path_route;
 pub mod phase;
 pub mod port_mapping;
 pub mod process_scope;

@@ -4,10 +4,12 @@
 //! server that hands over ends its term and serves on from the last table; if the next one fails, it begins another
 //! term, as if nothing had been.
 
+mod access;
 mod certificates;
 mod face;
 mod hand_over;
 mod listen_fds;
+mod metrics;
 mod prepare;
 mod standing;
 mod state;
@@ -30,7 +32,6 @@ use tracing_subscriber::EnvFilter;
 use crate::handover::message::FromNew;
 use crate::handover::notify::{News, notify};
 use crate::settings::Settings;
-use slipway_router::access_log::AccessRecords;
 
 use standing::Standing;
 use state::make_directories;
@@ -79,6 +80,8 @@ async fn serve(settings: Settings, takes_over: bool) -> Result<(), Box<dyn Error
     make_directories(&settings.root)?;
     let stop = CancellationToken::new();
     let stopping = stop_on_signal(stop.clone())?;
+    // Whoever is heard only later must not be what ends the process.
+    let _asked = signal(SignalKind::user_defined2())?;
     // Before it can be replaced by a newer one of the same name.
     let binary = env::current_exe()?;
     let standing = if takes_over {
@@ -127,17 +130,4 @@ fn stop_on_signal(stop: CancellationToken) -> io::Result<JoinHandle<()>> {
         notify(News::Stopping);
         stop.cancel();
     }))
-}
-
-/// Writes what was asked for until it is told to be silent; the records that come then are the next term's.
-async fn log_requests(mut records: AccessRecords, silence: CancellationToken) -> AccessRecords {
-    let mut line = String::new();
-    while let Some(Some(batch)) = silence.run_until_cancelled(records.next_batch()).await {
-        for record in batch {
-            line.clear();
-            record.write_logfmt(&mut line);
-            tracing::debug!(target: "slipway::access", "{line}");
-        }
-    }
-    records
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`); not at all if unset.
     pub https_listen: Option<SocketAddr>,
+    /// Where metrics are served (`SLIPWAY_METRICS_LISTEN`); not at all if unset.
+    pub metrics_listen: Option<SocketAddr>,
     /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
     pub domain: Hostname,
     /// Which messages are logged (`SLIPWAY_LOG`), in tracing's filter syntax.
@@ -148,6 +150,7 @@ impl Default for Settings {
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
             http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             https_listen: None,
+            metrics_listen: None,
             domain: default_domain(),
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
@@ -331,6 +334,10 @@ impl Settings {
         let mut https = settings.https_listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)));
         if set("SLIPWAY_HTTPS_LISTEN", &variable, address, &mut https)? {
             settings.https_listen = Some(https);
+        }
+        let mut metrics = settings.metrics_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));
+        if set("SLIPWAY_METRICS_LISTEN", &variable, address, &mut metrics)? {
+            settings.metrics_listen = Some(metrics);
         }
         let domain = "write a host name, for example apps.example.com";
         set("SLIPWAY_DOMAIN", &variable, domain, &mut settings.domain)?;

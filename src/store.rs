@@ -16,6 +16,7 @@ pub mod keys;
 pub mod links;
 mod migrations;
 pub mod one_offs;
+mod path_routes;
 pub mod ports;
 pub mod properties;
 pub mod releases;
@@ -96,10 +97,8 @@ pub enum StoreError {
 impl Store {
     /// Opens or creates `slipway.db` in `root`, brings it to this version, and starts the thread that owns it.
     pub fn open(root: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let key = load_key(root)?;
         let path = root.join("slipway.db");
-        let file_error = |error| StoreError::File(path.display().to_string(), error);
-        let existed = path.try_exists().map_err(file_error)?;
-        let key = SecretKey::load(&root.join("secret.key"), existed)?;
         let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A commit is on the disk when it returns: a power cut loses no release that was announced.
@@ -126,6 +125,11 @@ impl Store {
         self.orders.send(Order::Close).await.ok();
     }
 
+    /// A key for one purpose, which is the same as long as `secret.key` in `root` is. Needs no database.
+    pub fn derive_key(root: &Path, purpose: &str) -> Result<[u8; 32], StoreError> {
+        Ok(load_key(root)?.derive(purpose)?)
+    }
+
     /// Runs a closure on the database's thread.
     async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -140,6 +144,13 @@ impl Store {
         self.orders.send(Order::Work(job)).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
     }
+}
+
+/// The key that values are sealed with. It is made before the first database is, and never after.
+fn load_key(root: &Path) -> Result<SecretKey, StoreError> {
+    let path = root.join("slipway.db");
+    let existed = path.try_exists().map_err(|error| StoreError::File(path.display().to_string(), error))?;
+    Ok(SecretKey::load(&root.join("secret.key"), existed)?)
 }
 
 /// Reads a stored text into its type.

@@ -18,7 +18,7 @@ pub fn web_port(ports: &[PortMapping], content: &ReleaseContent) -> u16 {
 
 /// The mappings that hold: a person's own, else HTTP to the web port.
 ///
-/// With HTTPS, what is reachable at `http:80` is so at `https:443`, too, unless that is mapped to something else;
+/// With HTTPS, what is reachable at `http:80` is so at `https:443` (`grpc:80` at `grpcs:443`), too, unless that is mapped to something else;
 /// without it, nothing is reachable over HTTPS.
 pub fn ports(own: Vec<PortMapping>, web_port: u16, https: bool) -> Vec<PortMapping> {
     let mut ports = own;
@@ -26,14 +26,14 @@ pub fn ports(own: Vec<PortMapping>, web_port: u16, https: bool) -> Vec<PortMappi
         ports.push(PortMapping { scheme: Scheme::Http, host_port: 80, container_port: web_port });
     }
     if !https {
-        ports.retain(|port| port.scheme == Scheme::Http);
+        ports.retain(|port| !port.scheme.is_encrypted());
         return ports;
     }
-    let at = |scheme, host_port| {
-        ports.iter().find(move |port| port.scheme == scheme && port.host_port == host_port)
+    let at = |encrypted, host_port| {
+        ports.iter().find(move |port| port.scheme.is_encrypted() == encrypted && port.host_port == host_port)
     };
-    if let (Some(http), None) = (at(Scheme::Http, 80), at(Scheme::Https, 443)) {
-        ports.push(PortMapping { scheme: Scheme::Https, host_port: 443, ..*http });
+    if let (Some(http), None) = (at(false, 80), at(true, 443)) {
+        ports.push(PortMapping { scheme: http.scheme.encrypted(), host_port: 443, ..*http });
     }
     ports
 }
@@ -105,7 +105,8 @@ pub async fn of(app: &App, record: &AppRecord) -> Result<Vec<String>, StoreError
     let main_ports = (app.http_address.port(), app.https_address.map_or(443, |address| address.port()));
     for scheme in [Scheme::Http, Scheme::Https] {
         for name in &names {
-            for mapping in mappings.iter().filter(|mapping| mapping.scheme == scheme) {
+            let is_meant = |mapping: &&PortMapping| mapping.scheme.is_encrypted() == scheme.is_encrypted();
+            for mapping in mappings.iter().filter(is_meant) {
                 let url = url(mapping, name, main_ports);
                 if urls.insert(url.clone()) {
                     ordered.push(url);
@@ -118,16 +119,13 @@ pub async fn of(app: &App, record: &AppRecord) -> Result<Vec<String>, StoreError
 
 /// One URL. Host ports 80 and 443 are the router's HTTP and HTTPS listeners, wherever these really listen.
 fn url(mapping: &PortMapping, name: &Hostname, (http_port, https_port): (u16, u16)) -> String {
-    let default = match mapping.scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    };
-    let port = match (mapping.scheme, mapping.host_port) {
-        (Scheme::Http, 80) => http_port,
-        (Scheme::Https, 443) => https_port,
+    let (scheme, default) =
+        if mapping.scheme.is_encrypted() { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
+    let port = match (mapping.scheme.is_encrypted(), mapping.host_port) {
+        (false, 80) => http_port,
+        (true, 443) => https_port,
         (_, port) => port,
     };
-    let scheme = mapping.scheme;
     if port == default { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") }
 }
 
@@ -145,6 +143,7 @@ mod tests {
         assert_eq!(mapped(&[], true), ["http:80:3000", "https:443:3000"]);
         assert_eq!(mapped(&["http:80:5000"], true), ["http:80:5000", "https:443:5000"]);
         assert_eq!(mapped(&["http:80:1", "https:443:2"], true), ["http:80:1", "https:443:2"]);
+        assert_eq!(mapped(&["grpc:80:1"], true), ["grpc:80:1", "grpcs:443:1"]);
         assert_eq!(mapped(&["http:8080:1"], true), ["http:8080:1"]);
     }
 
@@ -161,6 +160,7 @@ mod tests {
         assert_eq!(url("https:443:1", (80, 443)), "https://a.example");
         assert_eq!(url("http:80:1", (8080, 8443)), "http://a.example:8080");
         assert_eq!(url("https:443:1", (8080, 8443)), "https://a.example:8443");
+        assert_eq!(url("grpcs:443:1", (80, 443)), "https://a.example");
         assert_eq!(url("https:444:1", (8080, 8443)), "https://a.example:444");
     }
 }

@@ -92,7 +92,7 @@ async fn write_log(mut records: AccessRecords, log: Option<File>) -> std::io::Re
         let Some(log) = &mut log else { continue };
         for record in batch {
             line.clear();
-            record.write_logfmt(&mut line);
+            record.write(&mut line);
             line.push('\n');
             log.write_all(line.as_bytes())?;
         }

@@ -1,16 +1,23 @@
-//! One record for each request, and its form as a line of text. Writing it to a file is somebody else's work.
+//! One record for each request, and its forms as a line of text. Writing it to a file is somebody else's work.
+
+mod combined;
+mod json;
+mod logfmt;
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Version};
 use tokio::sync::{Notify, mpsc};
+
+use crate::policy::log::LogFormat;
 
 /// How long a record may wait for company, and how many travel together at most.
 ///
@@ -25,6 +32,8 @@ pub struct AccessRecord {
     pub time: SystemTime,
     /// The app, if the host named one.
     pub app: Option<Arc<str>>,
+    /// The form that the app wants.
+    pub format: LogFormat,
     /// The instance that the request was sent to (`web.1`).
     pub instance: Option<Arc<str>>,
     /// The method.
@@ -39,6 +48,12 @@ pub struct AccessRecord {
     pub path: Option<PathAndQuery>,
     /// The request's id.
     pub request_id: HeaderValue,
+    /// The trace that it belongs to: 32 hexadecimal digits (W3C Trace Context), if it does.
+    pub trace_id: Option<HeaderValue>,
+    /// Where the client says it found the address; noted only for forms that have it.
+    pub referer: Option<HeaderValue>,
+    /// What the client says it is; noted only for forms that have it.
+    pub user_agent: Option<HeaderValue>,
     /// The client's address.
     pub client: IpAddr,
     /// How long connecting to the instance took; zero on a connection that was there already.
@@ -56,53 +71,53 @@ pub struct AccessRecord {
 }
 
 impl AccessRecord {
+    /// Appends the record in the form that its app wants, without a line's end; nothing if it wants none.
+    pub fn write(&self, line: &mut String) {
+        match self.format {
+            LogFormat::Logfmt => logfmt::write(self, line),
+            LogFormat::Json => json::write(self, line),
+            LogFormat::Combined => combined::write(self, line),
+            LogFormat::Off => {}
+        }
+    }
+
     /// Appends the record in the form of Heroku's router, without a line's end.
     pub fn write_logfmt(&self, line: &mut String) {
-        match self.code {
-            None => line.push_str("at=info"),
-            Some(code) => {
-                line.push_str("at=error code=");
-                line.push_str(code);
-                field(line, "desc", self.description.unwrap_or_default().as_bytes());
-            }
-        }
-        line.push_str(" method=");
-        line.push_str(self.method.as_str());
-        field(line, "path", self.path.as_ref().map_or("", |path| path.as_str()).as_bytes());
-        field(line, "host", self.host.as_ref().map_or(b"", |host| host.as_bytes()));
-        line.push_str(" request_id=");
-        line.push_str(self.request_id.to_str().unwrap_or("-"));
-        let written = write!(
-            line,
-            " fwd=\"{}\" dyno={} connect={}ms service={}ms status={} bytes={} protocol={}",
-            self.client,
-            self.instance.as_deref().unwrap_or_default(),
-            self.connect.as_millis(),
-            self.service.as_millis(),
-            self.status,
-            self.bytes,
-            self.scheme,
-        );
-        // Writing to a string cannot fail.
-        debug_assert!(written.is_ok());
+        logfmt::write(self, line);
+    }
+
+    /// When the answer had ended.
+    pub fn ended(&self) -> SystemTime {
+        self.time + self.service
     }
 }
 
-/// Writes ` name="value"`. Quotes, backslashes and what is not printable ASCII are escaped, so that no client can
-/// begin a field or a line of its own.
-fn field(line: &mut String, name: &str, value: &[u8]) {
-    line.push(' ');
-    line.push_str(name);
-    line.push_str("=\"");
+/// A version as requests have it.
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// Appends formatted text.
+fn put(line: &mut String, text: fmt::Arguments<'_>) {
+    let written = line.write_fmt(text);
+    // Writing to a string cannot fail.
+    debug_assert!(written.is_ok());
+}
+
+/// Appends a value of a client's between quotes. Quotes, backslashes and what is not printable ASCII are escaped, so
+/// that no client can begin a field or a line of its own.
+fn put_quoted(line: &mut String, value: &[u8]) {
+    line.push('"');
     for byte in value {
         match byte {
             b'"' => line.push_str("\\\""),
             b'\\' => line.push_str("\\\\"),
             byte if byte.is_ascii_graphic() || *byte == b' ' => line.push(char::from(*byte)),
-            byte => {
-                let written = write!(line, "\\x{byte:02x}");
-                debug_assert!(written.is_ok());
-            }
+            byte => put(line, format_args!("\\x{byte:02x}")),
         }
     }
     line.push('"');
@@ -112,9 +127,35 @@ fn field(line: &mut String, name: &str, value: &[u8]) {
 #[derive(Debug)]
 pub struct AccessRecords {
     batches: mpsc::Receiver<Vec<AccessRecord>>,
+    lost: Arc<Lost>,
+}
+
+/// Records that were dropped because nobody read them in time, by app, since that was asked last.
+///
+/// The lock protects the map. It is taken only for records that are dropped, 64 of them at a time.
+#[derive(Debug, Default)]
+struct Lost(Mutex<HashMap<Arc<str>, u64>>);
+
+impl Lost {
+    fn add(&self, records: Vec<AccessRecord>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for app in records.into_iter().filter_map(|record| record.app) {
+            *counts.entry(app).or_default() += 1;
+        }
+    }
 }
 
 impl AccessRecords {
+    /// More records, if there are any already.
+    pub fn try_next_batch(&mut self) -> Option<Vec<AccessRecord>> {
+        self.batches.try_recv().ok()
+    }
+
+    /// How many records of each app were dropped since this was asked last.
+    pub fn take_lost(&self) -> HashMap<Arc<str>, u64> {
+        std::mem::take(&mut *self.lost.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The next records; `None` when the router has shut down.
     pub async fn next_batch(&mut self) -> Option<Vec<AccessRecord>> {
         self.batches.recv().await
@@ -126,12 +167,15 @@ impl AccessRecords {
 pub(crate) struct AccessLog {
     batches: mpsc::Sender<Vec<AccessRecord>>,
     dropped: Arc<AtomicU64>,
+    lost: Arc<Lost>,
 }
 
 impl AccessLog {
     pub(crate) fn new() -> (Self, AccessRecords) {
         let (sender, receiver) = mpsc::channel(1024);
-        (Self { batches: sender, dropped: Arc::default() }, AccessRecords { batches: receiver })
+        let lost = Arc::<Lost>::default();
+        let records = AccessRecords { batches: receiver, lost: Arc::clone(&lost) };
+        (Self { batches: sender, dropped: Arc::default(), lost }, records)
     }
 
     /// The counter of records that were dropped because nobody read them in time.
@@ -170,9 +214,13 @@ impl Recorder {
     /// Hands over what there is.
     pub(crate) fn flush(&self) {
         let batch = self.batch.take();
-        let count = batch.len() as u64;
-        if count > 0 && self.log.batches.try_send(batch).is_err() {
-            self.log.dropped.fetch_add(count, Ordering::Relaxed);
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.batches.try_send(batch) {
+            let batch = error.into_inner();
+            self.log.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            self.log.lost.add(batch);
         }
     }
 
@@ -190,10 +238,12 @@ impl Recorder {
 mod tests {
     use super::*;
 
-    fn record() -> AccessRecord {
+    /// A record of which only what a test is about has to be said.
+    pub(super) fn record() -> AccessRecord {
         AccessRecord {
-            time: SystemTime::UNIX_EPOCH,
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_234_801),
             app: Some(Arc::from("blog")),
+            format: LogFormat::Logfmt,
             instance: Some(Arc::from("web.1")),
             method: Method::GET,
             version: Version::HTTP_11,
@@ -201,6 +251,9 @@ mod tests {
             host: Some(HeaderValue::from_static("blog.example.com")),
             path: Some(PathAndQuery::from_static("/posts?page=2")),
             request_id: HeaderValue::from_static("9f9e7f1c-aaaa-4bbb-8ccc-121212121212"),
+            trace_id: None,
+            referer: None,
+            user_agent: None,
             client: IpAddr::from([10, 0, 0, 9]),
             connect: Duration::from_millis(1),
             service: Duration::from_millis(18),
@@ -211,32 +264,19 @@ mod tests {
         }
     }
 
-    fn line(record: &AccessRecord) -> String {
-        let mut line = String::new();
-        record.write_logfmt(&mut line);
-        line
-    }
-
     #[test]
-    fn a_line_is_what_heroku_writes() {
-        insta::assert_snapshot!(line(&record()), @r#"at=info method=GET path="/posts?page=2" host="blog.example.com" request_id=9f9e7f1c-aaaa-4bbb-8ccc-121212121212 fwd="10.0.0.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http"#);
-        let failed = AccessRecord {
-            status: 502,
-            code: Some("H21"),
-            description: Some("The app does not accept connections"),
-            ..record()
+    fn each_app_has_its_form() {
+        let begins = |format, expected: &str| {
+            let mut line = String::new();
+            AccessRecord { format, ..record() }.write(&mut line);
+            assert!(line.starts_with(expected), "{line}");
         };
-        assert!(
-            line(&failed)
-                .starts_with(r#"at=error code=H21 desc="The app does not accept connections" method="#)
-        );
-    }
-
-    #[test]
-    fn a_client_cannot_write_fields_or_lines_of_its_own() {
-        let host = HeaderValue::from_bytes(b"a\" status=200 \\ \xff").unwrap();
-        let line = line(&AccessRecord { host: Some(host), ..record() });
-        assert!(line.contains(r#" host="a\" status=200 \\ \xff" request_id="#), "{line}");
+        begins(LogFormat::Logfmt, "at=info ");
+        begins(LogFormat::Json, "{\"at\":");
+        begins(LogFormat::Combined, "10.0.0.9 - - [");
+        let mut line = String::new();
+        AccessRecord { format: LogFormat::Off, ..record() }.write(&mut line);
+        assert_eq!(line, "");
     }
 
     #[tokio::test]
@@ -247,7 +287,11 @@ mod tests {
         for _ in 0..1030 * BATCH {
             recorder.record(record());
         }
-        assert_eq!(dropped.load(Ordering::Relaxed), 6 * BATCH as u64);
+        let lost = 6 * BATCH as u64;
+        assert_eq!(dropped.load(Ordering::Relaxed), lost);
+        assert_eq!(records.take_lost(), HashMap::from([(Arc::from("blog"), lost)]));
+        assert!(records.take_lost().is_empty());
         assert_eq!(records.next_batch().await.unwrap().len(), BATCH);
+        assert_eq!(records.try_next_batch().unwrap().len(), BATCH);
     }
 }

@@ -5,28 +5,35 @@
 //!
 //! A request of which nothing was sent may also wait: while its app is starting, and while instances that were
 //! there a moment ago refuse connections, as they do when the engine starts them again.
+//!
+//! Where the number of requests at an instance is limited, it may wait for a place as well, in the app's queue.
+
+mod once;
+mod search;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
 
-use crate::body::RequestBody;
 use crate::client::Client;
+use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::instance::{InFlight, Instance, choose};
-use crate::pool::ConnectError;
+use crate::instance::InFlight;
+use crate::memory::Counted;
 use crate::pool::lease::Lease;
-use crate::progress::{Progress, Stalled};
+use crate::progress::Progress;
+use crate::request_body::RequestBody;
 use crate::table::{Place, PortRoute, Route};
-use crate::waiting::{Seat, WaitingRoom};
+use crate::waiting::WaitingRoom;
 
-/// Instances that a request tries to connect to before it gives up.
-const MAX_INSTANCES: usize = 3;
+use once::Attempt;
+use search::Search;
+
 /// Connections that a request may find closed before anything was sent on them.
 const MAX_UNSENT: usize = 3;
 
@@ -36,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
     pub(crate) in_flight: InFlight,
+    /// What makes the client stay with the instance, if it has to be told.
+    pub(crate) cookie: Option<HeaderValue>,
 }
 
 /// A request's way to an app.
@@ -46,14 +55,10 @@ pub(crate) struct Dispatch<'a> {
     path: PathAndQuery,
     place: Place,
     port: PortRoute,
-}
-
-/// What came of sending a request on one connection.
-enum Attempt {
-    Answered(Response<Incoming>, Lease),
-    /// The request is still, or again, to be sent.
-    Again(Request<RequestBody>),
-    Failed(Fault),
+    /// The instance that the client belongs to.
+    home: Option<u64>,
+    /// Whether the client's side is encrypted.
+    encrypted: bool,
 }
 
 impl<'a> Dispatch<'a> {
@@ -70,14 +75,8 @@ impl<'a> Dispatch<'a> {
                 worker.wait(seat.next_table()).await.filter(|came| *came).ok_or(Fault::Starting)?;
             }
         }
-        Self::look_up(client, host, path)
-    }
-
-    fn look_up(client: &'a Rc<Client>, host: String, path: PathAndQuery) -> Result<Self, Fault> {
-        let table = client.worker.table.load();
-        let place = table.find(&host, path.path()).ok_or(Fault::UnknownHost)?.clone();
-        let port = place.route.port(client.entrance).ok_or(Fault::UnknownHost)?;
-        Ok(Self { client, host, path, place, port })
+        let (place, port) = look_up(client, &host, &path)?;
+        Ok(Self { client, host, path, place, port, home: None, encrypted: false })
     }
 
     /// The app.
@@ -100,48 +99,56 @@ impl<'a> Dispatch<'a> {
         self.place.stripped()
     }
 
+    /// Where the app's requests are counted.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted::new(&self.place.route.memory, self.client.worker.index)
+    }
+
+    /// Takes the cookie that says where the client belongs out of its request.
+    pub(crate) fn take_cookie(&mut self, headers: &mut HeaderMap, encrypted: bool) {
+        if let Some(cookies) = &self.place.route.cookies {
+            self.home = cookies.take(headers);
+            self.encrypted = encrypted;
+        }
+    }
+
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.
     pub(crate) async fn send(
         mut self,
         mut request: Request<RequestBody>,
-        progress: &Progress,
+        progress: &Rc<Progress>,
         exchange: &mut Exchange,
     ) -> Result<Answer, Fault> {
-        let mut tried = Vec::new();
-        let mut refused = None;
+        let mut search = Search::default();
         let mut unsent = 0;
-        let mut seat = None;
         loop {
-            let in_flight = match self.choose(&tried) {
-                Ok(in_flight) if tried.len() < MAX_INSTANCES => in_flight,
-                // A newer table says that the app is starting, so that the refusal is history.
-                Err(Fault::Starting) => {
-                    self.wait(&mut seat, Fault::Starting).await?;
-                    refused = None;
-                    tried.clear();
-                    continue;
-                }
-                chosen => {
-                    self.wait(&mut seat, refused.take().or(chosen.err()).unwrap_or(Fault::Refused)).await?;
-                    tried.clear();
-                    continue;
-                }
-            };
-            let fresh = unsent > 0;
-            let lease = match self.connect(&in_flight, fresh, exchange).await {
+            let mut in_flight = self.find_instance(&mut search).await?;
+            let number = in_flight.instance().number;
+            let lease = match self.connect(&in_flight, unsent > 0, exchange).await {
                 Ok(lease) => lease,
                 Err(fault) => {
-                    in_flight.instance().quarantine();
-                    tried.push(in_flight.instance().number);
-                    refused = Some(fault);
+                    in_flight.instance().health.refused(clock::now());
+                    self.note_failure(&mut in_flight);
+                    search.tried.push(number);
+                    search.refused = Some(fault);
                     continue;
                 }
             };
             match self.attempt(request, lease, progress).await {
-                Attempt::Answered(response, lease) => return Ok(Answer { response, lease, in_flight }),
-                Attempt::Failed(fault) => return Err(fault),
+                Attempt::Answered(response, lease) => {
+                    self.note_answer(&mut in_flight, response.status().as_u16(), progress);
+                    let cookie = self.cookie(number);
+                    return Ok(Answer { response, lease, in_flight, cookie });
+                }
+                Attempt::Failed(fault) => {
+                    if fault.is_of_instance() {
+                        self.note_failure(&mut in_flight);
+                    }
+                    return Err(fault);
+                }
                 Attempt::Again(again) => request = again,
             }
+            search.lost = Some(number);
             unsent += 1;
             if unsent > MAX_UNSENT {
                 return Err(Fault::ClosedWithoutResponse);
@@ -149,117 +156,39 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// Waits until it is worth looking for an instance again, if that may be hoped for; else gives back the fault.
-    async fn wait(&self, seat: &mut Option<Seat>, fault: Fault) -> Result<(), Fault> {
-        let worker = &self.client.worker;
-        let expected = match fault {
-            Fault::Starting => true,
-            Fault::Refused | Fault::ConnectTimeout => self.has_just_refused(),
-            _ => false,
-        };
-        if !expected {
-            return Err(fault);
-        }
-        let Some(seat) = seat else {
-            // Looks once more at once: a table may have come between the last look and the place.
-            *seat = Some(WaitingRoom::enter(&self.place.route.memory.room, worker.settings.waiting)?);
-            return Ok(());
-        };
-        let waiting =
-            async { if fault == Fault::Starting { seat.next_table().await } else { seat.next_try().await } };
-        worker.wait(waiting).await.filter(|again| *again).map(drop).ok_or(fault)
+    /// What makes the client stay with the instance that answered, unless it belongs there already.
+    fn cookie(&self, instance: u64) -> Option<HeaderValue> {
+        let cookies = self.place.route.cookies.as_ref().filter(|_| self.home != Some(instance))?;
+        cookies.header(instance, self.place.path.as_suffix(), self.encrypted)
     }
 
-    /// Whether an instance refuses connections for less time than a request may wait. One that has done so for
-    /// longer is not about to come back, and nobody should wait for it.
-    fn has_just_refused(&self) -> bool {
-        let limit = self.client.worker.settings.waiting.time;
-        let refusing = |instance: &Arc<Instance>| instance.refusing_for().is_some_and(|time| time < limit);
-        self.place.route.instances.iter().any(refusing)
-    }
-
-    /// Chooses an instance. If a deployment has just replaced all that this request knew of, the new table is used.
-    fn choose(&mut self, tried: &[u64]) -> Result<InFlight, Fault> {
-        if let Some(chosen) = choose(&self.place.route.instances, tried) {
-            return Ok(chosen);
-        }
-        let again = Self::look_up(self.client, self.host.clone(), self.path.clone())?;
-        self.place = again.place;
-        self.port = again.port;
+    fn note_answer(&self, in_flight: &mut InFlight, status: u16, progress: &Progress) {
+        let time = progress.rested();
         let route = &self.place.route;
-        choose(&route.instances, tried).ok_or_else(|| route.fault_without_instance())
-    }
-
-    async fn connect(
-        &self,
-        in_flight: &InFlight,
-        fresh: bool,
-        exchange: &mut Exchange,
-    ) -> Result<Lease, Fault> {
-        let (pool, instance) = (&self.client.worker.pool, in_flight.instance());
-        if !fresh && let Some(lease) = pool.take(instance, self.port) {
-            exchange.set_instance(&instance.label, Duration::ZERO);
-            return Ok(lease);
+        if let Some(counters) = route.memory.metrics.of(self.client.worker.index) {
+            counters.first_byte.observe(time);
         }
-        let started = Instant::now();
-        let connected = pool.connect(instance, self.port, &self.place.route.policy.timeouts).await;
-        exchange.set_instance(&instance.label, started.elapsed());
-        match connected {
-            Ok(lease) => {
-                instance.end_quarantine();
-                Ok(lease)
-            }
-            Err(error) => {
-                tracing::debug!(instance = %instance.label, app = %self.place.route.app, %error, "cannot connect");
-                Err(match error {
-                    ConnectError::Timeout => Fault::ConnectTimeout,
-                    ConnectError::Io(_) | ConnectError::Handshake(_) => Fault::Refused,
-                })
-            }
+        if in_flight.answered(status, time, route.policy.balance.eject_after) {
+            self.note_ejection(in_flight);
         }
     }
 
-    async fn attempt(&self, request: Request<RequestBody>, mut lease: Lease, progress: &Progress) -> Attempt {
-        let copy = copy_for_replay(&request, &lease);
-        progress.touch();
-        let limit = self.place.route.policy.timeouts.first_byte;
-        let sent = lease.sender().try_send_request(request);
-        match progress.while_moving(limit, sent).await {
-            Ok(Ok(response)) => Attempt::Answered(response, lease),
-            Ok(Err(mut error)) => match (error.take_message(), copy) {
-                (Some(unsent), _) => Attempt::Again(unsent),
-                (None, Some(copy)) if !error.error().is_parse() => Attempt::Again(copy),
-                (None, _) => Attempt::Failed(fault_of(error.error(), progress)),
-            },
-            Err(Stalled) => {
-                lease.abort();
-                Attempt::Failed(Fault::FirstByteTimeout)
-            }
+    fn note_failure(&self, in_flight: &mut InFlight) {
+        if in_flight.failed(self.place.route.policy.balance.eject_after) {
+            self.note_ejection(in_flight);
         }
+    }
+
+    fn note_ejection(&self, in_flight: &InFlight) {
+        let (app, instance) = (&self.place.route.app, in_flight.instance());
+        tracing::warn!(%app, instance = %instance.label, "an instance fails and is left alone for a while");
+        self.counted().edit(|counters| counters.ejections.increment());
     }
 }
 
-fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
-    if let Some(fault) = progress.client_fault() {
-        fault
-    } else if error.is_parse() {
-        Fault::BadResponse
-    } else {
-        Fault::ClosedWithoutResponse
-    }
-}
-
-/// A copy of a request that may be sent twice, if its connection is one that may turn out to be closed.
-///
-/// A connection that has served before may be closed by its instance at the very moment at which it is used
-/// again; a new one that closes without an answer is a failure of the app.
-fn copy_for_replay(request: &Request<RequestBody>, lease: &Lease) -> Option<Request<RequestBody>> {
-    let repeatable = lease.is_reused() && request.body().is_empty() && request.method().is_idempotent();
-    repeatable.then(|| {
-        let mut copy = Request::new(request.body().again());
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
-        copy
-    })
+fn look_up(client: &Client, host: &str, path: &PathAndQuery) -> Result<(Place, PortRoute), Fault> {
+    let table = client.worker.table.load();
+    let place = table.find(host, path.path()).ok_or(Fault::UnknownHost)?.clone();
+    let port = place.route.port(client.entrance).ok_or(Fault::UnknownHost)?;
+    Ok((place, port))
 }

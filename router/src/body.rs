@@ -1,4 +1,4 @@
-//! The bodies of requests and answers on their way through: passed on frame by frame, never collected.
+//! The bodies of answers on their way through: passed on frame by frame, never collected.
 //!
 //! They are thin on purpose. What they add is what has to happen when a body ends, and it happens in `Drop`,
 //! because a body may end in three ways (its end, an error, being given up) and must be accounted for in each.
@@ -7,16 +7,14 @@ use std::error::Error;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::task::spawn_local;
 
-use crate::client_body::ClientBody;
 use crate::client_stream::ConnectionFlags;
 use crate::deadline::Deadline;
 use crate::delivery::Delivery;
@@ -26,143 +24,12 @@ use crate::instance::InFlight;
 use crate::pool::Pool;
 use crate::pool::lease::Lease;
 use crate::progress::Progress;
-use crate::spool::Spool;
 
 /// What ends a body before its end.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// How long the rest of a request may take after its answer has ended.
 const AFTER_ANSWER: Duration = Duration::from_secs(5);
-
-/// How long a client that expects 100 waits for an instance that says nothing.
-///
-/// RFC 9110, section 10.1.1 leaves it to us; curl waits a second before it sends its body anyway.
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
-
-/// The body of a request, on its way to an instance.
-#[derive(Debug)]
-pub(crate) struct RequestBody {
-    source: Source,
-    progress: Rc<Progress>,
-    gate: Option<(Arc<ContinueGate>, Deadline)>,
-}
-
-#[derive(Debug)]
-enum Source {
-    /// There is nothing to send.
-    Nothing,
-    /// What the client sends.
-    Client(ClientBody),
-    /// What the client has sent, the whole of it unless it is too large for that.
-    Kept(Spool),
-}
-
-/// Holds a body back until the instance asks for it with 100.
-///
-/// hyper tells its client to go on as soon as the body is read, so not reading it is how an answer without a body
-/// (401, 413) reaches a client that asked first, and spares it the upload.
-#[derive(Debug, Default)]
-pub(crate) struct ContinueGate {
-    open: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl ContinueGate {
-    /// Lets the body through.
-    pub(crate) fn open(&self) {
-        self.open.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-}
-
-impl RequestBody {
-    pub(crate) fn new(body: ClientBody, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
-        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
-        progress.set_held(gate.is_some());
-        Self { source, progress, gate: gate.map(|gate| (gate, Deadline::default())) }
-    }
-
-    /// A body that was taken before an instance is asked.
-    pub(crate) fn kept(body: Spool, progress: Rc<Progress>) -> Self {
-        Self { source: Source::Kept(body), progress, gate: None }
-    }
-
-    /// Another body, for the same request, of which `is_empty` is true.
-    pub(crate) fn again(&self) -> Self {
-        Self { source: Source::Nothing, progress: Rc::clone(&self.progress), gate: None }
-    }
-
-    /// Whether there is nothing to send, so that the request could be sent again.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self.source, Source::Nothing)
-    }
-
-    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
-    pub(crate) fn go_on(&mut self) {
-        if self.gate.take().is_some() {
-            self.progress.set_held(false);
-        }
-    }
-
-    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((gate, deadline)) = &mut self.gate {
-            gate.waker.register(cx.waker());
-            if !gate.open.load(Ordering::Acquire) && deadline.poll_expired(cx, CONTINUE_WAIT).is_pending() {
-                return Poll::Pending;
-            }
-            self.gate = None;
-            self.progress.set_held(false);
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        ready!(this.poll_gate(cx));
-        let frame = match &mut this.source {
-            Source::Nothing => return Poll::Ready(None),
-            Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
-            Source::Kept(body) => {
-                let frame = ready!(body.poll_frame(cx));
-                this.progress.touch();
-                frame
-            }
-        };
-        if match &frame {
-            None => true,
-            Some(Ok(frame)) => frame.is_trailers() || this.is_end_stream(),
-            Some(Err(_)) => false,
-        } {
-            this.progress.set_request_sent();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Nothing => true,
-            Source::Client(body) => body.is_end_stream(),
-            Source::Kept(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Nothing => SizeHint::with_exact(0),
-            Source::Client(body) => body.size_hint(),
-            // Its length stands in the request's head, if it is known.
-            Source::Kept(_) => SizeHint::default(),
-        }
-    }
-}
 
 /// The body of an answer, on its way to a client.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
-use crate::body::RequestBody;
 use crate::client_body::ClientBody;
 use crate::fault::Fault;
 use crate::policy::bodies::Bodies;
 use crate::progress::Progress;
+use crate::request_body::RequestBody;
 use crate::settings::RouterSettings;
 use crate::spool::{Settled, Spool, SpoolLimits};
 

@@ -18,6 +18,7 @@ use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
 use crate::forwarding::ForwardedBy;
+use crate::metrics::worker::OpenConnection;
 use crate::proxy_header;
 use crate::table::Entrance;
 use crate::tls;
@@ -102,6 +103,11 @@ impl Client {
         number
     }
 
+    /// How many requests were counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
     /// Whether the client may ask for a host on this connection.
     ///
     /// It may be another than the one in the handshake if the certificate is for both: browsers join such
@@ -130,13 +136,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         }
     };
     if !arrival.entrance.is_encrypted() {
+        let _open = OpenConnection::begin(&worker, |counters| &counters.plain);
         let timeouts = worker.settings.timeouts;
         let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
         let client = Client::new(worker, arrival, None, place);
         return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
     }
-    match tls::accept(&worker, stream, arrival.entrance).await {
+    let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
+    // In boxes, as a connection's task is as large as the largest thing that it may do.
+    match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
         Ok((stream, certificate)) => {
+            worker.counters.handshakes.increment();
             let client = Client::new(worker, arrival, Some(certificate), place);
             let spoken =
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
@@ -144,6 +154,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
         }
         // Scanners do little else, so that it is no warning.
         Err(error) => {
+            worker.counters.failed_handshakes.count(&error);
             let error = &error as &dyn std::error::Error;
             tracing::debug!(client = %arrival.peer, error, "no encrypted connection");
         }
@@ -163,12 +174,15 @@ async fn serve_requests(
     match spoken {
         Spoken::Http1 => http1::serve(client, stream, stopping).await,
         // In a box, since a connection's task is as large as the largest thing that it may do.
-        Spoken::Http2 => Box::pin(http2::serve(client, stream, stopping)).await,
+        Spoken::Http2 => {
+            let _open = OpenConnection::begin(&client.worker, |counters| &counters.http2);
+            Box::pin(http2::serve(Rc::clone(&client), stream, stopping)).await;
+        }
     }
 }
 
 /// Waits until the router stops, at least so much.
-async fn wait_for_stop(mut stopping: watch::Receiver<Stopping>, least: Stopping) {
+async fn wait_for_stop(stopping: &mut watch::Receiver<Stopping>, least: Stopping) {
     // An error means that the router is gone, which is a reason to stop as well.
     if let Err(error) = stopping.wait_for(|stopping| *stopping >= least).await {
         tracing::trace!(%error, "the router was dropped");

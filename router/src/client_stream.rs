@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::client::opening::Spoken;
 use crate::deadline::Deadline;
@@ -33,12 +33,19 @@ pub(crate) struct ConnectionFlags {
     pub(crate) reset: AtomicBool,
     /// Bytes that were written to the client.
     pub(crate) written: AtomicU64,
+    /// Nothing of a request has come that is not whole, and nothing waits to be written.
+    at_rest: AtomicBool,
 }
 
 impl ConnectionFlags {
     /// Bytes that were written to the client.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing of a request has come that is not whole, and nothing waits to be written.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.at_rest.load(Ordering::Relaxed)
     }
 }
 
@@ -133,6 +140,30 @@ impl ClientStream {
         }
     }
 
+    /// Gives back what only a connection that is served needs.
+    pub(crate) fn lay_to_rest(&mut self) {
+        for deadline in [&mut self.head_deadline, &mut self.write_deadline, &mut self.linger_deadline] {
+            *deadline = Deadline::default();
+        }
+    }
+
+    /// Waits until something comes, and keeps it; `false` if it is the end.
+    pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // On the stack, so that a connection that rests has no buffer.
+        let mut room = [0_u8; 4096];
+        let mut buffer = ReadBuf::new(&mut room);
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer));
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(result.is_ok() && !buffer.filled().is_empty())
+    }
+
+    /// Closes a connection that rests.
+    pub(crate) async fn close(mut self) {
+        if let Err(error) = self.shutdown().await {
+            tracing::trace!(%error, "a client's connection ended");
+        }
+    }
+
     /// Reads what was read ahead, then what comes.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
@@ -140,8 +171,7 @@ impl ClientStream {
         }
         let here = self.ahead.len().min(buffer.remaining());
         let rest = self.ahead.split_off(here);
-        buffer.put_slice(&self.ahead);
-        self.ahead = rest;
+        buffer.put_slice(&std::mem::replace(&mut self.ahead, rest));
         Poll::Ready(Ok(()))
     }
 
@@ -194,8 +224,13 @@ impl AsyncRead for ClientStream {
         if this.is_tunnel() {
             return result;
         }
+        if result.is_pending() {
+            let at_rest = this.watch.is_at_rest() && !this.write_deadline.is_running();
+            this.flags.at_rest.store(at_rest, Ordering::Relaxed);
+        }
         match result {
             Poll::Ready(Ok(())) => {
+                this.flags.at_rest.store(false, Ordering::Relaxed);
                 this.feed(buffer.filled().get(before..).unwrap_or_default())?;
                 if !this.watch.is_inside_head() {
                     this.head_deadline.clear();

@@ -24,6 +24,11 @@ impl Deadline {
         timer.as_mut().poll(cx)
     }
 
+    /// Whether somebody waits.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Forgets the wait. The timer stays registered and may wake its task once more for nothing, which costs less
     /// than taking it out and putting it back with each wait.
     pub(crate) fn clear(&mut self) {

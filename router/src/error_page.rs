@@ -45,7 +45,7 @@ pub(crate) fn answer(refusal: &Refusal, reader: Reader<'_>) -> Response<Response
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
-        Refusal::Health { ready } => crate::health::answer(*ready),
+        Refusal::Health { ready } => crate::health_check::answer(*ready),
     };
     if let Some((policy, origin)) = reader.site {
         response_headers::apply_to_own(policy, origin, response.headers_mut());

@@ -4,22 +4,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::access_log::{AccessRecord, Recorder};
+use crate::access_log::AccessRecord;
 use crate::address_counts::AddressPlace;
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::memory::Counted;
+use crate::metrics::app::AppCounters;
 use crate::origin::Origin;
+use crate::policy::log::LogFormat;
+use crate::table::Route;
+use crate::worker::Worker;
 
 /// A request under way. Dropping it writes the record.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    recorder: Rc<Recorder>,
+    worker: Rc<Worker>,
     started: Instant,
     origin: Origin,
+    /// Where it is counted: at its app, once that is known.
+    counted: Option<Counted>,
+    /// Whether it is an upgraded connection.
+    tunnel: bool,
     /// Taken when it is handed over.
     record: Option<Box<AccessRecord>>,
     /// Its place in the count of its client's requests, where there is a limit. Held for its drop.
@@ -46,13 +55,42 @@ impl Exchange {
     }
 
     fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {
-        let recorder = Rc::clone(&client.worker.recorder);
-        Self { recorder, started: Instant::now(), origin, record: Some(Box::new(record)), place: None }
+        let worker = Rc::clone(&client.worker);
+        Self {
+            worker,
+            started: Instant::now(),
+            origin,
+            counted: None,
+            tunnel: false,
+            record: Some(Box::new(record)),
+            place: None,
+        }
     }
 
     /// Notes whose request it is.
-    pub(crate) fn set_app(&mut self, app: &Arc<str>) {
-        self.edit(|record| record.app = Some(Arc::clone(app)));
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.counted = Some(Counted::new(&route.memory, self.worker.index));
+        self.edit(|record| record.app = Some(Arc::clone(&route.app)));
+    }
+
+    /// Notes how the app wants it to be written, and what only some forms have.
+    pub(crate) fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
+        self.edit(|record| {
+            record.format = format;
+            if matches!(format, LogFormat::Json | LogFormat::Combined) {
+                record.referer = headers.get(header::REFERER).cloned();
+                record.user_agent = headers.get(header::USER_AGENT).cloned();
+            }
+        });
+    }
+
+    /// Notes the trace that the request belongs to, as the instance is told it.
+    pub(crate) fn set_trace(&mut self, headers: &HeaderMap) {
+        self.edit(|record| {
+            if matches!(record.format, LogFormat::Json | LogFormat::Logfmt) {
+                record.trace_id = headers.get("traceparent").and_then(trace_id);
+            }
+        });
     }
 
     /// Keeps a place in a count until the request's end.
@@ -63,9 +101,11 @@ impl Exchange {
     /// Hands the request over to whoever sees its end. What is left writes no record.
     pub(crate) fn hand_over(&mut self) -> Self {
         Self {
-            recorder: Rc::clone(&self.recorder),
+            worker: Rc::clone(&self.worker),
             started: self.started,
             origin: self.origin,
+            counted: self.counted.take(),
+            tunnel: self.tunnel,
             record: self.record.take(),
             place: self.place.take(),
         }
@@ -77,6 +117,12 @@ impl Exchange {
             record.instance = Some(Arc::clone(label));
             record.connect += connect;
         });
+    }
+
+    /// Notes that it has become an upgraded connection.
+    pub(crate) fn set_tunnel(&mut self) {
+        self.tunnel = true;
+        self.count(|counters| counters.tunnels.begin());
     }
 
     /// Notes the answer's status.
@@ -119,6 +165,13 @@ impl Exchange {
         self.record.as_ref().map_or(HeaderValue::from_static("-"), |record| record.request_id.clone())
     }
 
+    fn count(&self, change: impl FnOnce(&AppCounters)) {
+        match &self.counted {
+            Some(counted) => counted.edit(change),
+            None => change(&self.worker.counters.unrouted),
+        }
+    }
+
     fn edit(&mut self, change: impl FnOnce(&mut AccessRecord)) {
         if let Some(record) = &mut self.record {
             change(record);
@@ -126,10 +179,21 @@ impl Exchange {
     }
 }
 
+/// The trace's id in a `traceparent`: the second of its fields (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &HeaderValue) -> Option<HeaderValue> {
+    let id = traceparent.as_bytes().get(3..35)?;
+    let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_id { HeaderValue::from_bytes(id).ok() } else { None }
+}
+
 fn empty_record(origin: Origin) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
+        format: LogFormat::default(),
+        trace_id: None,
+        referer: None,
+        user_agent: None,
         instance: None,
         method: Method::GET,
         version: Version::HTTP_11,
@@ -155,7 +219,22 @@ impl Drop for Exchange {
         }
         if let Some(mut record) = self.record.take() {
             record.service = self.started.elapsed();
-            self.recorder.record(*record);
+            self.count(|counters| count(&record, counters));
+            if self.tunnel {
+                self.count(|counters| counters.tunnels.end());
+            }
+            if record.format != LogFormat::Off {
+                self.worker.recorder.record(*record);
+            }
         }
+    }
+}
+
+fn count(record: &AccessRecord, counters: &AppCounters) {
+    counters.count(record.status, record.code);
+    counters.sent_bytes.add(record.bytes);
+    // An upgraded connection lasts as long as somebody looks at a page, which says nothing about the app.
+    if record.status != 101 {
+        counters.service.observe(record.service);
     }
 }

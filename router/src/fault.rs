@@ -20,6 +20,10 @@ pub(crate) enum Fault {
     Starting,
     /// The app has no instance to send to yet, and as many requests wait for one as may.
     TooManyWaiting,
+    /// All instances have as many requests as they may, and as many requests wait as may.
+    QueueFull,
+    /// No instance had room for the request in time.
+    QueueTimeout,
     /// The app's processes exit.
     Crashed,
     /// The request breaks a rule of HTTP; the text says which.
@@ -78,7 +82,8 @@ impl Fault {
             Self::TooManyAtOnce => "too-many-at-once",
             Self::BodyTooLarge => "body-too-large",
             Self::Crashed => "H10",
-            Self::TooManyWaiting => "H11",
+            Self::TooManyWaiting | Self::QueueFull => "H11",
+            Self::QueueTimeout => "queue-timeout",
             Self::FirstByteTimeout => "H12",
             Self::ClosedWithoutResponse => "H13",
             Self::NoInstance => "H14",
@@ -115,6 +120,8 @@ impl Fault {
             | Self::Maintenance
             | Self::Starting
             | Self::TooManyWaiting
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::Crashed => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -141,6 +148,8 @@ impl Fault {
             Self::NeverDeployed => "Nothing was deployed to this app yet",
             Self::Starting => "The app is starting",
             Self::TooManyWaiting => "The app is starting, and too many requests wait for it",
+            Self::QueueFull => "The app is busy, and too many requests wait for it",
+            Self::QueueTimeout => "The app was busy for as long as a request may wait",
             Self::Crashed => "The app crashed",
             Self::BadRequest(reason) => reason,
             Self::MethodNotAllowed => "The method is not allowed",
@@ -169,12 +178,17 @@ impl Fault {
     /// Seconds after which trying again makes sense.
     pub(crate) fn retry_after(self) -> Option<&'static str> {
         match self {
+            Self::Starting | Self::TooManyWaiting | Self::QueueFull | Self::QueueTimeout => Some("2"),
             Self::TooManyAtOnce => Some("1"),
-            Self::Starting | Self::TooManyWaiting => Some("2"),
             Self::Crashed => Some("10"),
             Self::NoInstance | Self::NeverDeployed => Some("30"),
             _ => None,
         }
+    }
+
+    /// Whether it says something about the instance that the request was sent to, and nothing good.
+    pub(crate) fn is_of_instance(self) -> bool {
+        matches!(self, Self::ClosedWithoutResponse | Self::BadResponse | Self::FirstByteTimeout)
     }
 
     /// Whether the connection may serve another request after this one.

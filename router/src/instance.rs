@@ -1,16 +1,19 @@
-//! One container as the router knows it, and the choice among several. Shared by all workers and all tables.
+//! One container as the router knows it, and the requests that are under way to it. Shared by all workers and all
+//! tables.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::clock;
+use crate::health::{Health, Reason};
+use crate::latency::Latency;
+use crate::queue::Queue;
 use crate::table::InstanceRoute;
-
-/// How long an instance that could not be connected to is used only if there is no other.
-const QUARANTINE: Duration = Duration::from_secs(5);
 
 /// One container: its address and what is going on with it now.
 #[derive(Debug)]
@@ -23,15 +26,14 @@ pub(crate) struct Instance {
     pub(crate) address: IpAddr,
     /// Distinguishes instances in this process; a container that comes back at another address is another one.
     pub(crate) number: u64,
+    /// What came of its last requests.
+    pub(crate) health: Health,
+    /// How fast it answers.
+    pub(crate) latency: Latency,
     /// Requests and upgraded connections under way.
     in_flight: AtomicUsize,
     /// Set when it takes no new requests.
     retired: AtomicBool,
-    /// Milliseconds since `epoch` until which it is in quarantine.
-    quarantined_until: AtomicU64,
-    /// Milliseconds since `epoch` at which it began to refuse connections; zero while it does not.
-    refusing_since: AtomicU64,
-    epoch: Instant,
     /// Told when the last request of a retired instance has ended.
     idle: Notify,
 }
@@ -40,6 +42,10 @@ pub(crate) struct Instance {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     instance: Arc<Instance>,
+    /// Why this instance, until its answer is known.
+    reason: Reason,
+    /// Who waits for its end, where the number of requests is limited.
+    queue: Option<Arc<Queue>>,
 }
 
 impl Instance {
@@ -50,11 +56,10 @@ impl Instance {
             label: Arc::from(spec.label.as_str()),
             address: spec.address,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
+            health: Health::default(),
+            latency: Latency::default(),
             in_flight: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
-            quarantined_until: AtomicU64::new(0),
-            refusing_since: AtomicU64::new(0),
-            epoch: Instant::now(),
             idle: Notify::new(),
         }
     }
@@ -77,33 +82,6 @@ impl Instance {
         self.retired.load(Ordering::SeqCst)
     }
 
-    /// Notes that it could not be connected to.
-    pub(crate) fn quarantine(&self) {
-        let now = self.epoch.elapsed();
-        let until = self.quarantined_until.swap(milliseconds(now + QUARANTINE), Ordering::Relaxed);
-        if self.refusing_for().is_none() || milliseconds(now) > until + milliseconds(QUARANTINE) {
-            // It refuses for the first time, or for the first time again: nobody knows what was in between.
-            self.refusing_since.store(milliseconds(now).max(1), Ordering::Relaxed);
-        }
-    }
-
-    /// Notes that it answers.
-    pub(crate) fn end_quarantine(&self) {
-        self.quarantined_until.store(0, Ordering::Relaxed);
-        self.refusing_since.store(0, Ordering::Relaxed);
-    }
-
-    /// For how long it has refused connections, if it does.
-    pub(crate) fn refusing_for(&self) -> Option<Duration> {
-        let since = self.refusing_since.load(Ordering::Relaxed);
-        (since != 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_millis(since)))
-    }
-
-    fn is_quarantined(&self) -> bool {
-        let until = self.quarantined_until.load(Ordering::Relaxed);
-        until != 0 && milliseconds(self.epoch.elapsed()) < until
-    }
-
     /// Waits until nothing is under way.
     pub(crate) async fn wait_idle(&self) {
         loop {
@@ -124,63 +102,86 @@ impl InFlight {
     ///
     /// The count comes first and the question second, both sequentially consistent: a drain asks in the opposite
     /// order (retire, then read the count), so one of the two always sees the other and no request slips through.
-    pub(crate) fn begin(instance: &Arc<Instance>) -> Option<Self> {
+    pub(crate) fn begin(instance: &Arc<Instance>, reason: Reason) -> Option<Self> {
         instance.in_flight.fetch_add(1, Ordering::SeqCst);
-        let begun = Self { instance: Arc::clone(instance) };
-        if instance.is_retired() { None } else { Some(begun) }
+        Self { instance: Arc::clone(instance), reason, queue: None }.unless_retired()
+    }
+
+    /// The same, unless as many requests are under way as may. `queue` is told when this one ends.
+    pub(crate) fn begin_below(
+        instance: &Arc<Instance>,
+        limit: usize,
+        reason: Reason,
+        queue: &Arc<Queue>,
+    ) -> Option<Self> {
+        let below = |count: usize| (count < limit).then_some(count + 1);
+        // In one step: a count that overshoots for a moment would turn others away for nothing.
+        instance.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, below).ok()?;
+        Self { instance: Arc::clone(instance), reason, queue: Some(Arc::clone(queue)) }.unless_retired()
+    }
+
+    fn unless_retired(self) -> Option<Self> {
+        if self.instance.is_retired() { None } else { Some(self) }
     }
 
     /// The instance.
     pub(crate) fn instance(&self) -> &Arc<Instance> {
         &self.instance
     }
+
+    /// Notes that the instance answered with a status after a while, and says whether it is ejected for it.
+    ///
+    /// A status of 500 is the app's own affair. 502 to 504 say that it cannot do its work.
+    pub(crate) fn answered(&mut self, status: u16, after: Duration, eject_after: Option<NonZeroU32>) -> bool {
+        if matches!(status, 502..=504) {
+            return self.failed(eject_after);
+        }
+        let instance = &self.instance;
+        instance.health.succeeded(self.reason);
+        self.reason = Reason::Healthy;
+        if status >= 500 {
+            instance.latency.observe_error(after, clock::now());
+        } else {
+            instance.latency.observe(after, clock::now());
+        }
+        false
+    }
+
+    /// Notes that there was no connection or no answer, and says whether the instance is ejected for it.
+    pub(crate) fn failed(&mut self, eject_after: Option<NonZeroU32>) -> bool {
+        let now = clock::now();
+        let ejected = self.instance.health.failed(self.reason, eject_after, now);
+        if self.reason == Reason::Probe && !ejected {
+            self.instance.health.give_up_probe();
+        }
+        self.reason = Reason::Healthy;
+        self.instance.latency.observe_failure(now);
+        ejected
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if self.reason == Reason::Probe {
+            // Its client went away, or it was never sent.
+            self.instance.health.give_up_probe();
+        }
         let before = self.instance.in_flight.fetch_sub(1, Ordering::SeqCst);
         if before == 1 && self.instance.is_retired() {
             self.instance.idle.notify_waiters();
         }
+        if let Some(queue) = &self.queue {
+            queue.wake();
+        }
     }
-}
-
-/// Chooses an instance that was not tried yet: the one with fewer requests under way of two taken at random.
-///
-/// Two random choices beat turns as soon as one instance is slow, and cost the same with any number of them
-/// (Mitzenmacher, "The Power of Two Choices"). Instances in quarantine come last, but they do come: a request
-/// that may fail is better than one that certainly does.
-pub(crate) fn choose(instances: &[Arc<Instance>], tried: &[u64]) -> Option<InFlight> {
-    let open = |instance: &Arc<Instance>| !instance.is_retired() && !tried.contains(&instance.number);
-    pick(instances, |instance| open(instance) && !instance.is_quarantined())
-        .or_else(|| pick(instances, open))
-        .and_then(InFlight::begin)
-}
-
-fn pick(instances: &[Arc<Instance>], wanted: impl Fn(&Arc<Instance>) -> bool) -> Option<&Arc<Instance>> {
-    let count = instances.iter().filter(|instance| wanted(instance)).count();
-    let nth = |index: usize| instances.iter().filter(|instance| wanted(instance)).nth(index);
-    if count < 2 {
-        return nth(0);
-    }
-    let first = rand::random_range(0..count);
-    let second = (first + rand::random_range(1..count)) % count;
-    // Either may have left the choice since it was counted.
-    match (nth(first), nth(second)) {
-        (Some(first), Some(second)) if second.in_flight() < first.in_flight() => Some(second),
-        (first, second) => first.or(second).or_else(|| nth(0)),
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn instances(count: usize) -> Vec<Arc<Instance>> {
+    /// Instances with the ids `c0`, `c1` and so on.
+    pub(crate) fn instances(count: usize) -> Vec<Arc<Instance>> {
         (0..count)
             .map(|index| {
                 Arc::new(Instance::new(&InstanceRoute {
@@ -192,46 +193,35 @@ mod tests {
             .collect()
     }
 
-    #[test]
-    fn a_busy_instance_gets_fewer_requests() {
-        let all = instances(2);
-        let held: Vec<_> = (0..10).map(|_| InFlight::begin(&all[0]).unwrap()).collect();
-        for _ in 0..100 {
-            assert_eq!(choose(&all, &[]).unwrap().instance().id, "c1");
-        }
-        drop(held);
-        assert_eq!(all[0].in_flight(), 0);
+    pub(crate) fn begin(instance: &Arc<Instance>) -> InFlight {
+        InFlight::begin(instance, Reason::Healthy).unwrap()
     }
 
     #[test]
-    fn all_idle_instances_get_requests() {
-        let all = instances(3);
-        let mut seen = std::collections::HashSet::new();
-        for _ in 0..200 {
-            seen.insert(choose(&all, &[]).unwrap().instance().number);
-        }
-        assert_eq!(seen.len(), 3);
-    }
-
-    #[test]
-    fn retired_and_tried_instances_are_not_chosen_and_quarantined_ones_last() {
-        let all = instances(3);
+    fn a_retired_instance_takes_none() {
+        let all = instances(1);
         all[0].set_retired(true);
-        all[1].quarantine();
-        for _ in 0..50 {
-            assert_eq!(choose(&all, &[]).unwrap().instance().id, "c2");
-        }
-        assert_eq!(choose(&all, &[all[2].number]).unwrap().instance().id, "c1");
-        assert!(choose(&all, &[all[1].number, all[2].number]).is_none());
-        assert!(InFlight::begin(&all[0]).is_none());
+        assert!(InFlight::begin(&all[0], Reason::Healthy).is_none());
+        assert!(InFlight::begin_below(&all[0], 1, Reason::Healthy, &Arc::default()).is_none());
         assert_eq!(all[0].in_flight(), 0);
+    }
+
+    #[test]
+    fn a_limit_is_not_exceeded() {
+        let all = instances(1);
+        let queue = Arc::<Queue>::default();
+        let begin = || InFlight::begin_below(&all[0], 2, Reason::Healthy, &queue);
+        let (first, second) = (begin(), begin());
+        assert!(first.is_some() && second.is_some() && begin().is_none());
+        drop(first);
+        assert!(begin().is_some());
     }
 
     #[tokio::test]
     async fn waiting_ends_with_the_last_request() {
         let all = instances(1);
-        let first = InFlight::begin(&all[0]).unwrap();
-        let second = InFlight::begin(&all[0]).unwrap();
+        let first = begin(&all[0]);
+        let second = begin(&all[0]);
         all[0].set_retired(true);
         let instance = Arc::clone(&all[0]);
         let waiting = tokio::spawn(async move { instance.wait_idle().await });

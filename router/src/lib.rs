@@ -17,9 +17,11 @@ mod attempt;
 mod body;
 mod buffering;
 mod check;
+mod choice;
 mod client;
 mod client_body;
 mod client_stream;
+mod clock;
 mod compression;
 mod deadline;
 mod delivery;
@@ -33,21 +35,29 @@ mod frame_watch;
 mod gate;
 mod head_watch;
 mod health;
+mod health_check;
 mod host;
 mod http2_request;
 mod instance;
+mod latency;
 mod listener;
 mod memory;
+mod metrics;
 mod origin;
 mod pool;
 mod progress;
 mod proxy;
 mod proxy_header;
+mod queue;
 mod rate_table;
 mod refusal;
+mod replay;
+mod request_body;
 mod request_id;
 mod response_headers;
+mod retry_budget;
 mod spool;
+mod sticky;
 mod tls;
 mod transport;
 mod treatment;
@@ -57,6 +67,7 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod host_pattern;
@@ -65,6 +76,7 @@ pub mod path_prefix;
 pub mod policy;
 pub mod publisher;
 pub mod settings;
+pub mod status;
 pub mod table;
 pub mod trust;
 
@@ -77,15 +89,23 @@ use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
+use explain::{Explanation, Question};
 use listener::{Doors, Listener};
 use listening_socket::ListeningSocket;
-use publisher::{Drained, Published, Publisher};
-use settings::RouterSettings;
+use metrics::collector::RouterCollector;
+use metrics::drains::Drains;
+use metrics::worker::WorkerCounters;
+use publisher::{Drained, Published, Publisher, PublisherParts};
+use settings::{RouterSettings, SigningKey};
+use status::InstanceStatus;
 use table::{Entrance, Table, TableError, TableSpec};
 use tls::Certificates;
 use trust::Trust;
@@ -123,6 +143,7 @@ struct Inner {
     trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
+    collector: Arc<RouterCollector>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
     threads: Mutex<Option<Threads>>,
 }
@@ -216,7 +237,10 @@ impl BoundRouter {
         let (stop, stopped) = watch::channel(None);
         let (orders, received) = mpsc::unbounded_channel();
         let address = self.http_address().ip();
-        let count = self.settings.workers.or_else(|| available_parallelism().ok());
+        let count =
+            self.settings.workers.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let key = self.settings.signing_key.clone().unwrap_or_else(SigningKey::random);
+        let counters: Vec<_> = (0..count).map(|_| Arc::<WorkerCounters>::default()).collect();
         let lobby = Arc::<WaitingRoom>::default();
         let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
@@ -227,22 +251,33 @@ impl BoundRouter {
             settings: Arc::new(self.settings),
             log,
             stop: stopped,
+            index: 0,
+            counters: Arc::default(),
         };
         let mut doors = Vec::new();
         let mut workers = Vec::new();
-        for index in 0..count.map_or(1, NonZeroUsize::get) {
-            let (door, thread) = worker::start(index, parts.clone()).map_err(RouterError::Threads)?;
+        for (index, counters) in counters.iter().enumerate() {
+            let own = WorkerParts { index, counters: Arc::clone(counters), ..parts.clone() };
+            let (door, thread) = worker::start(own).map_err(RouterError::Threads)?;
             doors.push(door);
             workers.push(thread);
         }
+        let drains = Arc::<Drains>::default();
+        let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
         let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
         let accepting = listener::start(doors, received, parts.stop).map_err(RouterError::Threads)?;
         let main: Vec<Listener> = std::iter::once(self.http).chain(self.https).collect();
         let shared =
             main.iter().map(Listener::share).collect::<Result<_, _>>().map_err(RouterError::Threads)?;
-        let publisher = Publisher::new(table, lobby, orders, address);
+        let publisher = Publisher::new(Arc::clone(&table), lobby, orders, publisher_parts);
         publisher.inherit(self.inherited);
         let inner = Inner {
+            collector: Arc::new(RouterCollector {
+                table: Arc::clone(&table),
+                workers: counters,
+                dropped_records: Arc::clone(&dropped_records),
+                drains: Arc::clone(&drains),
+            }),
             publisher,
             main: Mutex::new(MainPorts { closed: main, shared }),
             certificates,
@@ -268,6 +303,11 @@ impl RouterHandle {
         self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
     }
 
+    /// Says what would become of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        explain::explain(&self.inner.publisher.table(), question)
+    }
+
     /// Sets whose word on who asks is taken. Connections that exist go by what held when they began.
     pub fn set_trust(&self, trust: Trust) {
         self.inner.trust.store(Arc::new(trust));
@@ -290,7 +330,7 @@ impl RouterHandle {
         self.inner.publisher.in_flight()
     }
 
-    /// Requests that wait for an instance of an app. Before the first table nobody knows for which one they do.
+    /// Requests that wait for an instance of an app, or for a place at one. Before the first table nobody knows for which one they do.
     pub fn waiting(&self, app: &str) -> usize {
         self.inner.publisher.waiting(app)
     }
@@ -314,6 +354,27 @@ impl RouterHandle {
             sockets.push(socket.share()?);
         }
         Ok(sockets)
+    }
+
+    /// The instances of the table, and what is thought of each.
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        status::of_table(&self.inner.collector.table.load())
+    }
+
+    /// Everything that is counted, in the text form of OpenMetrics, which Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(self.collector());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let written = encode(&mut text, &registry);
+        debug_assert!(written.is_ok());
+        text
+    }
+
+    /// The same for a registry that has other metrics as well.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(Arc::clone(&self.inner.collector))
     }
 
     /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.

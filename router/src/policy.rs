@@ -8,6 +8,7 @@ pub mod access;
 pub mod balance;
 pub mod bodies;
 pub mod headers;
+pub mod log;
 pub mod maintenance;
 pub mod redirects;
 mod seconds;
@@ -22,6 +23,7 @@ use access::Access;
 use balance::Balance;
 use bodies::Bodies;
 use headers::Headers;
+use log::LogFormat;
 use maintenance::Maintenance;
 use redirects::Redirects;
 use timeouts::Timeouts;
@@ -41,6 +43,8 @@ pub struct Policy {
     pub bodies: Bodies,
     /// Headers of requests and answers.
     pub headers: Headers,
+    /// What is written about each request.
+    pub log: LogFormat,
     /// Whether everybody gets a maintenance page instead of the app.
     pub maintenance: Option<Maintenance>,
     /// Where requests are sent instead.

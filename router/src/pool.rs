@@ -24,7 +24,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 
 use crate::instance::Instance;
-use crate::policy::timeouts::Timeouts;
+use crate::policy::Policy;
 use crate::pool::channel::{Channel, Channels};
 use crate::pool::lease::{Kept, Lease, Sender};
 use crate::settings::RouterSettings;
@@ -104,32 +104,38 @@ impl Pool {
         &self,
         instance: &Arc<Instance>,
         port: PortRoute,
-        timeouts: &Timeouts,
+        policy: &Policy,
     ) -> Result<Lease, ConnectError> {
         let connect = async {
             match port.protocol {
-                Protocol::Http1 => self.connect_http1(instance, port.container_port, timeouts).await,
-                Protocol::H2c => self.connect_http2(instance, port, timeouts).await,
+                Protocol::Http1 => self.connect_http1(instance, port.container_port, policy).await,
+                Protocol::H2c => self.connect_http2(instance, port, policy).await,
             }
         };
-        timeout(timeouts.connect, connect).await.map_err(|_| ConnectError::Timeout)?
+        timeout(policy.timeouts.connect, connect).await.map_err(|_| ConnectError::Timeout)?
     }
 
     async fn connect_http1(
         &self,
         instance: &Arc<Instance>,
         port: u16,
-        timeouts: &Timeouts,
+        policy: &Policy,
     ) -> Result<Lease, ConnectError> {
         let stream = open(instance, port).await?;
-        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
+        let preserve_case = policy.headers.preserve_case;
+        let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(preserve_case)
+            // For names of which it is not known how they came: the router's own, and all of HTTP/2.
+            .title_case_headers(preserve_case)
+            .handshake(TokioIo::new(stream))
+            .await?;
         let task = spawn_local(async move {
             if let Err(error) = connection.with_upgrades().await {
                 // The request on it has got the same error, and says more about it.
                 tracing::trace!(%error, "a connection to an instance ended");
             }
         });
-        let (task, idle) = (task.abort_handle(), timeouts.upstream_idle);
+        let (task, idle) = (task.abort_handle(), policy.timeouts.upstream_idle);
         let kept = Kept { sender, task, instance: Arc::clone(instance), port, idle };
         Ok(Lease::of(Sender::Http1(kept), false))
     }
@@ -139,7 +145,7 @@ impl Pool {
         &self,
         instance: &Arc<Instance>,
         port: PortRoute,
-        timeouts: &Timeouts,
+        policy: &Policy,
     ) -> Result<Lease, ConnectError> {
         let turn = self.channels.turn((instance.number, port.container_port));
         let turn = turn.lock().await;
@@ -147,7 +153,8 @@ impl Pool {
             return Ok(lease);
         }
         let stream = open(instance, port.container_port).await?;
-        let channel = Channel::begin(stream, instance, timeouts.upstream_idle, self.max_head_bytes).await?;
+        let channel =
+            Channel::begin(stream, instance, policy.timeouts.upstream_idle, self.max_head_bytes).await?;
         let stream = self.channels.put((instance.number, port.container_port), channel);
         drop(turn);
         self.count_in();

@@ -48,6 +48,11 @@ impl Progress {
         self.last.get().elapsed() < time
     }
 
+    /// For how long nothing has moved.
+    pub(crate) fn rested(&self) -> Duration {
+        self.last.get().elapsed()
+    }
+
     /// Notes that the whole request is with the instance.
     pub(crate) fn set_request_sent(&self) {
         self.request_sent.set(true);

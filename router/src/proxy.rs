@@ -15,7 +15,7 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 use tokio::task::spawn_local;
 
 use crate::attempt::{Answer, Dispatch};
-use crate::body::{ContinueGate, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{ResponseBody, UpstreamBody};
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
@@ -27,10 +27,11 @@ use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::forward_headers::{Passing, prepare_request, prepare_response};
 use crate::gate::{self, Arriving, Passage};
-use crate::health;
+use crate::health_check;
 use crate::origin::Origin;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::request_body::{ContinueGate, RequestBody};
 use crate::request_id::request_id;
 use crate::response_headers;
 use crate::table::Route;
@@ -106,8 +107,8 @@ fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
 /// The host of a request that breaks no rule, and whose client may ask for it.
 fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, Refusal> {
     let offence = client.flags.offences.of(number);
-    if offence.is_none() && health::is_asked(parts) {
-        return Err(health::refusal(&client.worker));
+    if offence.is_none() && health_check::is_asked(parts) {
+        return Err(health_check::refusal(&client.worker));
     }
     let host = check::check(parts, offence, client.scheme)?;
     if !client.may_ask_for(&host.name) {
@@ -125,10 +126,11 @@ async fn pass_on(
     let Asked { number, mut parts, body } = asked;
     let host = checked_host(client, number, &parts)?;
     let target = target(&parts.uri);
-    let dispatch = Dispatch::find(client, host, target).await?;
+    let mut dispatch = Dispatch::find(client, host, target).await?;
     let Site { route, origin } =
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
-    exchange.set_app(&route.app);
+    exchange.set_route(route);
+    exchange.set_format(route.policy.log, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     exchange.hold(place);
@@ -136,15 +138,19 @@ async fn pass_on(
         gate::remove_cookie(&mut parts.headers, name);
     }
 
+    dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
     let client_version = parts.version;
     let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-    parts.extensions.clear();
+    if !route.policy.headers.preserve_case {
+        // Among them the names of headers as they came.
+        parts.extensions.clear();
+    }
     let progress = Rc::new(Progress::new(body.is_end_stream()));
     let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
     let wish = Wish::of(&parts, &route.policy.bodies);
     let bodies = &route.policy.bodies;
-    let (body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
+    let (mut body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
         let limits = buffering::limits(bodies, &client.worker.settings);
         (take_request(&mut parts.headers, client_body, &progress, limits).await?, None)
     } else {
@@ -152,6 +158,7 @@ async fn pass_on(
         (RequestBody::new(client_body, Rc::clone(&progress), gate.clone()), gate)
     };
 
+    body.count(|| dispatch.counted());
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(dispatch.target());
     let passing = Passing {
@@ -164,6 +171,7 @@ async fn pass_on(
         began: exchange.began(),
     };
     prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
     let mut request = Request::from_parts(parts, body);
     if let Some(gate) = gate {
         hyper::ext::on_informational(&mut request, move |response| {
@@ -188,7 +196,7 @@ impl Passed {
         site: &Site,
         mut exchange: Exchange,
     ) -> Response<ResponseBody> {
-        let Answer { response, lease, in_flight } = self.answer;
+        let Answer { response, lease, in_flight, cookie } = self.answer;
         let (mut parts, incoming) = response.into_parts();
         // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
         parts.version = Version::HTTP_11;
@@ -196,6 +204,9 @@ impl Passed {
         exchange.set_status(parts.status.as_u16());
         prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
         response_headers::apply(&site.route.policy, site.origin, &mut parts.headers);
+        if let Some(cookie) = cookie {
+            parts.headers.append(header::SET_COOKIE, cookie);
+        }
         if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
             let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
                 return Response::from_parts(parts, ResponseBody::empty());

@@ -13,7 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::instance::Instance;
 use crate::listener::{Listener, Order};
 use crate::listening_socket::ListeningSocket;
-use crate::memory::Memories;
+use crate::memory::{AppMemory, Memories};
+use crate::metrics::drains::Drains;
+use crate::settings::SigningKey;
 use crate::table::{Entrance, InstanceRoute, PortRoute, Table, TableError, TableSpec};
 use crate::waiting::WaitingRoom;
 
@@ -48,13 +50,26 @@ impl Drained {
     }
 }
 
+/// What a publisher has to know of the rest of the router.
+#[derive(Debug)]
+pub(crate) struct PublisherParts {
+    /// Where further ports are opened.
+    pub(crate) address: IpAddr,
+    /// How many workers there are.
+    pub(crate) workers: usize,
+    /// What cookies are signed with.
+    pub(crate) key: SigningKey,
+    /// Where drains are counted.
+    pub(crate) drains: Arc<Drains>,
+}
+
 /// The writing side of the table.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     table: Arc<ArcSwap<Table>>,
     lobby: Arc<WaitingRoom>,
     orders: mpsc::UnboundedSender<Order>,
-    address: IpAddr,
+    parts: PublisherParts,
     /// Protects the state against two publications at once. Held while sockets are bound, never across an await.
     state: Mutex<State>,
 }
@@ -75,9 +90,14 @@ impl Publisher {
         table: Arc<ArcSwap<Table>>,
         lobby: Arc<WaitingRoom>,
         orders: mpsc::UnboundedSender<Order>,
-        address: IpAddr,
+        parts: PublisherParts,
     ) -> Self {
-        Self { table, lobby, orders, address, state: Mutex::default() }
+        Self { table, lobby, orders, parts, state: Mutex::default() }
+    }
+
+    /// The table in force.
+    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.table.load()
     }
 
     /// Takes sockets on for ports that the first table may want; what it does not want is closed by it.
@@ -106,8 +126,9 @@ impl Publisher {
     pub(crate) fn publish(&self, spec: &TableSpec) -> Result<Published, TableError> {
         let mut state = self.state();
         let mut next = HashMap::new();
-        let memories = state.memories(spec);
-        let table = Table::build(spec, &memories, |route| state.instance(&mut next, route))?;
+        let memories = state.memories(spec, self.parts.workers);
+        let key = &self.parts.key;
+        let table = Table::build(spec, &memories, key, |route| state.instance(&mut next, route))?;
         let wanted = wanted_ports(spec);
         // New ports are opened first and old ones closed last, so that no port is ever closed for nothing.
         let unbound = self.open_ports(&mut state, &wanted);
@@ -118,8 +139,8 @@ impl Publisher {
         state.replace(next);
         let memories_before = std::mem::replace(&mut state.memories, memories);
         // Also those of apps that are gone: whoever waits there has to learn it.
-        let woken = state.memories.values().chain(memories_before.values()).map(|memory| &memory.room);
-        woken.chain([&self.lobby]).for_each(|room| room.wake());
+        state.memories.values().chain(memories_before.values()).for_each(|memory| memory.wake());
+        self.lobby.wake();
         state.inherited.clear();
         let closing: Vec<_> = state.open.keys().filter(|port| !wanted.contains(port)).copied().collect();
         for (port, entrance) in closing {
@@ -147,7 +168,7 @@ impl Publisher {
 
     /// The socket for a port: one that was inherited, or a new one.
     fn listen(&self, state: &mut State, port: u16, entrance: Entrance) -> io::Result<Listener> {
-        let address = SocketAddr::new(self.address, port);
+        let address = SocketAddr::new(self.parts.address, port);
         match state.inherited.iter().position(|socket| socket.fits(entrance, address)) {
             Some(index) => Listener::adopt(state.inherited.swap_remove(index)),
             None => Listener::bind(address, entrance),
@@ -159,7 +180,7 @@ impl Publisher {
         if self.state().open.keys().any(|(open, _)| *open == port) {
             return Ok(());
         }
-        Listener::bind(SocketAddr::new(self.address, port), Entrance::Port(port)).map(drop)
+        Listener::bind(SocketAddr::new(self.parts.address, port), Entrance::Port(port)).map(drop)
     }
 
     fn order(&self, order: Order) {
@@ -172,11 +193,13 @@ impl Publisher {
     pub(crate) async fn drain(&self, ids: &[String], deadline: Duration) -> Drained {
         let deadline = Instant::now() + deadline;
         let mut drained = Drained::default();
+        let drain = self.parts.drains.begin();
         for instance in self.retire(ids) {
             if timeout_at(deadline, instance.wait_idle()).await.is_err() {
                 drained.busy.push((instance.id.clone(), instance.in_flight()));
             }
         }
+        drain.end(drained.is_complete());
         drained
     }
 
@@ -199,7 +222,9 @@ impl Publisher {
 
     /// Requests that wait for an app, or for the first table if there is none yet.
     pub(crate) fn waiting(&self, app: &str) -> usize {
-        self.state().memories.get(app).map_or(&self.lobby, |memory| &memory.room).waiting()
+        let state = self.state();
+        let waiting = |memory: &Arc<AppMemory>| memory.room.waiting() + memory.queue.waiting();
+        state.memories.get(app).map_or_else(|| self.lobby.waiting(), waiting)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -223,8 +248,9 @@ impl State {
     }
 
     /// A memory for each app: the one that it has, or a new one.
-    fn memories(&self, spec: &TableSpec) -> Memories {
-        let memory = |app: &Arc<str>| self.memories.get(app).cloned().unwrap_or_default();
+    fn memories(&self, spec: &TableSpec, workers: usize) -> Memories {
+        let new = || Arc::new(AppMemory::new(workers));
+        let memory = |app: &Arc<str>| self.memories.get(app).cloned().unwrap_or_else(new);
         spec.apps.iter().map(|routes| (Arc::clone(&routes.app), memory(&routes.app))).collect()
     }
 

@@ -1,9 +1,12 @@
 //! What can be set about the router as a whole. Every field has a working default; what is an app's is in `policy`.
 
+use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use aws_lc_rs::hmac;
 
 use crate::trust::Trust;
 
@@ -30,6 +33,36 @@ pub struct RouterSettings {
     pub max_connections_per_address: Option<NonZeroU32>,
     /// Idle connections kept to one instance by one worker.
     pub max_idle_connections: usize,
+    /// What cookies of the router's own are signed with: the same for all routers that share clients, and after a
+    /// restart. A random one if unset.
+    pub signing_key: Option<SigningKey>,
+}
+
+/// A key for signatures. It is never shown.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// Takes 32 random bytes.
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// A key that nobody else has.
+    pub(crate) fn random() -> Self {
+        Self::new(&rand::random())
+    }
+
+    /// The key itself.
+    pub(crate) fn key(&self) -> &hmac::Key {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey")
+    }
 }
 
 /// Limits on requests that wait because their app has no instance just now.
@@ -67,6 +100,7 @@ impl Default for RouterSettings {
             buffer_directory: std::env::temp_dir(),
             max_connections_per_address: None,
             max_idle_connections: 64,
+            signing_key: None,
         }
     }
 }

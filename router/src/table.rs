@@ -17,6 +17,8 @@ use crate::instance::Instance;
 use crate::memory::{AppMemory, Memories};
 use crate::path_prefix::PathPrefix;
 use crate::policy::Policy;
+use crate::settings::SigningKey;
+use crate::sticky::Cookies;
 
 /// Everything that the router is to serve. Each publication is the whole of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -168,9 +170,11 @@ pub(crate) struct Route {
     pub(crate) memory: Arc<AppMemory>,
     /// What is set about its requests.
     pub(crate) policy: Arc<Policy>,
+    /// The cookies that make clients stay with instances, if they are to.
+    pub(crate) cookies: Option<Cookies>,
     /// Whether there is anything to ask at the gate.
     pub(crate) has_rules: bool,
-    state: AppState,
+    pub(crate) state: AppState,
 }
 
 /// A path of a host, and whose it is.
@@ -209,7 +213,11 @@ pub(crate) struct Table {
     exact: HashMap<String, Places>,
     /// By what follows the wildcard's `*.`.
     wildcards: HashMap<String, Places>,
+    /// All apps.
+    routes: Vec<Arc<Route>>,
     published: bool,
+    /// Whether any app wants header names as they came.
+    preserves_case: bool,
 }
 
 impl Table {
@@ -218,14 +226,19 @@ impl Table {
     pub(crate) fn build(
         spec: &TableSpec,
         memories: &Memories,
+        key: &SigningKey,
         mut instance: impl FnMut(&InstanceRoute) -> Arc<Instance>,
     ) -> Result<Self, TableError> {
         let mut table = Self { published: true, ..Self::default() };
         for routes in &spec.apps {
+            let instances: Vec<_> = routes.instances.iter().map(&mut instance).collect();
+            let sticky = routes.policy.balance.sticky;
+            table.preserves_case |= routes.policy.headers.preserve_case;
             let route = Arc::new(Route {
                 app: Arc::clone(&routes.app),
                 ports: routes.ports.clone(),
-                instances: routes.instances.iter().map(&mut instance).collect(),
+                cookies: sticky.then(|| Cookies::new(key, &routes.app, &instances)),
+                instances,
                 memory: memories.get(&routes.app).cloned().unwrap_or_default(),
                 policy: Arc::clone(&routes.policy),
                 has_rules: gate::is_needed(&routes.policy),
@@ -234,6 +247,7 @@ impl Table {
             for host in &routes.hosts {
                 table.claim(host, &route)?;
             }
+            table.routes.push(route);
         }
         Ok(table)
     }
@@ -261,6 +275,16 @@ impl Table {
         }
     }
 
+    /// All apps.
+    pub(crate) fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// Whether any app wants header names as they came. It has to be known before a request is read.
+    pub(crate) fn preserves_case(&self) -> bool {
+        self.preserves_case
+    }
+
     /// Whether nothing was published yet, so that nothing is known of any host.
     pub(crate) fn is_first(&self) -> bool {
         !self.published
@@ -270,6 +294,14 @@ impl Table {
     /// longest path.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Place> {
         self.places(host)?.iter().find(|place| place.path.covers(path))
+    }
+
+    /// The host by which a host is found: itself, or a wildcard.
+    pub(crate) fn pattern(&self, host: &str) -> String {
+        match host.split_once('.') {
+            Some((_, suffix)) if !self.exact.contains_key(host) => format!("*.{suffix}"),
+            _ => host.to_owned(),
+        }
     }
 
     /// Whether any app answers on a host by an entrance.
@@ -329,7 +361,8 @@ mod tests {
     }
 
     fn table(apps: Vec<AppRoutes>) -> Result<Table, TableError> {
-        Table::build(&TableSpec { apps }, &Memories::new(), |spec| Arc::new(Instance::new(spec)))
+        let key = SigningKey::random();
+        Table::build(&TableSpec { apps }, &Memories::new(), &key, |spec| Arc::new(Instance::new(spec)))
     }
 
     fn found<'a>(table: &'a Table, host: &str, path: &str) -> Option<&'a str> {

@@ -50,6 +50,7 @@ impl Tunnel {
                 return;
             }
         };
+        self.exchange.set_tunnel();
         let progress = Rc::new(Progress::new(true));
         let mut client = Moving::new(client, &progress);
         let mut upstream = Moving::new(upstream, &progress);

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::access_log::{AccessLog, Recorder};
 use crate::client::{self, Accepted};
+use crate::metrics::worker::WorkerCounters;
 use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
@@ -37,6 +38,10 @@ pub(crate) struct WorkerParts {
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) log: AccessLog,
     pub(crate) stop: watch::Receiver<Stop>,
+    /// Which of the workers it is to be.
+    pub(crate) index: usize,
+    /// Where it counts.
+    pub(crate) counters: Arc<WorkerCounters>,
 }
 
 /// Whether and how the router stops.
@@ -75,6 +80,10 @@ pub(crate) struct WorkerDoor {
 /// A worker's state, shared by everything on its thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// Which of the workers it is.
+    pub(crate) index: usize,
+    /// Where it counts; only its own thread does.
+    pub(crate) counters: Arc<WorkerCounters>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// Where requests wait for the first table.
     pub(crate) lobby: Arc<WaitingRoom>,
@@ -178,12 +187,12 @@ impl Drop for ConnectionCount {
 }
 
 /// Starts a worker's thread. Its result is the number of connections that a shutdown had to cut.
-pub(crate) fn start(index: usize, parts: WorkerParts) -> io::Result<(WorkerDoor, JoinHandle<usize>)> {
+pub(crate) fn start(parts: WorkerParts) -> io::Result<(WorkerDoor, JoinHandle<usize>)> {
     let (queue, waiting) = mpsc::channel(QUEUE);
     let connections = Arc::new(AtomicUsize::new(0));
     let door = WorkerDoor { queue, connections: Arc::clone(&connections) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = Builder::new().name(format!("router-{index}")).spawn(move || {
+    let thread = Builder::new().name(format!("router-{}", parts.index)).spawn(move || {
         let tasks = LocalSet::new();
         let cut = tasks.block_on(&runtime, run(parts, waiting, connections));
         // What is left is dropped here, inside the runtime whose timers and sockets it holds.
@@ -200,10 +209,12 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, lobby, certificates, trust, settings, log, mut stop } = parts;
+    let WorkerParts { table, lobby, certificates, trust, settings, log, mut stop, index, counters } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
+        index,
+        counters,
         table,
         lobby,
         stop: stop.clone(),

@@ -49,6 +49,12 @@ impl BuildQueue {
         Place { queue: self.clone(), changes: self.state.subscribe(), build }
     }
 
+    /// How many run, and how many wait.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state.borrow();
+        (state.running.len(), state.waiting.len())
+    }
+
     /// Gives up a build's place before it is dropped: what follows the build needs none.
     pub fn leave(&self, build: i64) {
         self.state.send_if_modified(|state| {
@@ -110,6 +116,7 @@ mod tests {
         assert_eq!(ahead(&second), [1], "nobody is overtaken by who asks sooner");
         assert_eq!(first.take(), Ok(()));
         assert_eq!(ahead(&third), [1, 2]);
+        assert_eq!(queue.counts(), (1, 2));
         drop(second);
         assert_eq!(ahead(&third), [1]);
         queue.leave(1);

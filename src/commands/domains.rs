@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod global;
+mod paths;
 pub mod report;
 
 use crate::command_error::CommandError;
@@ -18,12 +19,8 @@ fn parse(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
 
 /// Refuses host names that lead to another app already, and names that app.
 async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Result<(), CommandError> {
-    let app = &context.app;
     for name in names {
-        let mut owner = app.store.domain_owner(name).await?;
-        if owner.is_none() {
-            owner = default_owner(context, name).await?;
-        }
+        let owner = owner(context, name).await?;
         if let Some(owner) = owner.filter(|owner| owner != own) {
             return Err(if context.caller.access.includes(&owner) {
                 CommandError::user(format!("{name} leads to {owner} already"))
@@ -35,6 +32,14 @@ async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Res
         }
     }
     Ok(())
+}
+
+/// The app that a host name leads to.
+async fn owner(context: &Context, name: &Hostname) -> Result<Option<AppName>, CommandError> {
+    match context.app.store.domain_owner(name).await? {
+        Some(owner) => Ok(Some(owner)),
+        None => default_owner(context, name).await,
+    }
 }
 
 /// Warns of default names that an app does not get because they were added to another one.

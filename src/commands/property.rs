@@ -40,6 +40,11 @@ impl SetArguments {
         }
     }
 
+    /// Whose value is set: the app's, or `None` for that of all apps.
+    pub fn owner(&self, context: &Context) -> Result<Option<AppId>, CommandError> {
+        if self.global { Ok(None) } else { Ok(Some(context.target()?.id)) }
+    }
+
     /// The property and the words of its value, if a property is named.
     pub fn property(&self) -> Option<(&str, &[String])> {
         let words = if self.global { &self.words[..] } else { self.words.get(1..)? };
@@ -55,7 +60,7 @@ impl SetArguments {
 
 /// Sets or unsets one of the properties.
 pub async fn set(context: &Context, arguments: &SetArguments, properties: &[Property]) -> CommandResult {
-    let app = if arguments.global { None } else { Some(context.target()?.id) };
+    let app = arguments.owner(context)?;
     let Some((key, words)) = arguments.property() else {
         return Err(CommandError::user("No property specified").hint(valid(properties)));
     };

@@ -91,6 +91,11 @@ impl Wish {
         Ok(wish)
     }
 
+    /// Whether it is all of it, for a person.
+    pub fn is_list(&self) -> bool {
+        self.flag.is_none() && self.format != Some(Format::Json)
+    }
+
     /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`.
     pub async fn print(
         &self,

@@ -23,6 +23,7 @@ pub async fn rules(app: &App, record: &AppRecord) -> Result<CheckRules, StoreErr
     Ok(CheckRules {
         host: host(app, record).await?,
         https: app.https_address.is_some(),
+        h2c: app.store.ports(record.id).await?.first().is_some_and(|mapping| mapping.scheme.is_h2c()),
         deadline: app.settings.deploy.start(),
         window: window.unwrap_or_else(|| app.settings.deploy.stability_window()),
         skipped: selection(&app.store, record.id, SKIPPED).await?,

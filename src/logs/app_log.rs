@@ -13,6 +13,10 @@ use crate::logs::positions::{Position, Positions};
 use crate::logs::writer::Writer;
 use crate::model::container_id::ContainerId;
 
+/// Bytes that may wait for the disk before lines are dropped that come many at a time.
+const MOST_WAITING: usize = 8 << 20;
+
+/// The log.
 #[derive(Debug)]
 pub(super) struct AppLog {
     directory: PathBuf,
@@ -45,6 +49,15 @@ impl AppLog {
 
     pub(super) fn push(&mut self, entry: &Entry<'_>) {
         self.batch.push(entry);
+    }
+
+    /// Adds many lines; if too many wait for the disk already, says how many were dropped instead.
+    pub(super) fn keep(&mut self, lines: Batch) {
+        if self.batch.size() <= MOST_WAITING {
+            self.batch.append(lines);
+        } else {
+            self.say(&format!("dropped {} lines: they came faster than they can be kept", lines.count()));
+        }
     }
 
     /// Adds a line that a process has printed.

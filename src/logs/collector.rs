@@ -97,6 +97,17 @@ impl Collector {
         match message {
             Message::Follow { container, app, process, path } => self.follow(container, app, process, path),
             Message::Say { app, process, text } => self.say(app, &process, &text),
+            Message::Keep { app, lines, done } => {
+                match self.log(app) {
+                    Ok(log) => log.keep(lines),
+                    Err(error) => {
+                        tracing::warn!(app = app.0, %error, "lines for an app's log cannot be kept")
+                    }
+                }
+                self.waiting.insert(app);
+                // Whoever gave them may not wait any more.
+                done.send(()).ok();
+            }
             Message::Print { app, process, line } => self.print(app, &process, &line),
             Message::Settle { which, done } => {
                 let settled = self.settle(&which);

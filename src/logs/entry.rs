@@ -134,6 +134,23 @@ impl Batch {
         entry.write(&mut self.bytes);
     }
 
+    /// Adds the lines of another one.
+    pub fn append(&mut self, other: Self) {
+        let before = self.bytes.len();
+        self.starts.extend(other.starts.iter().map(|start| before + start));
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// How many bytes the lines have.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many lines there are.
+    pub fn count(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
@@ -219,6 +236,14 @@ mod tests {
         let lines = String::from_utf8(batch.into_lines()).unwrap();
         let texts: Vec<&str> = lines.lines().filter_map(|line| line.rsplit(' ').next()).collect();
         assert_eq!(texts, ["first", "second", "late"]);
+        let mut two = Batch::default();
+        two.push(&entry(times[0], b"late"));
+        let mut more = Batch::default();
+        more.push(&entry(TIME, b"first"));
+        more.push(&entry(TIME, b"second"));
+        two.append(more);
+        assert_eq!((two.count(), two.size()), (3, lines.len()));
+        assert_eq!(two.into_lines(), lines.as_bytes());
         assert_eq!(sort_lines(lines.clone().into_bytes()), lines.into_bytes());
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tokio::sync::oneshot;
 
 use crate::logs::engine_line::Line;
+use crate::logs::entry::Batch;
 use crate::logs::limits::LimitTable;
 use crate::model::container_id::ContainerId;
 use crate::store::apps::AppId;
@@ -32,6 +33,15 @@ pub(super) enum Message {
         process: String,
         /// One or more lines.
         text: Vec<u8>,
+    },
+    /// Many lines are there at once.
+    Keep {
+        /// Whose.
+        app: AppId,
+        /// The lines.
+        lines: Batch,
+        /// Told when they are taken.
+        done: oneshot::Sender<()>,
     },
     /// A process has printed a line, as the engine says.
     Print {

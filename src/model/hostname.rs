@@ -26,6 +26,16 @@ impl Hostname {
         &self.0
     }
 
+    /// Whether a host, in lower case and without a trailing dot, is this name or one that it stands for.
+    pub fn covers(&self, host: &str) -> bool {
+        match self.0.strip_prefix("*.") {
+            Some(suffix) => {
+                host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
+            }
+            None => self.0 == host,
+        }
+    }
+
     /// Whether it is an IPv6 address: no name, so nothing can stand below it.
     pub fn is_literal(&self) -> bool {
         self.0.starts_with('[')
@@ -107,6 +117,15 @@ mod tests {
     fn case_and_trailing_dot_do_not_matter() {
         assert_eq!("Blog.Example.COM.".parse::<Hostname>().unwrap().as_str(), "blog.example.com");
         assert!("*.example.com".parse::<Hostname>().unwrap().is_wildcard());
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let covers = |name: &str, host| name.parse::<Hostname>().unwrap().covers(host);
+        assert!(covers("a.x", "a.x") && covers("*.x", "a.x"));
+        assert!(
+            !covers("a.x", "b.x") && !covers("*.x", "x") && !covers("*.x", "a.b.x") && !covers("*.x", ".x")
+        );
     }
 
     #[test]

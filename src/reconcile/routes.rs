@@ -11,13 +11,16 @@ use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::path_route::PathRoute;
+use crate::model::port_mapping::PortMapping;
 use crate::reconcile::{awaited, watched};
+use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::AppRouteFacts;
 use crate::urls;
 use slipway_router::host_pattern::HostPattern;
+use slipway_router::policy::Policy;
 use slipway_router::table::{
     AppRoutes, AppState, Entrance, HostRoute, InstanceRoute, PortRoute, Protocol, TableSpec,
 };
@@ -60,7 +63,8 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         };
         to_watch.extend(watched::of(app, &of_app, &running).await?);
         keep_own(&of_app.record.name, &mut hosts, &mut claimed);
-        apps.push(routes(app, of_app, hosts, &running).await?);
+        let policy = policy(app, &of_app, &facts.global_requests);
+        apps.push(routes(app, of_app, (hosts, policy), &running).await?);
     }
     app.wellbeing.watch(to_watch);
     Ok(TableSpec { apps })
@@ -78,6 +82,13 @@ fn keep_own(app: &AppName, hosts: &mut Vec<Hostname>, claimed: &mut HashMap<Host
     });
 }
 
+/// A path of a host.
+fn path_route(route: &PathRoute) -> Option<HostRoute> {
+    let path = route.place.path().parse();
+    let path = path.inspect_err(|error| tracing::error!(%error, "a path cannot be routed")).ok()?;
+    Some(HostRoute { path, strip: route.strip, ..host_route(&route.place.host)? })
+}
+
 /// All paths of a host. What is a host name here is one for the router.
 fn host_route(host: &Hostname) -> Option<HostRoute> {
     match host.as_str().parse::<HostPattern>() {
@@ -89,13 +100,20 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
     }
 }
 
+/// What holds for an app's requests.
+fn policy(app: &App, facts: &AppRouteFacts, global: &Values) -> Arc<Policy> {
+    let https_port = app.https_address.map(|address| address.port());
+    policy_of(&facts.requests, global, Situation { https_port, has_certificate: false })
+}
+
 async fn routes(
     app: &Arc<App>,
     facts: AppRouteFacts,
-    hosts: Vec<Hostname>,
+    (hosts, policy): (Vec<Hostname>, Arc<Policy>),
     running: &HashMap<ContainerId, Ipv4Addr>,
 ) -> Result<AppRoutes, CommandError> {
-    let AppRouteFacts { record, ports: own, instances, .. } = facts;
+    let AppRouteFacts { record, ports: own, instances, paths, .. } = facts;
+    let paths = if record.vhosts_enabled { paths } else { Vec::new() };
     let web_port = match (own.first(), facts.web_port, record.current_release) {
         (Some(mapping), _, _) => mapping.container_port,
         (None, Some(port), _) => port,
@@ -132,11 +150,11 @@ async fn routes(
     let listening = listening.filter_map(|(instance, address, _)| Some((instance, address?)));
     Ok(AppRoutes {
         app: Arc::from(record.name.as_str()),
-        hosts: hosts.iter().filter_map(host_route).collect(),
+        hosts: hosts.iter().filter_map(host_route).chain(paths.iter().filter_map(path_route)).collect(),
         ports: ports.iter().copied().map(port_route).collect(),
         instances: reachable(app, listening),
         state,
-        policy: Arc::default(),
+        policy,
     })
 }
 
@@ -157,13 +175,14 @@ fn reachable<'a>(
 }
 
 fn port_route(mapping: PortMapping) -> PortRoute {
-    let entrance = match (mapping.scheme, mapping.host_port) {
-        (Scheme::Http, 80) => Entrance::Http,
-        (Scheme::Https, 443) => Entrance::Https,
-        (Scheme::Http, port) => Entrance::Port(port),
-        (Scheme::Https, port) => Entrance::EncryptedPort(port),
+    let entrance = match (mapping.scheme.is_encrypted(), mapping.host_port) {
+        (false, 80) => Entrance::Http,
+        (true, 443) => Entrance::Https,
+        (false, port) => Entrance::Port(port),
+        (true, port) => Entrance::EncryptedPort(port),
     };
-    PortRoute { entrance, container_port: mapping.container_port, protocol: Protocol::Http1 }
+    let protocol = if mapping.scheme.is_h2c() { Protocol::H2c } else { Protocol::Http1 };
+    PortRoute { entrance, container_port: mapping.container_port, protocol }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::model::release::{ProcessCommand, Release, Source};
 use crate::model::surroundings::Surroundings;
 use crate::run::addresses::{Addresses, NoAddress};
 use crate::run::check::Subject;
-use crate::run::check_rules::{CheckRules, startup_checks};
+use crate::run::check_rules::CheckRules;
 use crate::run::health::{self, Unhealthy};
 use crate::run::options::{self, OptionsError, Phase};
 use crate::run::policy;
@@ -220,7 +220,7 @@ impl Start<'_> {
         let trial = Trial {
             subject: &subject,
             name,
-            checks: &startup_checks(&self.release.content, &name.process_type),
+            checks: &self.rules.startup_checks(&self.release.content, &name.process_type),
             deadline: self.rules.deadline,
             window: self.rules.window,
             console,

@@ -15,10 +15,14 @@ use crate::handover::channel::{Channel, ChannelError, MOST_DESCRIPTORS};
 use crate::handover::message::{FromNew, FromOld, SocketName};
 use crate::handover::notify::{News, notify};
 
+use super::access;
 use super::prepare::{Prepared, end, say};
 use super::standing::Standing;
 use super::term::HandedOver;
 
+/// How long connections that rest for a moment are kept in any case. A client that is in the middle of its work asks
+/// again within that time; what is to be drained meanwhile serves on.
+const SETTLE: Duration = Duration::from_secs(3);
 /// How long what is under way may take once the next server has ended: as long as nothing listens, a service manager
 /// that waits for this one's end starts no other.
 const FOLLOW: Duration = Duration::from_secs(5);
@@ -58,9 +62,14 @@ pub(super) async fn give(standing: &mut Standing, handed: HandedOver) -> Result<
     // Whoever asked may have gone.
     upgrade.done.send(Ok(Upgraded { version, process: id })).ok();
     let drain = app.settings.upgrade.drain();
-    let leaving = Leaving { standing, channel, drain, one_offs: &app.one_offs };
+    let records = standing.records.take();
+    let leaving = Leaving { standing, channel, drain, one_offs: &app.one_offs, since: Instant::now() };
     let faces = async { join_all(faces).await.into_iter().for_each(drop) };
+    let telling = records.map(|records| tokio::spawn(access::tell(records)));
     leaving.run(faces).await;
+    if let Some(telling) = telling {
+        telling.abort();
+    }
     Ok(true)
 }
 
@@ -125,6 +134,7 @@ struct Leaving<'a> {
     channel: Channel,
     drain: Duration,
     one_offs: &'a OneOffs,
+    since: Instant,
 }
 
 impl Leaving<'_> {
@@ -165,9 +175,11 @@ impl Leaving<'_> {
         match message {
             FromNew::Drain { number, containers, milliseconds } => {
                 let (router, answer) = (self.standing.router.clone(), answer.clone());
-                // What rests would be sent to what is about to end.
-                router.end_linger();
+                let settled = self.since + SETTLE;
                 tokio::spawn(async move {
+                    sleep_until(settled).await;
+                    // What rests would be sent to what is about to end.
+                    router.end_linger();
                     let drained = router.drain(&containers, Duration::from_millis(milliseconds)).await;
                     let busy = drained.busy.into_iter().map(|(container, _)| container).collect();
                     answer.send(FromOld::Drained { number, busy }).ok();

@@ -9,15 +9,17 @@ use std::time::Duration;
 use serde::Serialize;
 use slipway_router::access_log::AccessRecords;
 use slipway_router::listening_socket::ListeningSocket;
-use slipway_router::settings::{RouterSettings, Waiting};
+use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::table::Entrance;
 use slipway_router::{Router, RouterHandle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::handover::notify::{News, notify};
 use crate::handover::predecessors::Predecessors;
 use crate::settings::Settings;
 use crate::socket::listener::{CommandSocket, Listener};
+use crate::store::{Store, StoreError};
 
 use super::listen_fds::{self, Purpose};
 
@@ -34,6 +36,8 @@ pub(super) struct Standing {
     pub(super) predecessors: Predecessors,
     /// Whether a server has handed over and waits to hear that this one serves.
     pub(super) is_awaited: bool,
+    /// SIGUSR2: another server is to take over.
+    pub(super) asked: Signal,
     /// Cancelled when the process is to end.
     pub(super) stop: CancellationToken,
 }
@@ -51,6 +55,7 @@ pub(super) struct Listening {
     pub(super) ssh: SocketAddr,
     pub(super) http: SocketAddr,
     pub(super) https: Option<SocketAddr>,
+    pub(super) metrics: Option<SocketAddr>,
     pub(super) pid: u32,
 }
 
@@ -93,7 +98,7 @@ impl Standing {
                 .map_err(|error| format!("cannot listen for SSH on {wanted}: {error}"))?,
         };
         let (router, records) =
-            Router::take_over(router_settings(&settings), inherited.router)?.start_closed()?;
+            Router::take_over(router_settings(&settings)?, inherited.router)?.start_closed()?;
         Ok(Self {
             settings,
             binary,
@@ -102,6 +107,7 @@ impl Standing {
             records: Some(records),
             predecessors: Predecessors::default(),
             is_awaited: false,
+            asked: signal(SignalKind::user_defined2())?,
             stop: CancellationToken::new(),
         })
     }
@@ -117,6 +123,7 @@ impl Standing {
             ssh: self.sockets.ssh.local_addr()?,
             http: address(Entrance::Http)?.ok_or("the router has no port for HTTP")?,
             https: address(Entrance::Https)?,
+            metrics: None,
             pid: std::process::id(),
         })
     }
@@ -168,8 +175,10 @@ fn fits(socket: &TcpListener, wanted: SocketAddr) -> bool {
     socket.local_addr().is_ok_and(fits)
 }
 
-fn router_settings(settings: &Settings) -> RouterSettings {
-    RouterSettings {
+fn router_settings(settings: &Settings) -> Result<RouterSettings, StoreError> {
+    let signing_key = SigningKey::new(&Store::derive_key(&settings.root, "router: signed cookies")?);
+    Ok(RouterSettings {
+        signing_key: Some(signing_key),
         listen: settings.http_listen,
         listen_https: settings.https_listen,
         trust: settings.router.trust(),
@@ -178,5 +187,5 @@ fn router_settings(settings: &Settings) -> RouterSettings {
             time: Duration::from_secs(settings.router.waiting_seconds),
         },
         ..RouterSettings::default()
-    }
+    })
 }

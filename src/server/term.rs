@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use slipway_router::access_log::AccessRecords;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -46,7 +45,7 @@ use super::face::Face;
 use super::prepare::{Prepared, prepare};
 use super::standing::{Listening, Standing};
 use super::state::{complete_interrupted, owner, write_listening};
-use super::{log_requests, surroundings, trust};
+use super::{access, metrics, surroundings, trust};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,6 +84,7 @@ struct Background {
     reconciling: JoinHandle<()>,
     reloading: JoinHandle<()>,
     trusting: JoinHandle<()>,
+    measuring: JoinHandle<()>,
     logging: JoinHandle<AccessRecords>,
     draining: JoinHandle<()>,
     collecting: thread::JoinHandle<()>,
@@ -102,8 +102,9 @@ struct Term {
 
 /// Serves until the server is to stop or to hand over.
 pub(super) async fn run(standing: &mut Standing) -> Result<End, Box<dyn Error>> {
-    let listening = standing.listening()?;
-    let term = begin(standing, &listening).await?;
+    let metrics = metrics::Door::bind(standing.settings.metrics_listen).await?;
+    let listening = Listening { metrics: metrics.address(), ..standing.listening()? };
+    let term = begin(standing, &listening, metrics).await?;
     let app = term.app.clone();
     let published = app.reconciler.publish_routes().await;
     if standing.is_awaited && !published {
@@ -121,7 +122,11 @@ pub(super) async fn run(standing: &mut Standing) -> Result<End, Box<dyn Error>> 
 }
 
 /// Makes the handles and starts what runs beside the faces.
-async fn begin(standing: &mut Standing, listening: &Listening) -> Result<Term, Box<dyn Error>> {
+async fn begin(
+    standing: &mut Standing,
+    listening: &Listening,
+    metrics: metrics::Door,
+) -> Result<Term, Box<dyn Error>> {
     let settings = standing.settings.clone();
     let (store, storing) = Store::open(&settings.root)?;
     let repositories = Repositories::new(&settings.root);
@@ -166,19 +171,21 @@ async fn begin(standing: &mut Standing, listening: &Listening) -> Result<Term, B
         shutdown,
     });
     let records = standing.records.take().ok_or("the requests' records are with another term")?;
-    Ok(start(app, wakings, asked, (reloader, trusting, records, collecting, storing)))
+    Ok(start(app, wakings, asked, (reloader, trusting, metrics, records, collecting, storing)))
 }
 
-type Parts = (Reloader, JoinHandle<()>, AccessRecords, thread::JoinHandle<()>, thread::JoinHandle<()>);
+type Parts =
+    (Reloader, JoinHandle<()>, metrics::Door, AccessRecords, thread::JoinHandle<()>, thread::JoinHandle<()>);
 
 fn start(app: Arc<App>, wakings: Wakings, upgrades: mpsc::Receiver<Upgrade>, parts: Parts) -> Term {
-    let (reloader, trusting, records, collecting, storing) = parts;
+    let (reloader, trusting, metrics, records, collecting, storing) = parts;
     let silence = CancellationToken::new();
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
         reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
         trusting,
-        logging: tokio::spawn(log_requests(records, silence.clone())),
+        logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone(), silence.clone())),
+        measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
         draining: tokio::spawn(drains::serve(app.drains.clone(), app.shutdown.clone())),
         collecting,
         storing,
@@ -193,7 +200,6 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
     let path = app.settings.socket();
     let local = socket::listener::Listener::adopt(&path, sockets.command, app.door.clone())?;
     let remote = ssh::listener::Listener::adopt(&app.settings, sockets.ssh, app.door.clone())?;
-    let signal = signal(SignalKind::user_defined2())?;
     let face = Face(app.clone());
     let faces = vec![
         tokio::spawn(local.run(face.clone(), app.shutdown.clone(), PATIENCE)),
@@ -276,9 +282,8 @@ async fn close(term: Term, patience: Duration) -> Result<AccessRecords, Box<dyn 
     drop(upgrades);
     background.reloading.await?;
     background.trusting.await?;
+    background.measuring.await?;
     background.draining.await?;
-    app.logs.stop().await;
-    join(background.collecting, "the thread that keeps logs panicked").await?;
     let records = match timeout(patience, &mut background.logging).await {
         Ok(records) => records?,
         Err(_) => {
@@ -286,6 +291,8 @@ async fn close(term: Term, patience: Duration) -> Result<AccessRecords, Box<dyn 
             background.logging.await?
         }
     };
+    app.logs.stop().await;
+    join(background.collecting, "the thread that keeps logs panicked").await?;
     app.store.close().await;
     join(background.storing, "the database's thread panicked").await?;
     Ok(records)

@@ -1,5 +1,7 @@
 //! Apps: their names and what is said of them as a whole.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock;
@@ -63,6 +65,21 @@ impl Store {
                 .query_row(&format!("SELECT {COLUMNS} FROM apps WHERE id = ?1"), [id.0], record)
                 .optional()?
                 .transpose()
+        })
+        .await
+    }
+
+    /// The rows of the apps of these names.
+    pub async fn app_numbers(&self, names: Vec<String>) -> Result<HashMap<String, AppId>, StoreError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM apps WHERE name = ?1")?;
+            let mut numbers = HashMap::new();
+            for name in names {
+                if let Some(id) = statement.query_row([&name], |row| row.get(0)).optional()? {
+                    numbers.insert(name, AppId(id));
+                }
+            }
+            Ok(numbers)
         })
         .await
     }

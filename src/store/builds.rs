@@ -3,6 +3,7 @@
 use rusqlite::Row;
 
 use crate::clock;
+use crate::model::app_name::AppName;
 use crate::model::build::{Build, BuildKind, BuildStatus};
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError, parse};
@@ -13,6 +14,17 @@ const SELECT: &str = "SELECT builds.id, apps.name, kind, status, source, started
 /// Which builds of app `?1` are forgotten when `?2` are kept.
 const BEYOND: &str = "app = ?1 AND status NOT IN ('running', 'queued') AND id NOT IN
      (SELECT id FROM builds WHERE app = ?1 ORDER BY id DESC LIMIT ?2)";
+
+/// What is counted of an app's deploys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployFigures {
+    /// The app.
+    pub app: AppName,
+    /// How the last one that ended did, and when, in seconds since the Unix epoch.
+    pub last: Option<(BuildStatus, i64)>,
+    /// The number of the release that runs, or ran when the app was stopped.
+    pub release: Option<i64>,
+}
 
 impl Store {
     /// Records that a build or deploy has begun, and returns its number.
@@ -52,6 +64,27 @@ impl Store {
                 (app.0, kind.to_string(), status.to_string(), source, started_by, clock::unix_seconds()),
             )?;
             Ok(connection.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// The last deploy that ended and the release of each app.
+    pub async fn deploy_figures(&self) -> Result<Vec<DeployFigures>, StoreError> {
+        self.call(|connection| {
+            let sql = "SELECT apps.name, builds.status, builds.finished_at, releases.version FROM apps
+                       LEFT JOIN builds ON builds.id = (SELECT MAX(id) FROM builds AS own
+                           WHERE own.app = apps.id AND own.finished_at IS NOT NULL)
+                       LEFT JOIN releases ON releases.id = apps.current_release ORDER BY apps.name";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut figures = Vec::new();
+            while let Some(row) = rows.next()? {
+                let status: Option<String> = row.get(1)?;
+                let status = status.map(|status| parse(&status)).transpose()?;
+                let app = parse(&row.get::<_, String>(0)?)?;
+                figures.push(DeployFigures { app, last: status.zip(row.get(2)?), release: row.get(3)? });
+            }
+            Ok(figures)
         })
         .await
     }

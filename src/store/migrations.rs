@@ -50,6 +50,15 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // One-off processes and scheduled tasks.
     include_str!("schema_tasks.sql"),
+    // Paths of hosts that lead to apps.
+    "CREATE TABLE path_routes (
+        id INTEGER PRIMARY KEY,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        hostname TEXT NOT NULL,
+        path TEXT NOT NULL,
+        strip INTEGER NOT NULL,
+        UNIQUE (hostname, path)
+     ) STRICT;",
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

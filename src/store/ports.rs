@@ -1,8 +1,8 @@
 //! Port mappings that a person has set; without any, they are detected from the image.
 
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::port_mapping::PortMapping;
 use crate::store::apps::AppId;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, parse};
 
 impl Store {
     /// The app's own port mappings, sorted.
@@ -10,12 +10,12 @@ impl Store {
         self.call(move |connection| {
             let mut statement = connection
                 .prepare_cached("SELECT scheme, host_port, container_port FROM ports WHERE app = ?1")?;
-            let rows = statement.query_map([app.0], |row| {
-                let scheme: String = row.get(0)?;
-                let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
-                Ok(PortMapping { scheme, host_port: row.get(1)?, container_port: row.get(2)? })
-            })?;
-            let mut ports = rows.collect::<Result<Vec<_>, _>>()?;
+            let mut rows = statement.query([app.0])?;
+            let mut ports = Vec::new();
+            while let Some(row) = rows.next()? {
+                let scheme = parse(&row.get::<_, String>(0)?)?;
+                ports.push(PortMapping { scheme, host_port: row.get(1)?, container_port: row.get(2)? });
+            }
             ports.sort_unstable();
             Ok(ports)
         })

@@ -1,15 +1,16 @@
 //! All that the routes are made of, by one visit to the database, however many apps there are. No config var is
 //! opened for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use crate::model::hostname::Hostname;
-use crate::model::port_mapping::{PortMapping, Scheme};
+use crate::model::path_route::PathRoute;
+use crate::model::port_mapping::PortMapping;
 use crate::store::apps::{self, AppId, AppRecord};
 use crate::store::instances::{self, InstanceRecord};
-use crate::store::{Store, StoreError, parse};
+use crate::store::{Store, StoreError, parse, path_routes};
 
 /// What the routes of all apps are made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct RouteFacts {
     pub global_domains: Vec<Hostname>,
     /// Whether there shall be none, not even that of the settings.
     pub global_domains_cleared: bool,
+    /// What is set about the requests of all apps, by its stored names.
+    pub global_requests: BTreeMap<String, String>,
 }
 
 /// What the routes of one app are made of.
@@ -33,10 +36,14 @@ pub struct AppRouteFacts {
     pub ports: Vec<PortMapping>,
     /// The host names added to it, in that order.
     pub domains: Vec<Hostname>,
+    /// The paths of hosts that lead to it.
+    pub paths: Vec<PathRoute>,
     /// Its instances.
     pub instances: Vec<InstanceRecord>,
     /// Whether its release's `app.json` may have checks that go on while instances run.
     pub has_running_checks: bool,
+    /// What is set about its requests, by its stored names.
+    pub requests: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -44,6 +51,8 @@ impl Store {
     pub async fn route_facts(&self) -> Result<RouteFacts, StoreError> {
         self.call(|connection| {
             let (mut domains, mut ports) = (domains(connection)?, ports(connection)?);
+            let mut paths = path_routes::read(connection)?;
+            let mut requests = request_properties(connection)?;
             let (web_ports, checked) = (web_ports(connection)?, with_running_checks(connection)?);
             let mut instances: HashMap<AppId, Vec<InstanceRecord>> = HashMap::new();
             for instance in instances::read(connection, None)? {
@@ -53,21 +62,40 @@ impl Store {
                 web_port: web_ports.get(&record.id).copied(),
                 ports: ports.remove(&record.id).unwrap_or_default(),
                 domains: domains.remove(&Some(record.id)).unwrap_or_default(),
+                paths: paths.remove(&record.id).unwrap_or_default(),
                 instances: instances.remove(&record.id).unwrap_or_default(),
                 has_running_checks: checked.contains(&record.id),
+                requests: requests.remove(&Some(record.id)).unwrap_or_default(),
                 record,
             });
             let apps = apps.collect();
+            let global_requests = requests.remove(&None).unwrap_or_default();
             let cleared = "SELECT EXISTS (SELECT 1 FROM properties
                            WHERE app IS NULL AND name = 'global-domains-cleared')";
             Ok(RouteFacts {
                 apps,
+                global_requests,
                 global_domains: domains.remove(&None).unwrap_or_default(),
                 global_domains_cleared: connection.query_row(cleared, [], |row| row.get(0))?,
             })
         })
         .await
     }
+}
+
+type Requests = HashMap<Option<AppId>, BTreeMap<String, String>>;
+
+/// All properties whose names begin as those of requests do.
+fn request_properties(connection: &Connection) -> Result<Requests, StoreError> {
+    let sql = "SELECT app, name, value FROM properties WHERE name LIKE 'router-%'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut requests = Requests::new();
+    while let Some(row) = rows.next()? {
+        let app: Option<i64> = row.get(0)?;
+        requests.entry(app.map(AppId)).or_default().insert(row.get(1)?, row.get(2)?);
+    }
+    Ok(requests)
 }
 
 type Domains = HashMap<Option<AppId>, Vec<Hostname>>;
@@ -89,8 +117,7 @@ fn ports(connection: &Connection) -> Result<HashMap<AppId, Vec<PortMapping>>, St
     let mut rows = statement.query([])?;
     let mut ports: HashMap<AppId, Vec<PortMapping>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let scheme: String = row.get(1)?;
-        let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
+        let scheme = parse(&row.get::<_, String>(1)?)?;
         let mapping = PortMapping { scheme, host_port: row.get(2)?, container_port: row.get(3)? };
         ports.entry(AppId(row.get(0)?)).or_default().push(mapping);
     }

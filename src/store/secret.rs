@@ -7,12 +7,17 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 
 /// Length of the key in bytes.
 const KEY_LENGTH: usize = 32;
 
 /// The key of this installation.
-pub struct SecretKey(RandomizedNonceKey);
+pub struct SecretKey {
+    sealing: RandomizedNonceKey,
+    /// What keys for other purposes come from.
+    root: Prk,
+}
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +40,9 @@ pub enum SecretError {
     /// The value was sealed with another key, for another place, or is damaged.
     #[error("a stored value cannot be opened with secret.key: restore the key that belongs to this database")]
     Open,
+    /// The cryptographic library derived nothing.
+    #[error("no key can be derived from secret.key")]
+    Derive,
     /// The cryptographic library refused.
     #[error("the value cannot be sealed")]
     Seal,
@@ -55,15 +63,28 @@ impl SecretKey {
         if bytes.len() != KEY_LENGTH {
             return Err(SecretError::Malformed(shown));
         }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| SecretError::Malformed(shown))?;
-        Ok(Self(key))
+        let root = Salt::new(HKDF_SHA256, &[]).extract(&bytes);
+        let sealing =
+            RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| SecretError::Malformed(shown))?;
+        Ok(Self { sealing, root })
+    }
+
+    /// A key for one purpose: always the same one, which tells nothing about this key or that of another purpose
+    /// (HKDF, RFC 5869).
+    pub fn derive(&self, purpose: &str) -> Result<[u8; KEY_LENGTH], SecretError> {
+        let mut derived = [0; KEY_LENGTH];
+        self.root
+            .expand(&[purpose.as_bytes()], HKDF_SHA256)
+            .and_then(|key| key.fill(&mut derived))
+            .map_err(|_| SecretError::Derive)?;
+        Ok(derived)
     }
 
     /// Seals a value for one place, so that it cannot be moved to another row. Returns nonce, ciphertext, tag.
     pub fn seal(&self, place: &str, value: &[u8]) -> Result<Vec<u8>, SecretError> {
         let mut sealed = value.to_vec();
         let nonce = self
-            .0
+            .sealing
             .seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut sealed)
             .map_err(|_| SecretError::Seal)?;
         let mut whole = nonce.as_ref().to_vec();
@@ -77,7 +98,7 @@ impl SecretKey {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::Open)?;
         let mut opened = ciphertext.to_vec();
         let length = self
-            .0
+            .sealing
             .open_in_place(nonce, Aad::from(place.as_bytes()), &mut opened)
             .map_err(|_| SecretError::Open)?
             .len();
@@ -121,5 +142,17 @@ mod tests {
         SecretKey::load(&path, false).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         SecretKey::load(&path, true).unwrap();
+    }
+
+    #[test]
+    fn a_derived_key_is_always_the_same_and_only_for_its_purpose() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("secret.key");
+        let derived = |path: &Path, purpose| SecretKey::load(path, false).unwrap().derive(purpose).unwrap();
+        let first = derived(&path, "cookies");
+        assert_eq!(first, derived(&path, "cookies"));
+        assert_ne!(first, derived(&path, "tickets"));
+        assert_ne!(first.as_slice(), fs::read(&path).unwrap());
+        assert_ne!(first, derived(&root.path().join("other.key"), "cookies"));
     }
 }

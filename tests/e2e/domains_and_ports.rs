@@ -261,7 +261,7 @@ fn port_mappings_that_cannot_work_are_refused_and_change_nothing() {
     [exit code 1]
     ");
     assert_snapshot!(ssh("80"), @r"
-     !     Invalid port map 80: write scheme:host-port:container-port, for example http:80:5000 (schemes: http, https)
+     !     Invalid port map 80: write scheme:host-port:container-port, for example http:80:5000 (schemes: http, https, grpc, grpcs)
     [exit code 1]
     ");
     assert_snapshot!(ssh("http:8080:5000 http:8080:6000"), @r"

@@ -92,7 +92,7 @@ fn an_app_is_reached_over_https_and_over_http() {
     let key = fs::metadata(server.root().join("certs/default.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     let negotiated = s_client(&server, &["-servername", &server.host(&app), "-alpn", "h2,http/1.1"]);
-    assert!(negotiated.stdout.contains("ALPN protocol: http/1.1"), "{negotiated}");
+    assert!(negotiated.stdout.contains("ALPN protocol: h2"), "{negotiated}");
 }
 
 #[test]

@@ -63,6 +63,7 @@ mod readme;
 mod recovery_clock;
 mod recovery_faults;
 mod releases;
+mod router_settings;
 mod server_upgrade;
 mod several_apps;
 mod stop_first;

@@ -21,6 +21,7 @@ mod faults;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod router_docs;
 mod socket_client;
 #[cfg(test)]
 mod ssh_auth;

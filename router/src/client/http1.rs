@@ -1,17 +1,28 @@
 //! A client's connection that speaks HTTP/1.0 or HTTP/1.1.
+//!
+//! hyper's buffers, its state and the room for a request's future are some tens of kilobytes. A connection that rests
+//! gives all of it back, and only its socket is kept until something comes on it: most of a server's connections
+//! rest at any time.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use crate::body::{BodyError, ResponseBody};
 use crate::client::{Client, wait_for_stop};
 use crate::client_stream::ClientStream;
 use crate::exchange::Exchange;
@@ -19,46 +30,184 @@ use crate::fault::Fault;
 use crate::proxy;
 use crate::worker::Stopping;
 
-/// Serves request after request, until either side has had enough.
-pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: watch::Receiver<Stopping>) {
+/// How long a connection does nothing before it is laid to rest. A client that asks again at once is not made to
+/// wait for what it would cost to begin anew.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(
+    client: Rc<Client>,
+    mut stream: ClientStream,
+    mut stopping: watch::Receiver<Stopping>,
+) {
+    let keep_alive = client.worker.settings.timeouts.keep_alive;
+    let soon = SOON.min(keep_alive / 4);
+    loop {
+        // In a box, so that a connection that rests does without it.
+        let awake = Box::pin(serve_awake(&client, stream, soon, stopping.clone()));
+        let Some(resting) = awake.await else { return };
+        stream = resting;
+        let came = timeout(keep_alive - soon, poll_fn(|cx| stream.poll_awake(cx)));
+        let came = tokio::select! {
+            came = came => came.unwrap_or(false),
+            () = wait_for_stop(&mut stopping, Stopping::Now) => false,
+        };
+        if !came {
+            return stream.close().await;
+        }
+    }
+}
+
+/// Serves request after request until the connection ends, or rests: then its stream is given back.
+async fn serve_awake(
+    client: &Rc<Client>,
+    stream: ClientStream,
+    soon: Duration,
+    mut stopping: watch::Receiver<Stopping>,
+) -> Option<ClientStream> {
     let settings = &client.worker.settings;
+    let open = Rc::<Cell<usize>>::default();
     let service = service_fn(|request| {
-        let (client, answer) = (Rc::clone(&client), proxy::serve(Rc::clone(&client), request));
+        let open = Open::begin(&open);
+        let answer = proxy::serve(Rc::clone(client), request);
         async move {
             let mut answer = answer.await;
             if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, open }))
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper's deadline covers the rest between requests as well; the one for heads is the stream's.
-        .header_read_timeout(settings.timeouts.keep_alive)
+    // Deadlines are the stream's and those below: hyper's would have to be set anew with each request.
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
         // The buffer alone may overshoot, and the limit alone would let it grow.
         .max_header_size(settings.max_head_bytes)
         .max_buf_size(settings.max_head_bytes)
+        // A map of names for each request, so that it is made only where an app asks for it.
+        .preserve_header_case(client.worker.table.load().preserves_case())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut stopped = pin!(wait_for_stop(stopping, Stopping::Now));
+    let mut stopped = pin!(wait_for_stop(&mut stopping, Stopping::Now));
     let mut is_stopping = false;
+    let mut pulse = Pulse::default();
+    let rests = || open.get() == 0 && client.flags.is_at_rest();
     let result = poll_fn(|cx| {
         if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
             is_stopping = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-        connection.as_mut().poll(cx)
+        match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => pulse.poll_rest(cx, client.requests(), rests, soon).map(|()| None),
+        }
     })
     .await;
-    if let Err(error) = result {
-        if error.is_parse_too_large() {
-            Exchange::refused(&client, Fault::HeadTooLarge);
-        } else if error.is_parse() {
-            Exchange::refused(&client, Fault::BadRequest("The request is not valid HTTP"));
+    match result {
+        None => connection.into_parts().map(|parts| {
+            let mut stream = parts.io.into_inner();
+            stream.lay_to_rest();
+            stream
+        }),
+        Some(result) => {
+            if let Err(error) = result {
+                note_end(client, &error);
+            }
+            None
         }
-        // Clients go away in every state; what matters of it is in the access log.
-        tracing::trace!(%error, "a client's connection ended");
+    }
+}
+
+fn note_end(client: &Client, error: &hyper::Error) {
+    if error.is_parse_too_large() {
+        Exchange::refused(client, Fault::HeadTooLarge);
+    } else if error.is_parse() {
+        Exchange::refused(client, Fault::BadRequest("The request is not valid HTTP"));
+    }
+    // Clients go away in every state; what matters of it is in the access log.
+    tracing::trace!(%error, "a client's connection ended");
+}
+
+/// A request that has not ended.
+#[derive(Debug)]
+struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn begin(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// An answer's body, whose end is the request's.
+#[derive(Debug)]
+struct OpenBody {
+    body: ResponseBody,
+    #[expect(dead_code, reason = "held for its drop")]
+    open: Open,
+}
+
+impl Body for OpenBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Asks every now and then whether a connection has done anything since it was last asked.
+///
+/// A deadline that begins with each rest would have to be set once a request; this one costs a request nothing.
+#[derive(Debug, Default)]
+struct Pulse {
+    timer: Option<Pin<Box<Sleep>>>,
+    requests: u64,
+}
+
+impl Pulse {
+    /// Ready once the connection has rested for at least `every`, and at most twice that.
+    fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        requests: u64,
+        rests: impl Fn() -> bool,
+        every: Duration,
+    ) -> Poll<()> {
+        let timer = match &mut self.timer {
+            None => self.timer.insert(Box::pin(sleep(every))),
+            // The first poll after it was set has registered the task, which stays the same.
+            Some(timer) if !timer.is_elapsed() => return Poll::Pending,
+            Some(timer) => {
+                if requests == self.requests && rests() {
+                    return Poll::Ready(());
+                }
+                timer.as_mut().reset(Instant::now() + every);
+                timer
+            }
+        };
+        self.requests = requests;
+        // Not elapsed, since it was set a moment ago; if it should be, the task is woken at once.
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }

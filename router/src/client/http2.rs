@@ -40,7 +40,7 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_ERROR_RESETS: usize = 500;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: watch::Receiver<Stopping>) {
+pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping: watch::Receiver<Stopping>) {
     let settings = &client.worker.settings;
     let timeouts = settings.timeouts;
     let streams = Streams::new(timeouts.write);
@@ -65,7 +65,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, stopping: wa
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     // The protocol has a goodbye that no request can cross unnoticed (RFC 9113, section 6.8).
-    let mut stopped = pin!(wait_for_stop(stopping, Stopping::Lingering));
+    let mut stopped = pin!(wait_for_stop(&mut stopping, Stopping::Lingering));
     let mut rest = Rest { streams: &streams, idle: Deadline::default(), closing: false, written: 0 };
     let result = poll_fn(|cx| {
         if !rest.closing && stopped.as_mut().poll(cx).is_ready() {

@@ -29,16 +29,21 @@ fn redirect(arriving: Arriving<'_>) -> Option<Refusal> {
     if path_and_query.starts_with(ACME) || path_and_query == "*" {
         return None;
     }
+    let canonical = redirects.canonical_host.as_ref().filter(|host| host.wildcard_suffix().is_none());
+    let wanted_port = redirects.https.filter(|_| !origin.is_encrypted());
+    let rule = redirects.rules.iter().find(|rule| rule.fits(request.uri.path()));
+    let is_canonical = canonical.is_none_or(|canonical| canonical.as_str() == host);
+    if is_canonical && wanted_port.is_none() && rule.is_none() && origin.told.is_none() {
+        // Nearly every request, which costs nothing but these tests.
+        return None;
+    }
     let asked = asked_host(origin, request).unwrap_or_else(|| host.to_owned());
     let asked = RequestHost::parse(asked.as_bytes())?;
-    let wanted_port = redirects.https.filter(|_| !origin.is_encrypted());
     let (scheme, port) = match wanted_port {
         Some(port) => ("https", Some(port)),
         None => (origin.scheme, asked.port),
     };
-    let canonical = redirects.canonical_host.as_ref().filter(|host| host.wildcard_suffix().is_none());
     let host = canonical.map_or(&*asked.name, |host| host.as_str());
-    let rule = redirects.rules.iter().find(|rule| rule.fits(request.uri.path()));
     let target = rule.and_then(|rule| rule.target(path_and_query));
     let moved = scheme != origin.scheme || host != asked.name;
     if !moved && target.is_none() {

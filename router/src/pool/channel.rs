@@ -21,11 +21,12 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use crate::body::{BodyError, RequestBody};
+use crate::body::BodyError;
 use crate::instance::Instance;
 use crate::pool::Key;
 use crate::pool::http2_message::{as_http1, as_http2};
 use crate::pool::lease::SendError;
+use crate::request_body::RequestBody;
 
 /// Requests that one connection carries, if the instance takes as many. RFC 9113 asks instances for a hundred.
 const MAX_STREAMS: usize = 100;

@@ -9,9 +9,9 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
 use tokio::task::AbortHandle;
 
-use crate::body::RequestBody;
 use crate::instance::Instance;
 use crate::pool::channel::Stream;
+use crate::request_body::RequestBody;
 
 /// A way to an instance that serves one request.
 #[derive(Debug)]

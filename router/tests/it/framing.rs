@@ -221,3 +221,28 @@ async fn a_resting_connection_is_closed_after_its_time() {
     assert_eq!(wire.answer().await.status(), 503);
     wire.ended().await;
 }
+
+/// What hyper keeps of a connection is given up while it rests; nothing of what was learnt of it may be.
+#[tokio::test]
+async fn a_connection_that_has_rested_goes_on_where_it_was() {
+    let backend = Backend::echo("blog").await;
+    let site = Site::start_with(|settings| settings.timeouts.keep_alive = Duration::from_millis(800));
+    site.publish(vec![app("blog", &[&backend])]);
+    let mut wire = site.connect().await;
+    for _ in 0..2 {
+        wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+        assert_eq!(wire.answer().await.text(), "blog");
+        // The rest itself is what is tried: it begins after a quarter of the time that it may last, or at most half.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    wire.send("POST / HTTP/1.1\r\nHost: blog.test\r\nContent-Length: 2\r\n\r\nh").await;
+    wire.send("i").await;
+    assert_eq!(wire.answer().await.text(), "bloghi");
+    // Requests are counted on, so that an offence is found on the right one.
+    wire.send("GET / HTTP/1.1\nHost: blog.test\r\n\r\n").await;
+    assert_eq!(wire.answer().await.status(), 400);
+    let mut wire = site.connect().await;
+    wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+    assert_eq!(wire.answer().await.text(), "blog");
+    wire.ended().await;
+}

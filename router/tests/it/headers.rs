@@ -1,6 +1,8 @@
 //! What of a request's head reaches the app, and what of an answer's head reaches the client.
 
-use super::support::{Answer, Backend, Head, Site, Wire};
+use slipway_router::policy::Policy;
+
+use super::support::{Answer, Backend, Head, Site, Wire, app, app_with};
 
 /// Sends a request through the router and gives back the head that the app got.
 async fn seen_by_app(request: &str) -> (Head, Answer) {
@@ -137,4 +139,31 @@ async fn answers_without_a_body_stay_without_one() {
         wire.send("GET / HTTP/1.1\r\nHost: nobody.test\r\nConnection: close\r\n\r\n").await;
         assert!(wire.head().await.status() >= 400, "the next answer begins right after the head");
     }
+}
+
+/// Some programs look for `Content-Type` by letter, and some devices for `ETag`.
+#[tokio::test]
+async fn names_keep_their_case_for_an_app_that_wants_it() {
+    let serve = |mut wire: Wire| async move {
+        while let Some(head) = wire.try_head().await {
+            let names: Vec<_> = head.headers.iter().map(|(name, _)| name.as_str()).collect();
+            let names = names.join(",");
+            let length = names.len();
+            wire.send(format!("HTTP/1.1 200 OK\r\nX-ODD-case: 1\r\nContent-Length: {length}\r\n\r\n{names}"))
+                .await;
+        }
+    };
+    let (old, new) = (Backend::start("old", serve).await, Backend::start("new", serve).await);
+    let site = Site::start();
+    let preserve = |policy: &mut Policy| policy.headers.preserve_case = true;
+    site.publish(vec![app_with("old", &[&old], preserve), app("new", &[&new])]);
+    let request = |app| format!("GET / HTTP/1.1\r\nHOST: {app}.test\r\nx-Foo-BAR: 1\r\n\r\n");
+    let answer = site.ask(&request("old")).await;
+    assert!(answer.text().starts_with("HOST,x-Foo-BAR,"), "{}", answer.text());
+    assert!(answer.text().contains(",X-Forwarded-For,"), "{}", answer.text());
+    assert!(answer.head.headers.iter().any(|(name, _)| name == "X-ODD-case"), "{:?}", answer.head);
+    // The others are not concerned.
+    let answer = site.ask(&request("new")).await;
+    assert!(answer.text().starts_with("host,x-foo-bar,"), "{}", answer.text());
+    assert!(answer.head.headers.iter().any(|(name, _)| name == "x-odd-case"), "{:?}", answer.head);
 }

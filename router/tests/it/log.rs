@@ -1,12 +1,16 @@
 //! What the access log says of a request.
 
-use super::support::{Backend, Site};
+use slipway_router::policy::log::LogFormat;
+
+use super::support::{Backend, Site, app_with};
 
 #[tokio::test]
 async fn a_request_is_logged_once_with_everything_that_is_asked_for_later() {
     let backend = Backend::echo("web.1").await;
     let mut site = Site::with(&[&backend]);
-    let answer = site.ask("POST /a?b=c HTTP/1.1\r\nHost: Blog.test\r\nContent-Length: 2\r\n\r\nhi").await;
+    let traced = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+    let request = format!("POST /a?b=c HTTP/1.1\r\nHost: Blog.test\r\n{traced}Content-Length: 2\r\n\r\nhi");
+    let answer = site.ask(&request).await;
     let record = site.record().await;
     assert_eq!(record.app.as_deref().unwrap(), "blog");
     assert_eq!(record.instance.as_deref(), Some("web.1"));
@@ -15,6 +19,7 @@ async fn a_request_is_logged_once_with_everything_that_is_asked_for_later() {
     let mut line = String::new();
     record.write_logfmt(&mut line);
     assert!(line.starts_with("at=info method=POST path=\"/a?b=c\" host=\"Blog.test\" request_id="), "{line}");
+    assert!(line.ends_with(" trace_id=0af7651916cd43dd8448eb211c80319c"), "{line}");
     assert!(line.contains(" fwd=\"127.0.0.1\" dyno=web.1 connect="), "{line}");
 }
 
@@ -32,4 +37,22 @@ async fn what_the_router_answers_itself_is_logged_too() {
     site.ask("GET / HTTP/1.1\r\nHost : x\r\n\r\n").await;
     let record = site.record().await;
     assert_eq!((record.status, record.code), (400, Some("H26")));
+}
+
+#[tokio::test]
+async fn an_app_s_form_is_its_own_and_off_is_silence() {
+    let backend = Backend::echo("web.1").await;
+    let mut site = Site::start();
+    let of = |name: &str, format| app_with(name, &[&backend], |policy| policy.log = format);
+    site.publish(vec![of("silent", LogFormat::Off), of("chatty", LogFormat::Combined)]);
+    for host in ["silent.test", "chatty.test"] {
+        let head = "Referer: http://from/\r\nUser-Agent: me";
+        site.ask(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n")).await;
+    }
+    // The other's would stand before it.
+    let record = site.record().await;
+    assert_eq!(record.app.as_deref(), Some("chatty"));
+    let mut line = String::new();
+    record.write(&mut line);
+    assert!(line.ends_with(" \"http://from/\" \"me\""), "{line}");
 }

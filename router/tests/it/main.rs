@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod balance;
 mod bodies;
 mod buffering;
 mod compression;
@@ -19,15 +20,22 @@ mod framing_matrix;
 mod grpc;
 mod hand_over;
 mod headers;
+mod health;
 mod http2;
 mod limits;
 mod log;
 mod matrix;
+mod metrics;
 mod paths;
 mod proxy_header;
+mod queue;
 mod redirects;
+mod retries;
 mod routing;
+mod slow;
 mod speech;
+mod stage;
+mod sticky;
 mod support;
 mod trust;
 mod upgrade;

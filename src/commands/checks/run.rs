@@ -12,7 +12,7 @@ use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::Release;
 use crate::model::role::Role;
 use crate::run::check::Subject;
-use crate::run::check_rules::{CheckRules, startup_checks};
+use crate::run::check_rules::CheckRules;
 use crate::run::startup::{StartupError, Trial};
 use crate::store::apps::AppRecord;
 use crate::store::instances::InstanceRecord;
@@ -123,7 +123,7 @@ async fn check(
     let trial = Trial {
         subject: &subject,
         name: &instance.name,
-        checks: &startup_checks(&running.release.content, &instance.name.process_type),
+        checks: &running.rules.startup_checks(&running.release.content, &instance.name.process_type),
         deadline: PATIENCE.min(running.rules.deadline),
         window: Duration::ZERO,
         console,

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{check_free, parse};
+use crate::commands::domains::{check_free, parse, paths};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -13,9 +13,13 @@ use crate::urls;
 /// Adds host names to an app
 #[derive(Debug, Args)]
 pub struct Add {
+    /// The app sees paths without the one that is added before them
+    #[arg(long)]
+    strip: bool,
     /// The app
     app: String,
-    /// Host names; `*.example.com` stands for one label, `bücher.example` for `xn--bcher-kva.example`
+    /// Host names; `*.example.com` stands for one label, `bücher.example` for `xn--bcher-kva.example`, and
+    /// `example.com/api` for a path and all below it
     #[arg(required = true)]
     domains: Vec<String>,
 }
@@ -31,8 +35,14 @@ impl Command for Add {
 
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
-        let wanted = parse(&self.domains)?;
+        let (hosts, places) = paths::part(&self.domains)?;
+        if self.strip && places.is_empty() {
+            return Err(CommandError::user("--strip is of no use: there is no path to be left out")
+                .hint(format!("For example: domains:add {} example.com/api --strip", record.name)));
+        }
+        let wanted = parse(&hosts)?;
         check_free(&context, &record.name, &wanted).await?;
+        paths::check_free(&context, record, &places).await?;
         let present = context.app.store.domains(Some(record.id)).await?;
         let mut new = Vec::new();
         for name in wanted {
@@ -46,6 +56,7 @@ impl Command for Add {
         for name in new {
             context.console().step(format!("Added {} to {}", name.in_both_forms(), record.name)).await;
         }
+        paths::add(&context, record, places, self.strip).await?;
         context.app.reconciler.publish_routes().await;
         Ok(0)
     }
@@ -56,7 +67,7 @@ impl Command for Add {
 pub struct Remove {
     /// The app
     app: String,
-    /// Host names
+    /// Host names, or paths of them
     #[arg(required = true)]
     domains: Vec<String>,
 }
@@ -72,7 +83,9 @@ impl Command for Remove {
 
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
-        let unwanted = parse(&self.domains)?;
+        let (hosts, places) = paths::part(&self.domains)?;
+        let unwanted = parse(&hosts)?;
+        paths::check_present(&context, record, &places).await?;
         let present = urls::all_hostnames(&context.app, record).await?;
         if let Some(absent) = unwanted.iter().find(|name| !present.contains(name)) {
             return Err(CommandError::user(format!("{absent} is not a domain of {}", record.name))
@@ -86,10 +99,13 @@ impl Command for Remove {
             let rest: Vec<Hostname> = present.into_iter().filter(|name| !unwanted.contains(name)).collect();
             DomainsChange::Set(rest)
         };
-        context.app.store.change_domains(Some(record.id), change).await?;
+        if !unwanted.is_empty() {
+            context.app.store.change_domains(Some(record.id), change).await?;
+        }
         for name in unwanted {
             context.console().step(format!("Removed {name} from {}", record.name)).await;
         }
+        paths::remove(&context, record, places).await?;
         context.app.reconciler.publish_routes().await;
         Ok(0)
     }
@@ -147,6 +163,7 @@ impl Command for Clear {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(Vec::new())).await?;
+        context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Cleared domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
         Ok(0)
@@ -174,6 +191,7 @@ impl Command for Reset {
         let defaults = urls::default_names(&context.app, record).await?;
         check_free(&context, &record.name, &defaults).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Reset).await?;
+        context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
         Ok(0)

@@ -64,6 +64,11 @@ async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandErro
     if !unicode.is_empty() {
         rows.push(("app-vhosts-unicode".to_owned(), unicode.join(" ")));
     }
+    let paths = context.app.store.path_routes(record.id).await?;
+    if !paths.is_empty() {
+        let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        rows.push(("app-paths".to_owned(), paths.join(", ")));
+    }
     rows.extend(global_rows(context).await?);
     Ok(rows)
 }

@@ -30,6 +30,9 @@ const FARTHEST_BEHIND: u64 = 8 << 20;
 /// How often who follows looks by themselves, once another server writes the log and nobody tells them of its lines.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What is no instance, and may have had nothing to say yet.
+const ROUTER: &str = "router";
+
 /// Prints the latest lines of an app's log: what its processes print and what happened to it
 #[derive(Debug, Args)]
 pub struct Logs {
@@ -39,7 +42,7 @@ pub struct Logs {
     /// Lines; 100 if nothing is said, all with --since
     #[arg(short, long)]
     num: Option<u64>,
-    /// Only this process type or instance, for example worker or web.2
+    /// Only this process type or instance, for example worker or web.2; requests: router
     #[arg(short, long)]
     ps: Option<String>,
     /// Only what the app printed, without times and names
@@ -163,7 +166,7 @@ impl Logs {
         let is_meant = |name: &crate::model::process_type::InstanceName| {
             name.process_type.as_str() == wanted || name.to_string() == *wanted
         };
-        if instances.iter().any(|instance| is_meant(&instance.name)) {
+        if wanted == ROUTER || instances.iter().any(|instance| is_meant(&instance.name)) {
             return Ok(());
         }
         Err(CommandError::user(format!("{} has no instance {wanted}", record.name))

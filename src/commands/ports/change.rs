@@ -41,7 +41,7 @@ impl Command for Add {
 pub struct Set {
     /// The app
     app: String,
-    /// scheme:host-port:container-port, for example http:80:5000
+    /// scheme:host-port:container-port, for example http:80:5000, or grpc:80:50051 for HTTP/2 in clear text
     #[arg(value_name = "MAPPING")]
     mappings: Vec<String>,
 }
@@ -132,10 +132,11 @@ fn parse(words: &[String]) -> Result<Vec<PortMapping>, CommandError> {
 
 /// Records the mappings. Where they change the port that the app is told, it is restarted with it.
 async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandResult {
-    mappings.sort_unstable();
+    mappings.sort_unstable_by_key(|mapping| (mapping.scheme.is_encrypted(), mapping.host_port, *mapping));
     mappings.dedup();
     for (one, other) in mappings.iter().zip(mappings.iter().skip(1)) {
-        if (one.scheme, one.host_port) == (other.scheme, other.host_port) {
+        let place = |mapping: &PortMapping| (mapping.scheme.is_encrypted(), mapping.host_port);
+        if place(one) == place(other) {
             return Err(CommandError::user(format!(
                 "Error validating port mappings: The same scheme:host-port is being reused: {}:{}",
                 one.scheme, one.host_port
@@ -144,6 +145,7 @@ async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandRes
     }
     let record = context.target()?.clone();
     let before = context.app.store.ports(record.id).await?;
+    mappings.sort_unstable();
     check_ports(context, &mappings)?;
     context.app.store.set_ports(record.id, mappings.clone()).await?;
     let release = match record.current_release {

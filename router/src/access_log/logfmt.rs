@@ -1,0 +1,81 @@
+//! The form of Heroku's router: `key=value`, with a code where something went wrong.
+
+use super::{AccessRecord, put, put_quoted};
+
+pub(super) fn write(record: &AccessRecord, line: &mut String) {
+    match record.code {
+        None => line.push_str("at=info"),
+        Some(code) => {
+            line.push_str("at=error code=");
+            line.push_str(code);
+            field(line, "desc", record.description.unwrap_or_default().as_bytes());
+        }
+    }
+    line.push_str(" method=");
+    line.push_str(record.method.as_str());
+    field(line, "path", record.path.as_ref().map_or("", |path| path.as_str()).as_bytes());
+    field(line, "host", record.host.as_ref().map_or(b"", |host| host.as_bytes()));
+    line.push_str(" request_id=");
+    line.push_str(record.request_id.to_str().unwrap_or("-"));
+    put(
+        line,
+        format_args!(
+            " fwd=\"{}\" dyno={} connect={}ms service={}ms status={} bytes={} protocol={}",
+            record.client,
+            record.instance.as_deref().unwrap_or_default(),
+            record.connect.as_millis(),
+            record.service.as_millis(),
+            record.status,
+            record.bytes,
+            record.scheme,
+        ),
+    );
+    if let Some(trace) = record.trace_id.as_ref().and_then(|trace| trace.to_str().ok()) {
+        line.push_str(" trace_id=");
+        line.push_str(trace);
+    }
+}
+
+/// Writes ` name="value"`.
+fn field(line: &mut String, name: &str, value: &[u8]) {
+    line.push(' ');
+    line.push_str(name);
+    line.push('=');
+    put_quoted(line, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::super::tests::record;
+    use super::*;
+
+    fn line(record: &AccessRecord) -> String {
+        let mut line = String::new();
+        write(record, &mut line);
+        line
+    }
+
+    #[test]
+    fn a_line_is_what_heroku_writes() {
+        insta::assert_snapshot!(line(&record()), @r#"at=info method=GET path="/posts?page=2" host="blog.example.com" request_id=9f9e7f1c-aaaa-4bbb-8ccc-121212121212 fwd="10.0.0.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http"#);
+        let failed = AccessRecord {
+            status: 502,
+            code: Some("H21"),
+            description: Some("The app does not accept connections"),
+            trace_id: Some(HeaderValue::from_static("0af7651916cd43dd8448eb211c80319c")),
+            ..record()
+        };
+        let line = line(&failed);
+        assert!(line.starts_with(r#"at=error code=H21 desc="The app does not accept connections" method="#));
+        assert!(line.ends_with(" protocol=http trace_id=0af7651916cd43dd8448eb211c80319c"));
+    }
+
+    #[test]
+    fn a_client_cannot_write_fields_or_lines_of_its_own() {
+        let host = HeaderValue::from_bytes(b"a\" status=200 \\ \xff").unwrap();
+        let line = line(&AccessRecord { host: Some(host), ..record() });
+        assert!(line.contains(r#" host="a\" status=200 \\ \xff" request_id="#), "{line}");
+    }
+}

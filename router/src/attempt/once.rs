@@ -1,0 +1,144 @@
+//! Sending a request once, on one connection.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::{Request, Response, header};
+
+use crate::attempt::Dispatch;
+use crate::clock;
+use crate::exchange::Exchange;
+use crate::fault::Fault;
+use crate::instance::InFlight;
+use crate::pool::ConnectError;
+use crate::pool::lease::Lease;
+use crate::progress::{Progress, Stalled};
+use crate::replay::{Beginning, Replay};
+use crate::request_body::RequestBody;
+
+/// What came of it.
+pub(super) enum Attempt {
+    Answered(Response<Incoming>, Lease),
+    /// The request is still, or again, to be sent.
+    Again(Request<RequestBody>),
+    Failed(Fault),
+}
+
+/// What is needed to send a request a second time.
+struct Copy {
+    /// All but the body.
+    head: Request<()>,
+    /// The body, unless there is none.
+    body: Option<Replay>,
+}
+
+impl Dispatch<'_> {
+    /// Takes a connection that rests, or makes one.
+    pub(super) async fn connect(
+        &self,
+        in_flight: &InFlight,
+        fresh: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Lease, Fault> {
+        let (pool, instance) = (&self.client.worker.pool, in_flight.instance());
+        if !fresh && let Some(lease) = pool.take(instance, self.port) {
+            exchange.set_instance(&instance.label, Duration::ZERO);
+            return Ok(lease);
+        }
+        let started = Instant::now();
+        let connected = pool.connect(instance, self.port, &self.place.route.policy).await;
+        let time = started.elapsed();
+        exchange.set_instance(&instance.label, time);
+        match connected {
+            Ok(lease) => {
+                instance.health.accepted();
+                self.counted().edit(|counters| counters.connect.observe(time));
+                Ok(lease)
+            }
+            Err(error) => {
+                tracing::debug!(instance = %instance.label, app = %self.place.route.app, %error, "cannot connect");
+                Err(match error {
+                    ConnectError::Timeout => Fault::ConnectTimeout,
+                    ConnectError::Io(_) | ConnectError::Handshake(_) => Fault::Refused,
+                })
+            }
+        }
+    }
+
+    pub(super) async fn attempt(
+        &self,
+        mut request: Request<RequestBody>,
+        mut lease: Lease,
+        progress: &Rc<Progress>,
+    ) -> Attempt {
+        let policy = &self.place.route.policy;
+        let copy = if policy.balance.retries { copy_for_replay(&mut request, &lease) } else { None };
+        progress.touch();
+        let sent = lease.sender().try_send_request(request);
+        match progress.while_moving(policy.timeouts.first_byte, sent).await {
+            Ok(Ok(response)) => Attempt::Answered(response, lease),
+            Ok(Err(mut error)) => match error.take_message() {
+                Some(unsent) => Attempt::Again(unsent),
+                None => match self.again(copy, error.error(), progress) {
+                    Some(again) => Attempt::Again(again),
+                    None => Attempt::Failed(fault_of(error.error(), progress)),
+                },
+            },
+            Err(Stalled) => {
+                lease.abort();
+                Attempt::Failed(Fault::FirstByteTimeout)
+            }
+        }
+    }
+
+    /// The request once more, if it may be sent a second time.
+    fn again(
+        &self,
+        copy: Option<Copy>,
+        error: &hyper::Error,
+        progress: &Rc<Progress>,
+    ) -> Option<Request<RequestBody>> {
+        let Copy { head, body } = copy?;
+        // An answer that is not HTTP is an answer, and a client that breaks off wants none.
+        if error.is_parse() || progress.client_fault().is_some() {
+            return None;
+        }
+        let beginning = body.map_or_else(|| Some(Beginning::default()), |replay| replay.begin_again())?;
+        let worker = self.client.worker.index;
+        if !self.place.route.memory.may_retry(worker, clock::now()) {
+            return None;
+        }
+        self.counted().edit(|counters| counters.retries.increment());
+        Some(head.map(|()| RequestBody::begin_again(beginning, progress)))
+    }
+}
+
+fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
+    if let Some(fault) = progress.client_fault() {
+        fault
+    } else if error.is_parse() {
+        Fault::BadResponse
+    } else {
+        Fault::ClosedWithoutResponse
+    }
+}
+
+/// A copy of a request that may be sent twice, if its connection is one that may turn out to be closed.
+///
+/// A connection that has served before may be closed by its instance at the very moment at which it is used
+/// again; a new one that closes without an answer is a failure of the app.
+fn copy_for_replay(request: &mut Request<RequestBody>, lease: &Lease) -> Option<Copy> {
+    let repeatable = lease.is_reused()
+        && request.method().is_idempotent()
+        && !request.headers().contains_key(header::UPGRADE);
+    if !repeatable {
+        return None;
+    }
+    let body = if request.body().is_empty() { None } else { Some(request.body_mut().keep()?) };
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.headers_mut() = request.headers().clone();
+    Some(Copy { head, body })
+}
