@@ -1,6 +1,7 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
 pub mod build_queue;
+pub mod certificates;
 pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
@@ -11,10 +12,12 @@ pub mod tasks;
 pub mod upgrades;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::app::build_queue::BuildQueue;
+use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
@@ -66,6 +69,8 @@ pub struct App {
     pub repositories: Repositories,
     /// What commits refer to on other servers.
     pub submodules: Submodules,
+    /// What the router was last told of certificates.
+    pub certificates: Arc<Certificates>,
     /// The HTTP router.
     pub router: RouterHandle,
     /// Wakes the reconcilers, and waits for what they do.

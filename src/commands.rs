@@ -9,6 +9,7 @@ pub mod auth;
 pub mod builder;
 pub mod buildpacks;
 pub mod builds;
+pub mod certs;
 pub mod checks;
 pub mod cleanup;
 pub mod config;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod build;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod command_error;

@@ -6,6 +6,7 @@ pub mod app_name;
 pub mod build;
 pub mod buildpack;
 pub mod byte_size;
+pub mod certificate;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;

@@ -4,6 +4,7 @@
 
 pub mod apps;
 pub mod builds;
+pub mod certificates;
 pub mod config;
 pub mod cron;
 pub mod docker_options;

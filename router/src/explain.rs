@@ -11,12 +11,14 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Uri};
 
 use crate::check;
+use crate::clock;
 use crate::error_page::{self, Accept, Reader};
 use crate::fault::Fault;
 use crate::gate::{self, Arriving};
 use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::status::Condition;
 use crate::table::{AppState, Entrance, Place, PortRoute, Route, Table};
 
 /// A request that might come.
@@ -71,6 +73,8 @@ pub struct FoundInstance {
     pub label: Arc<str>,
     /// Its address.
     pub address: IpAddr,
+    /// What is thought of it.
+    pub condition: Condition,
     /// Requests under way to it.
     pub in_flight: usize,
 }
@@ -142,11 +146,12 @@ fn found(
     question: &Question,
     asked: Option<&PathAndQuery>,
 ) -> Found {
-    let route = &place.route;
+    let (route, now) = (&place.route, clock::now());
     let instances = route.instances.iter().filter(|instance| !instance.is_retired());
     let instances = instances.map(|instance| FoundInstance {
         label: Arc::clone(&instance.label),
         address: instance.address,
+        condition: instance.health.condition(now),
         in_flight: instance.in_flight(),
     });
     Found {
@@ -204,6 +209,7 @@ mod tests {
     use crate::instance::Instance;
     use crate::memory::Memories;
     use crate::policy::maintenance::Maintenance;
+    use crate::settings::SigningKey;
     use crate::table::{AppRoutes, HostRoute, InstanceRoute, Protocol, TableSpec};
 
     fn table(change: impl FnOnce(&mut AppRoutes)) -> Table {
@@ -224,7 +230,7 @@ mod tests {
         };
         change(&mut app);
         let spec = TableSpec { apps: vec![app] };
-        let key = crate::settings::SigningKey::random();
+        let key = SigningKey::random();
         Table::build(&spec, &Memories::new(), &key, |spec| Arc::new(Instance::new(spec))).unwrap()
     }
 

@@ -16,7 +16,7 @@ pub struct ListeningSocket {
 
 impl ListeningSocket {
     /// A second handle on the same socket.
-    pub(crate) fn share(&self) -> io::Result<Self> {
+    pub fn share(&self) -> io::Result<Self> {
         Ok(Self { entrance: self.entrance, socket: self.socket.try_clone()? })
     }
 

@@ -1,7 +1,7 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, auth, builder, buildpacks, builds, checks, cleanup, config, cron, disk,
+    Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, links, logs, maintenance, network, nginx,
     ports, ps, redirect, releases, repo, resource, router, run, stack, storage, upgrade, urls, version,
 };
@@ -41,6 +41,15 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<certs::add::Add>(),
+    Entry::of::<certs::authority::Authority>(),
+    Entry::of::<certs::generate::Generate>(),
+    Entry::of::<certs::list::List>(),
+    Entry::of::<certs::remove::Remove>(),
+    Entry::of::<certs::report::Report>(),
+    Entry::of::<certs::set::Set>(),
+    Entry::of::<certs::show::Show>(),
+    Entry::of::<certs::add::Update>(),
     Entry::of::<checks::select::Disable>(),
     Entry::of::<checks::select::Enable>(),
     Entry::of::<checks::properties::Report>(),

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::future::join_all;
 use slipway_router::listening_socket::ListeningSocket;
 use tokio::sync::mpsc;
@@ -37,7 +39,8 @@ pub(super) async fn give(standing: &mut Standing, handed: HandedOver) -> Result<
     let older = standing.predecessors.release().await;
     let succeeded = async {
         pass_sockets(standing, &mut channel, &older).await?;
-        channel.send(&FromOld::Go { tickets: None }, &[]).await?;
+        let tickets = Some(BASE64_STANDARD.encode(standing.router.export_ticket_keys().as_bytes()));
+        channel.send(&FromOld::Go { tickets }, &[]).await?;
         wait_until_it_serves(standing, &mut channel, app.one_offs.all()).await
     };
     if let Err(error) = succeeded.await {

@@ -11,13 +11,14 @@ use slipway_router::access_log::AccessRecords;
 use slipway_router::listening_socket::ListeningSocket;
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::table::Entrance;
-use slipway_router::{Router, RouterHandle};
+use slipway_router::{BoundRouter, Router, RouterError, RouterHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::handover::notify::{News, notify};
 use crate::handover::predecessors::Predecessors;
 use crate::settings::Settings;
+use crate::settings::https::HttpsListen;
 use crate::socket::listener::{CommandSocket, Listener};
 use crate::store::{Store, StoreError};
 
@@ -97,8 +98,7 @@ impl Standing {
             None => TcpListener::bind(wanted)
                 .map_err(|error| format!("cannot listen for SSH on {wanted}: {error}"))?,
         };
-        let (router, records) =
-            Router::take_over(router_settings(&settings)?, inherited.router)?.start_closed()?;
+        let (router, records) = bind_router(&settings, inherited.router)?.start_closed()?;
         Ok(Self {
             settings,
             binary,
@@ -175,13 +175,36 @@ fn fits(socket: &TcpListener, wanted: SocketAddr) -> bool {
     socket.local_addr().is_ok_and(fits)
 }
 
+/// Takes the router's ports. HTTPS that nobody asked for gives way to whoever has its port already.
+fn bind_router(settings: &Settings, sockets: Vec<ListeningSocket>) -> Result<BoundRouter, Box<dyn Error>> {
+    let wanted = router_settings(settings)?;
+    let again = sockets.iter().map(ListeningSocket::share).collect::<Result<_, _>>()?;
+    match Router::take_over(wanted.clone(), sockets) {
+        Err(RouterError::Bind { address, source })
+            if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
+        {
+            tracing::warn!(
+                %address,
+                error = %source,
+                "no HTTPS, as its port cannot be had: free it and restart the server, or set https-listen to \
+                 another address or to off"
+            );
+            Ok(Router::take_over(RouterSettings { listen_https: None, ..wanted }, again)?)
+        }
+        bound => Ok(bound?),
+    }
+}
+
 fn router_settings(settings: &Settings) -> Result<RouterSettings, StoreError> {
     let signing_key = SigningKey::new(&Store::derive_key(&settings.root, "router: signed cookies")?);
     Ok(RouterSettings {
         signing_key: Some(signing_key),
         listen: settings.http_listen,
-        listen_https: settings.https_listen,
+        listen_https: settings.https_listen.address(settings.http_listen),
         trust: settings.router.trust(),
+        // Not the host's own directory for such files, which is often memory.
+        buffer_directory: settings.root.clone(),
+        max_connections_per_address: settings.router.connections_per_address,
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),

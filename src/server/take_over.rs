@@ -8,10 +8,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use slipway_router::RouterHandle;
 use slipway_router::listening_socket::ListeningSocket;
+use slipway_router::tickets::TicketKeys;
 
 use crate::docker::Engine;
-use crate::handover::channel::Channel;
+use crate::handover::channel::{Channel, ChannelError};
 use crate::handover::message::{FromNew, FromOld, PROTOCOL, SocketName};
 use crate::settings::Settings;
 use crate::socket::listener::CommandSocket;
@@ -67,29 +71,32 @@ async fn receive(
     let version = env!("CARGO_PKG_VERSION").to_owned();
     channel.send(&FromNew::Prepared { protocol: PROTOCOL, version }, &[]).await?;
     let mut passed = Passed::default();
-    while let (FromOld::Sockets { sockets }, descriptors) = channel.receive::<FromOld>().await.and_then(go)? {
-        for (name, descriptor) in sockets.into_iter().zip(descriptors) {
-            passed.take(name, descriptor)?;
+    let tickets = loop {
+        match channel.receive::<FromOld>().await? {
+            (FromOld::Sockets { sockets }, descriptors) if sockets.len() == descriptors.len() => {
+                for (name, descriptor) in sockets.into_iter().zip(descriptors) {
+                    passed.take(name, descriptor)?;
+                }
+            }
+            (FromOld::Go { tickets }, _) => break tickets,
+            _ => return Err(ChannelError::Form.into()),
         }
-    }
+    };
     let command = CommandSocket {
         socket: passed.command.ok_or("the old server passes on no socket for commands")?,
         lock: passed.lock.ok_or("the old server passes on no lock")?,
     };
     let mut standing = Standing::new(settings, binary, command, passed.inherited)?;
     standing.is_awaited = true;
+    if let Some(Err(error)) = tickets.map(|tickets| import(&tickets, &standing.router)) {
+        tracing::warn!(error, "clients cannot resume their TLS sessions");
+    }
     Ok((standing, passed.predecessors))
 }
 
-type Received = (FromOld, Vec<OwnedFd>);
-
-/// Lets through what comes before the end of the hand-over, and its end.
-fn go(received: Received) -> Result<Received, crate::handover::channel::ChannelError> {
-    match &received {
-        (FromOld::Sockets { sockets }, descriptors) if sockets.len() == descriptors.len() => Ok(received),
-        (FromOld::Go { .. }, _) => Ok(received),
-        _ => Err(crate::handover::channel::ChannelError::Form),
-    }
+/// Has clients of the old server resume their TLS sessions. Without its keys they make a handshake in full.
+fn import(tickets: &str, router: &RouterHandle) -> Result<(), Box<dyn Error>> {
+    Ok(router.import_ticket_keys(&TicketKeys::from_bytes(BASE64_STANDARD.decode(tickets)?))?)
 }
 
 /// What has come so far.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::build_queue::BuildQueue;
+use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
@@ -133,7 +134,8 @@ async fn begin(
     complete_interrupted(&store, &repositories, &standing.binary).await?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
-    let reloader = Reloader::start(files, standing.router.clone())?;
+    let certificates = Arc::<Certificates>::default();
+    let reloader = Reloader::start(files, certificates.clone())?;
     let trusting = trust::start(standing.router.clone(), shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
@@ -141,6 +143,7 @@ async fn begin(
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
+        certificates,
         addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
@@ -182,7 +185,7 @@ fn start(app: Arc<App>, wakings: Wakings, upgrades: mpsc::Receiver<Upgrade>, par
     let silence = CancellationToken::new();
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
-        reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
+        reloading: tokio::spawn(reloader.run(app.clone())),
         trusting,
         logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone(), silence.clone())),
         measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
@@ -205,9 +208,10 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
         tokio::spawn(local.run(face.clone(), app.shutdown.clone(), PATIENCE)),
         tokio::spawn(remote.run(face, app.shutdown.clone(), PATIENCE)),
     ];
+    let stop_now = standing.stop.clone();
     let next = tokio::select! {
-        () = standing.stop.cancelled() => None,
-        next = next_server(standing, &app, &mut term.upgrades, signal) => Some(next),
+        () = stop_now.cancelled() => None,
+        next = next_server(standing, &app, &mut term.upgrades) => Some(next),
     };
     app.shutdown.cancel();
     let Some((next, upgrade)) = next else {
@@ -228,16 +232,15 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
 
 /// Waits until another server is to take over and nobody needs this one's database any more.
 async fn next_server(
-    standing: &Standing,
+    standing: &mut Standing,
     app: &Arc<App>,
     upgrades: &mut mpsc::Receiver<Upgrade>,
-    mut signal: Signal,
 ) -> (Prepared, Upgrade) {
     loop {
         let upgrade = tokio::select! {
             Some(upgrade) = upgrades.recv() => upgrade,
             // Nobody listens, but the log.
-            Some(()) = signal.recv() => {
+            Some(()) = standing.asked.recv() => {
                 Upgrade { binary: None, now: false, console: Console::new().0, done: oneshot::channel().0 }
             }
         };

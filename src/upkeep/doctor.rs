@@ -3,6 +3,7 @@
 //! Each file below looks at one side of it. They change nothing, and none of them stops at the first fault.
 
 mod apps;
+mod certificates;
 mod engine;
 mod files;
 mod host;
@@ -62,6 +63,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     let mut findings = engine::examine(app).await;
     let engine_is_up = findings.iter().all(|finding| finding.state != State::Problem);
     findings.extend(files::examine(app).await);
+    findings.extend(certificates::examine(app).await);
     findings.extend(host::examine(app).await);
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);

@@ -21,6 +21,7 @@ mod builds_dockerfile;
 mod builds_queue;
 mod builds_turns;
 mod builds_vanish;
+mod certs;
 mod checks_commands;
 mod checks_running;
 mod checks_startup;

@@ -213,6 +213,8 @@ fn requests_are_in_the_app_s_log_and_in_figures() {
         figures.contains(&format!("slipway_last_deploy_success{{app=\"{}\"}} 1\n", site.app)),
         "{figures}"
     );
+    let requests = format!("slipway_router_requests_total{{app=\"{}\",class=\"4xx\"}} 1\n", site.app);
+    assert!(figures.contains(&requests), "{figures}");
     assert!(figures.ends_with("# EOF\n"));
     assert_eq!((ask("/health").status, ask("/other").status), (200, 404));
 }

@@ -30,7 +30,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("urls", &["app", "model", "store"]),
+    ("certificates", &["app", "clock", "model", "store"]),
+    ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
     (
         "deploy",
@@ -56,6 +57,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -76,6 +78,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -104,6 +107,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "commands",
             "console",

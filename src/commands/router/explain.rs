@@ -55,6 +55,7 @@ struct Report {
 struct Instance {
     name: String,
     address: IpAddr,
+    condition: &'static str,
     in_flight: usize,
 }
 
@@ -166,6 +167,7 @@ fn report(
             .map(|one| Instance {
                 name: one.label.to_string(),
                 address: one.address,
+                condition: one.condition.name(),
                 in_flight: one.in_flight,
             })
             .collect(),
@@ -212,7 +214,8 @@ impl Report {
             row("container port", format!("{port}, {protocol}"));
         }
         for one in &self.instances {
-            row("instance", format!("{} at {}, {} requests under way", one.name, one.address, one.in_flight));
+            let Instance { name, address, condition, in_flight } = one;
+            row("instance", format!("{name} at {address}, {condition}, {in_flight} requests under way"));
         }
         for (key, value) in &self.settings {
             row("set", format!("{key} {value}"));

@@ -29,6 +29,7 @@ pub(super) enum FiguresError {
 /// The text for one scrape.
 pub(super) async fn text(app: &App) -> Result<String, FiguresError> {
     let mut registry = Registry::default();
+    registry.register_collector(app.router.collector());
     let apps = app.store.apps().await?;
     let names: HashMap<AppId, String> =
         apps.iter().map(|record| (record.id, record.name.to_string())).collect();
