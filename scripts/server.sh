@@ -4,7 +4,9 @@
 # HTTPS_LISTEN, DOMAIN.
 
 UNIT=/etc/systemd/system/slipway.service
+# The service has to start anew, or another server has to take the running one's place.
 NEEDS_RESTART=
+NEEDS_UPGRADE=
 
 installed_binary() {
     printf '%s/bin/slipway\n' "$PREFIX"
@@ -41,7 +43,7 @@ ensure_binary() {
     # Moved into place: a running binary cannot be written to, and a half-written one must never be started.
     install -m 755 "$source" "$(installed_binary).new"
     mv -f "$(installed_binary).new" "$(installed_binary)"
-    NEEDS_RESTART=yes
+    NEEDS_UPGRADE=yes
 }
 
 prebuilt_is_fresh() {
@@ -95,7 +97,7 @@ write_settings() {
     else
         mv "$file.new" "$file"
         step "Settings changed in $file"
-        NEEDS_RESTART=yes
+        NEEDS_UPGRADE=yes
     fi
 }
 
@@ -131,6 +133,9 @@ ensure_server() {
     if systemd_runs; then
         write_unit
         systemctl enable --quiet slipway
+        if [ -n "$NEEDS_UPGRADE" ] && systemctl is-active --quiet slipway; then
+            upgrade_server
+        fi
         if [ -n "$NEEDS_RESTART" ]; then
             step "Starting the server (systemd service slipway)"
             systemctl stop slipway
@@ -142,10 +147,35 @@ ensure_server() {
             systemctl start slipway
         fi
     else
+        if [ -n "$NEEDS_UPGRADE" ] && server_runs; then
+            upgrade_server
+        fi
         [ -z "$NEEDS_RESTART" ] || stop_server
         server_runs || start_server_directly
     fi
     wait_for_server
+}
+
+# Has another server take the running one's place. One that is too old for that is restarted.
+upgrade_server() {
+    [ -z "$NEEDS_RESTART" ] || return 0
+    # A program that does not run here must not be what a working server is stopped for.
+    slipway version >/dev/null 2>&1 ||
+        fail "$(installed_binary) does not reach the running server, which goes on" "try '$(installed_binary) version', and install a binary that works"
+    if ! slipway upgrade --help >/dev/null 2>&1; then
+        NEEDS_RESTART=yes
+        return
+    fi
+    step "Replacing the server (apps, connections and sessions go on)"
+    # Its own limit is upgrade.wait-seconds.
+    SLIPWAY_ROOT=$ROOT "$(installed_binary)" upgrade | indented ||
+        fail "the new server does not take over, and the old one goes on" "mend what stands above, and run 'slipway upgrade'"
+    systemd_runs || listening_process >"$ROOT/slipway.pid"
+}
+
+# The process id of the server that listens.
+listening_process() {
+    sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$ROOT/listen.json"
 }
 
 write_unit() {
@@ -168,8 +198,11 @@ After=network-online.target docker.service
 Wants=network-online.target docker.service
 
 [Service]
+Type=notify
 ExecStart=$(installed_binary) serve
-ExecReload=/bin/kill -HUP \$MAINPID
+ExecReload=$(installed_binary) upgrade
+FileDescriptorStoreMax=16
+TimeoutStartSec=660
 Environment=SLIPWAY_ROOT=$ROOT
 Restart=always
 RestartSec=1

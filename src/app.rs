@@ -9,12 +9,13 @@ pub mod proofs;
 pub mod pushes;
 pub mod reconciler;
 pub mod running_builds;
+pub mod tasks;
+pub mod upgrades;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::app::build_queue::BuildQueue;
 use crate::app::certificates::Certificates;
@@ -25,11 +26,15 @@ use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
+use crate::app::tasks::Tasks;
+use crate::app::upgrades::Upgrades;
 use crate::build::buildpacks::hints::Hints;
+use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
+use crate::handover::predecessors::Predecessors;
 use crate::logs::Logs;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -101,7 +106,13 @@ pub struct App {
     /// What certificate authorities are shown at this moment.
     pub proofs: Proofs,
     /// Tasks that outlive the command that started them; awaited at shutdown.
-    pub tasks: TaskTracker,
-    /// Cancelled when the server stops.
+    pub tasks: Tasks,
+    /// Where clients of the faces come in; it says whether another server has taken over.
+    pub door: Door,
+    /// The servers that this one has replaced and that still have connections.
+    pub predecessors: Predecessors,
+    /// Asks for another server in this one's place.
+    pub upgrades: Upgrades,
+    /// Cancelled when the server stops, or another one takes its place.
     pub shutdown: CancellationToken,
 }

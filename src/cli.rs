@@ -23,11 +23,14 @@ const HOOK: &str = "pre-receive";
 /// The one command that needs no server.
 const TEST: &str = "buildpacks:test";
 
+/// What a running server says to the one that it starts in its place.
+const TAKE_OVER: &str = "--take-over";
+
 /// What this program can be beside a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Roles {
-    /// Runs the server.
-    pub serve: fn() -> ExitCode,
+    /// Runs the server; if so it is said, it takes another one's place.
+    pub serve: fn(bool) -> ExitCode,
     /// Tests a buildpack, with the words behind the command.
     pub test: fn(Vec<OsString>) -> ExitCode,
 }
@@ -35,7 +38,7 @@ pub struct Roles {
 /// What this program was called to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
-    Serve,
+    Serve { takes_over: bool },
     Test(Vec<OsString>),
     Hook,
     Client(Vec<String>),
@@ -48,7 +51,7 @@ pub fn main(roles: Roles) -> ExitCode {
         Err(word) => return fail(&format!("This argument is not valid UTF-8: {}", word.to_string_lossy())),
     };
     let request = match role {
-        Role::Serve => return (roles.serve)(),
+        Role::Serve { takes_over } => return (roles.serve)(takes_over),
         Role::Test(words) => return (roles.test)(words),
         Role::Hook => Request {
             words: vec![HOOK.to_owned()],
@@ -73,7 +76,8 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     }
     let words = arguments.map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
     Ok(match words.as_slice() {
-        [word] if word == "serve" => Role::Serve,
+        [word] if word == "serve" => Role::Serve { takes_over: false },
+        [word, option] if word == "serve" && option == TAKE_OVER => Role::Serve { takes_over: true },
         [word, rest @ ..] if word == TEST => Role::Test(rest.iter().map(OsString::from).collect()),
         [word, ..] if word == HOOK => Role::Hook,
         _ => Role::Client(words),
@@ -128,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_name_and_the_first_word_decide() {
-        assert_eq!(role_of(&["/usr/bin/slipway", "serve"]), Role::Serve);
+        assert_eq!(role_of(&["/usr/bin/slipway", "serve"]), Role::Serve { takes_over: false });
+        assert_eq!(role_of(&["slipway", "serve", "--take-over"]), Role::Serve { takes_over: true });
         assert_eq!(role_of(&["/repos/blog.git/hooks/pre-receive"]), Role::Hook);
         assert_eq!(role_of(&["slipway", "pre-receive"]), Role::Hook);
         let words = ["slipway", "buildpacks:test", "one", "--offline"];

@@ -45,6 +45,7 @@ pub mod stack;
 pub mod storage;
 pub mod table;
 pub mod turns;
+pub mod upgrade;
 pub mod urls;
 pub mod version;
 

@@ -2,14 +2,18 @@
 //!
 //! Knows nothing of SSH, sockets or commands; the faces put a transport behind it.
 
+pub mod door;
 pub mod whole_lines;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::console::door::Presence;
 
 /// How many chunks of output may wait for a slow client before the command waits too.
 pub const OUTPUT_BACKLOG: usize = 64;
@@ -78,6 +82,9 @@ pub struct CommandIo {
     pub client_gone: CancellationToken,
     /// Variables that the client sent and the face lets pass: `GIT_PROTOCOL`, `LANG`, `LC_*`.
     pub environment: BTreeMap<String, String>,
+    /// That the command needs the server's state. One that only passes bytes on for hours says when it needs it no
+    /// longer, and then outlives the server's replacement: see [`Presence::rest`].
+    pub presence: Arc<Presence>,
 }
 
 impl CommandIo {

@@ -16,6 +16,7 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod handover;
 pub mod issuance;
 pub mod logs;
 pub mod model;

@@ -58,6 +58,18 @@ pub struct Settings {
     pub router: RouterLimits,
     /// Automatic certificates.
     pub acme: AcmeSettings,
+    /// Limits on the server's own replacement.
+    pub upgrade: UpgradeLimits,
+}
+
+/// Limits on the server's own replacement.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UpgradeLimits {
+    /// Seconds that an upgrade waits for builds and other commands.
+    pub wait_seconds: u64,
+    /// Seconds that the old server's connections and sessions may still take.
+    pub drain_seconds: u64,
 }
 
 /// Limits on requests.
@@ -158,6 +170,7 @@ impl Default for Settings {
             router: RouterLimits::default(),
             acme: AcmeSettings::default(),
             run: RunLimits::default(),
+            upgrade: UpgradeLimits::default(),
         }
     }
 }
@@ -165,6 +178,12 @@ impl Default for Settings {
 impl Default for RunLimits {
     fn default() -> Self {
         Self { keep_ended_seconds: 86_400, keep_ended: 20 }
+    }
+}
+
+impl Default for UpgradeLimits {
+    fn default() -> Self {
+        Self { wait_seconds: 600, drain_seconds: 43_200 }
     }
 }
 
@@ -223,6 +242,18 @@ impl Default for DeployLimits {
             build_disk_bytes: 20_000_000_000,
             build_cache_bytes: 10_000_000_000,
         }
+    }
+}
+
+impl UpgradeLimits {
+    /// How long an upgrade waits for builds and other commands.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait_seconds)
+    }
+
+    /// How long the old server's connections and sessions may still take.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
     }
 }
 

@@ -44,10 +44,16 @@ const BACKLOG: usize = 256;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
+/// What the thread is sent.
+enum Order {
+    Work(Job),
+    Close,
+}
+
 /// A handle on the database. Cheap to clone; the thread ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
-    jobs: mpsc::Sender<Job>,
+    orders: mpsc::Sender<Order>,
     key: Arc<SecretKey>,
 }
 
@@ -93,10 +99,8 @@ pub enum StoreError {
 impl Store {
     /// Opens or creates `slipway.db` in `root`, brings it to this version, and starts the thread that owns it.
     pub fn open(root: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let key = load_key(root)?;
         let path = root.join("slipway.db");
-        let file_error = |error| StoreError::File(path.display().to_string(), error);
-        let existed = path.try_exists().map_err(file_error)?;
-        let key = SecretKey::load(&root.join("secret.key"), existed)?;
         let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A commit is on the disk when it returns: a power cut loses no release that was announced.
@@ -104,21 +108,28 @@ impl Store {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -2000)?;
         migrations::migrate(&mut connection)?;
-        let (jobs, mut queue) = mpsc::channel::<Job>(BACKLOG);
+        let (orders, mut queue) = mpsc::channel(BACKLOG);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                while let Some(job) = queue.blocking_recv() {
+                while let Some(Order::Work(job)) = queue.blocking_recv() {
                     job(&mut connection);
                 }
             })
             .map_err(|error| StoreError::File("a thread for the database".to_owned(), error))?;
-        Ok((Self { jobs, key: Arc::new(key) }, thread))
+        Ok((Self { orders, key: Arc::new(key) }, thread))
     }
 
-    /// A key for one purpose, which is the same as long as `secret.key` is.
-    pub fn derive_key(&self, purpose: &str) -> Result<[u8; 32], StoreError> {
-        Ok(self.key.derive(purpose)?)
+    /// Closes the database once all that was asked of it up to now is done, whoever still has a handle: from then on
+    /// they get [`StoreError::Closed`]. The thread's end says that it is closed.
+    pub async fn close(&self) {
+        // The only error is a thread that has ended.
+        self.orders.send(Order::Close).await.ok();
+    }
+
+    /// A key for one purpose, which is the same as long as `secret.key` in `root` is. Needs no database.
+    pub fn derive_key(root: &Path, purpose: &str) -> Result<[u8; 32], StoreError> {
+        Ok(load_key(root)?.derive(purpose)?)
     }
 
     /// Runs a closure on the database's thread.
@@ -132,9 +143,16 @@ impl Store {
             // Whoever asked may have stopped waiting; the work is done all the same.
             answer.send(work(connection)).ok();
         });
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.orders.send(Order::Work(job)).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
     }
+}
+
+/// The key that values are sealed with. It is made before the first database is, and never after.
+fn load_key(root: &Path) -> Result<SecretKey, StoreError> {
+    let path = root.join("slipway.db");
+    let existed = path.try_exists().map_err(|error| StoreError::File(path.display().to_string(), error))?;
+    Ok(SecretKey::load(&root.join("secret.key"), existed)?)
 }
 
 /// Reads a stored text into its type.

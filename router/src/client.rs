@@ -25,7 +25,7 @@ use crate::table::Entrance;
 use crate::tls::{self, Encryption};
 use crate::transport::Transport;
 use crate::trust::{ForwardedHeader, Trust};
-use crate::worker::Worker;
+use crate::worker::{Stopping, Worker};
 
 /// A connection that was accepted and not yet served.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Client {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<Stopping>) {
     let Accepted { stream, arrival, place } = accepted;
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
@@ -175,7 +175,7 @@ async fn serve_requests(
     transport: Transport,
     ahead: Vec<u8>,
     spoken: Spoken,
-    stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<Stopping>,
 ) {
     let client = Rc::new(client);
     let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
@@ -190,10 +190,10 @@ async fn serve_requests(
     }
 }
 
-/// Waits until the router stops.
-async fn wait_for_stop(stopping: &mut watch::Receiver<bool>) {
+/// Waits until the router stops, at least so much.
+async fn wait_for_stop(stopping: &mut watch::Receiver<Stopping>, least: Stopping) {
     // An error means that the router is gone, which is a reason to stop as well.
-    if let Err(error) = stopping.wait_for(|stopping| *stopping).await {
+    if let Err(error) = stopping.wait_for(|stopping| *stopping >= least).await {
         tracing::trace!(%error, "the router was dropped");
     }
 }

@@ -76,6 +76,7 @@ pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod host_pattern;
+pub mod listening_socket;
 pub mod path_prefix;
 pub mod policy;
 pub mod publisher;
@@ -90,7 +91,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
@@ -106,6 +107,7 @@ use certificate::Certificate;
 use challenges::Challenges;
 use explain::{Explanation, Question};
 use listener::{Doors, Listener};
+use listening_socket::ListeningSocket;
 use metrics::collector::RouterCollector;
 use metrics::drains::Drains;
 use metrics::worker::WorkerCounters;
@@ -118,7 +120,7 @@ use tls::TlsState;
 use tls_spec::TlsSpec;
 use trust::Trust;
 use waiting::WaitingRoom;
-use worker::{Stop, WorkerParts};
+use worker::{Ending, Stop, WorkerParts};
 
 /// The way to a running router: bind, then start.
 #[derive(Debug)]
@@ -130,6 +132,8 @@ pub struct BoundRouter {
     settings: RouterSettings,
     http: Listener,
     https: Option<Listener>,
+    /// For the first table.
+    inherited: Vec<ListeningSocket>,
 }
 
 /// A running router. Clones are cheap and all the same.
@@ -143,6 +147,8 @@ pub struct RouterHandle {
 #[derive(Debug)]
 struct Inner {
     publisher: Publisher,
+    /// Protects the list only; never held across an await.
+    main: Mutex<MainPorts>,
     tls: Arc<TlsState>,
     trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
@@ -150,6 +156,15 @@ struct Inner {
     collector: Arc<RouterCollector>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
     threads: Mutex<Option<Threads>>,
+}
+
+/// The sockets of the main ports.
+#[derive(Debug)]
+struct MainPorts {
+    /// Those from which nobody accepts yet.
+    closed: Vec<Listener>,
+    /// A second handle on each, so that it can be given to another router.
+    shared: Vec<ListeningSocket>,
 }
 
 #[derive(Debug)]
@@ -177,15 +192,32 @@ pub enum RouterError {
     Tickets(#[from] NoTicketKey),
 }
 
+/// How long connections that rest are kept after another router has taken over. A client that is in the middle of its
+/// work sends its next request within that time, and learns from the answer that it is the connection's last.
+const LINGER: Duration = Duration::from_secs(10);
+
 impl Router {
     /// Takes the main ports. Nothing is accepted before `start`.
     pub fn bind(settings: RouterSettings) -> Result<BoundRouter, RouterError> {
-        let listen = |address, entrance| {
-            Listener::bind(address, entrance).map_err(|source| RouterError::Bind { address, source })
+        Self::take_over(settings, Vec::new())
+    }
+
+    /// The same, with the sockets of another router for those ports that the settings and the first table want.
+    pub fn take_over(
+        settings: RouterSettings,
+        mut sockets: Vec<ListeningSocket>,
+    ) -> Result<BoundRouter, RouterError> {
+        let mut listen = |address, entrance| {
+            let known = sockets.iter().position(|socket| socket.fits(entrance, address));
+            match known.map(|index| sockets.swap_remove(index)) {
+                Some(socket) => Listener::adopt(socket),
+                None => Listener::bind(address, entrance),
+            }
+            .map_err(|source| RouterError::Bind { address, source })
         };
         let http = listen(settings.listen, Entrance::Http)?;
         let https = settings.listen_https.map(|address| listen(address, Entrance::Https)).transpose()?;
-        Ok(BoundRouter { settings, http, https })
+        Ok(BoundRouter { settings, http, https, inherited: sockets })
     }
 }
 
@@ -200,9 +232,16 @@ impl BoundRouter {
         self.https.as_ref().map(Listener::local_addr)
     }
 
-    /// Starts the threads. Until the first table is published, requests wait, and until there are certificates,
-    /// every TLS handshake is refused.
+    /// Starts the threads, and accepts. Until the first table is published, requests wait, and until there are
+    /// certificates, every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
+        let (handle, records) = self.start_closed()?;
+        handle.open();
+        Ok((handle, records))
+    }
+
+    /// Starts the threads. Clients wait in the sockets' queues until [`RouterHandle::open`].
+    pub fn start_closed(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let tls = Arc::new(TlsState::new()?);
         let trust = Arc::new(ArcSwap::from_pointee(self.settings.trust.clone()));
@@ -236,12 +275,15 @@ impl BoundRouter {
             doors.push(door);
             workers.push(thread);
         }
-        let listeners = std::iter::once(self.http).chain(self.https).collect();
         let drains = Arc::<Drains>::default();
         let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
         let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
-        let accepting =
-            listener::start(listeners, doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let accepting = listener::start(doors, received, parts.stop).map_err(RouterError::Threads)?;
+        let main: Vec<Listener> = std::iter::once(self.http).chain(self.https).collect();
+        let shared =
+            main.iter().map(Listener::share).collect::<Result<_, _>>().map_err(RouterError::Threads)?;
+        let publisher = Publisher::new(Arc::clone(&table), lobby, orders, publisher_parts);
+        publisher.inherit(self.inherited);
         let inner = Inner {
             collector: Arc::new(RouterCollector {
                 table: Arc::clone(&table),
@@ -249,7 +291,8 @@ impl BoundRouter {
                 dropped_records: Arc::clone(&dropped_records),
                 drains: Arc::clone(&drains),
             }),
-            publisher: Publisher::new(table, lobby, orders, publisher_parts),
+            publisher,
+            main: Mutex::new(MainPorts { closed: main, shared }),
             tls,
             trust,
             stop,
@@ -337,6 +380,22 @@ impl RouterHandle {
         self.inner.dropped_records.load(Ordering::Relaxed)
     }
 
+    /// Begins to accept at the main ports.
+    pub fn open(&self) {
+        for listener in self.main().closed.drain(..) {
+            self.inner.publisher.open(listener);
+        }
+    }
+
+    /// A second handle on each socket that is listened on, for [`Router::take_over`].
+    pub fn listening_sockets(&self) -> io::Result<Vec<ListeningSocket>> {
+        let mut sockets = self.inner.publisher.listening_sockets()?;
+        for socket in &self.main().shared {
+            sockets.push(socket.share()?);
+        }
+        Ok(sockets)
+    }
+
     /// The instances of the table, and what is thought of each.
     pub fn instances(&self) -> Vec<InstanceStatus> {
         status::of_table(&self.inner.collector.table.load())
@@ -360,12 +419,40 @@ impl RouterHandle {
 
     /// Stops accepting, lets what is under way end, and after `deadline` cuts what has not.
     ///
-    /// Says how many connections were cut. A second call waits for nothing and says zero.
+    /// Says how many connections were cut. A second call can bring the end forward; it waits for nothing and says zero.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
-        self.inner.stop.send_replace(Some(Instant::now() + deadline));
+        let now = Instant::now();
+        self.end(Ending { linger_until: now, cut_at: now + deadline, is_succeeded: false }).await
+    }
+
+    /// The same where another router accepts from the same sockets: no client is to notice.
+    ///
+    /// Connections that rest stay open for a moment, see [`RouterHandle::end_linger`].
+    pub async fn leave(&self, deadline: Duration) -> usize {
+        let now = Instant::now();
+        self.end(Ending { linger_until: now + LINGER, cut_at: now + deadline, is_succeeded: true }).await
+    }
+
+    /// Closes connections that rest, of a router that leaves: its table is out of date from now on.
+    pub fn end_linger(&self) {
+        self.inner.stop.send_modify(|stop| {
+            if let Some(ending) = stop {
+                ending.linger_until = Instant::now();
+            }
+        });
+    }
+
+    async fn end(&self, ending: Ending) -> usize {
+        self.inner.stop.send_replace(Some(ending));
+        self.main().shared.clear();
+        self.inner.publisher.close_handles();
         let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return 0 };
         tokio::task::spawn_blocking(|| threads.join()).await.unwrap_or_default()
+    }
+
+    fn main(&self) -> MutexGuard<'_, MainPorts> {
+        self.inner.main.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 use crate::address_counts::AddressCounts;
 use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
+use crate::listening_socket::ListeningSocket;
 use crate::table::Entrance;
 use crate::trust::Trust;
 use crate::worker::{Stop, WorkerDoor};
@@ -81,6 +82,19 @@ impl Listener {
         Ok(Self { socket, entrance, address })
     }
 
+    /// Takes over a socket that listens already, with whatever waits in its queue.
+    pub(crate) fn adopt(socket: ListeningSocket) -> io::Result<Self> {
+        let ListeningSocket { entrance, socket } = socket;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, entrance, address })
+    }
+
+    /// A second handle on the socket. It goes on listening until all handles are closed.
+    pub(crate) fn share(&self) -> io::Result<ListeningSocket> {
+        Ok(ListeningSocket { entrance: self.entrance, socket: self.socket.try_clone()? })
+    }
+
     /// The address, with the port that the kernel chose if none was asked for.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
@@ -131,7 +145,6 @@ impl Doors {
 
 /// Starts the accepting thread. It ends when the router stops or its handle is gone.
 pub(crate) fn start(
-    first: Vec<Listener>,
     doors: Doors,
     orders: mpsc::UnboundedReceiver<Order>,
     stop: watch::Receiver<Stop>,
@@ -139,26 +152,21 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Builder::new().name("router-accept".to_owned()).spawn(move || {
         let tasks = LocalSet::new();
-        tasks.block_on(&runtime, run(first, Rc::new(doors), orders, stop));
+        tasks.block_on(&runtime, run(Rc::new(doors), orders, stop));
         let entered = runtime.enter();
         drop(tasks);
         drop(entered);
     })
 }
 
-async fn run(
-    first: Vec<Listener>,
-    doors: Rc<Doors>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    mut stop: watch::Receiver<Stop>,
-) {
+async fn run(doors: Rc<Doors>, mut orders: mpsc::UnboundedReceiver<Order>, mut stop: watch::Receiver<Stop>) {
     let open = |listener: Listener| {
         let (close, closed) = watch::channel(false);
         let entrance = listener.entrance;
         let task = spawn_local(accept_from(listener, Rc::clone(&doors), closed));
         (entrance, Open { close, task })
     };
-    let mut listening: HashMap<_, _> = first.into_iter().map(&open).collect();
+    let mut listening = HashMap::new();
     let mut closing = Vec::new();
     loop {
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Replacing the route table: what stays keeps its state, what goes is retired and can be waited for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::instance::Instance;
 use crate::listener::{Listener, Order};
+use crate::listening_socket::ListeningSocket;
 use crate::memory::{AppMemory, Memories};
 use crate::metrics::drains::Drains;
 use crate::settings::SigningKey;
@@ -78,7 +79,10 @@ struct State {
     current: HashMap<(String, IpAddr), Arc<Instance>>,
     retiring: Vec<Weak<Instance>>,
     memories: Memories,
-    open: BTreeSet<(u16, Entrance)>,
+    /// The ports that are open, each with a handle of its socket, so that it can be given to another router.
+    open: BTreeMap<(u16, Entrance), ListeningSocket>,
+    /// Sockets of another router, for ports that the first table may want.
+    inherited: Vec<ListeningSocket>,
 }
 
 impl Publisher {
@@ -94,6 +98,28 @@ impl Publisher {
     /// The table in force.
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
         self.table.load()
+    }
+
+    /// Takes sockets on for ports that the first table may want; what it does not want is closed by it.
+    pub(crate) fn inherit(&self, sockets: Vec<ListeningSocket>) {
+        self.state().inherited = sockets;
+    }
+
+    /// Begins to accept from a socket.
+    pub(crate) fn open(&self, listener: Listener) {
+        self.order(Order::Open(listener));
+    }
+
+    /// Closes the second handles: a socket that another router closes has to be closed here, too.
+    pub(crate) fn close_handles(&self) {
+        let mut state = self.state();
+        state.open.clear();
+        state.inherited.clear();
+    }
+
+    /// A second handle on the socket of each port that is open for an app.
+    pub(crate) fn listening_sockets(&self) -> io::Result<Vec<ListeningSocket>> {
+        self.state().open.values().map(ListeningSocket::share).collect()
     }
 
     /// Puts a table in force, or leaves everything as it is.
@@ -115,7 +141,8 @@ impl Publisher {
         // Also those of apps that are gone: whoever waits there has to learn it.
         state.memories.values().chain(memories_before.values()).for_each(|memory| memory.wake());
         self.lobby.wake();
-        let closing: Vec<_> = state.open.difference(&wanted).copied().collect();
+        state.inherited.clear();
+        let closing: Vec<_> = state.open.keys().filter(|port| !wanted.contains(port)).copied().collect();
         for (port, entrance) in closing {
             state.open.remove(&(port, entrance));
             self.order(Order::Close(entrance));
@@ -125,11 +152,12 @@ impl Publisher {
 
     fn open_ports(&self, state: &mut State, wanted: &BTreeSet<(u16, Entrance)>) -> Vec<UnboundPort> {
         let mut unbound = Vec::new();
-        let missing: Vec<_> = wanted.difference(&state.open).copied().collect();
+        let missing: Vec<_> = wanted.iter().filter(|port| !state.open.contains_key(port)).copied().collect();
         for (port, entrance) in missing {
-            match Listener::bind(SocketAddr::new(self.parts.address, port), entrance) {
-                Ok(listener) => {
-                    state.open.insert((port, entrance));
+            let opened = self.listen(state, port, entrance).and_then(|new| Ok((new.share()?, new)));
+            match opened {
+                Ok((shared, listener)) => {
+                    state.open.insert((port, entrance), shared);
                     self.order(Order::Open(listener));
                 }
                 Err(source) => unbound.push(UnboundPort { port, source }),
@@ -138,9 +166,18 @@ impl Publisher {
         unbound
     }
 
+    /// The socket for a port: one that was inherited, or a new one.
+    fn listen(&self, state: &mut State, port: u16, entrance: Entrance) -> io::Result<Listener> {
+        let address = SocketAddr::new(self.parts.address, port);
+        match state.inherited.iter().position(|socket| socket.fits(entrance, address)) {
+            Some(index) => Listener::adopt(state.inherited.swap_remove(index)),
+            None => Listener::bind(address, entrance),
+        }
+    }
+
     /// Says whether a port is open, or could be.
     pub(crate) fn check_port(&self, port: u16) -> io::Result<()> {
-        if self.state().open.iter().any(|(open, _)| *open == port) {
+        if self.state().open.keys().any(|(open, _)| *open == port) {
             return Ok(());
         }
         Listener::bind(SocketAddr::new(self.parts.address, port), Entrance::Port(port)).map(drop)

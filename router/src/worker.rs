@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::access_log::{AccessLog, Recorder};
 use crate::client::{self, Accepted};
@@ -45,8 +45,31 @@ pub(crate) struct WorkerParts {
     pub(crate) counters: Arc<WorkerCounters>,
 }
 
-/// Whether and until when the router stops.
-pub(crate) type Stop = Option<Instant>;
+/// Whether and how the router stops.
+pub(crate) type Stop = Option<Ending>;
+
+/// How a router comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    /// Connections that rest are kept until then: their next answer says that it is the last. One that were closed
+    /// at once might be closed in the face of a request.
+    pub(crate) linger_until: Instant,
+    /// What is still under way is cut then.
+    pub(crate) cut_at: Instant,
+    /// Whether another router serves in its place, so that requests may go on waiting for their instance.
+    pub(crate) is_succeeded: bool,
+}
+
+/// What a worker's connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stopping {
+    /// Nothing: all goes on.
+    No,
+    /// Each answer is the connection's last.
+    Lingering,
+    /// The same, and connections that rest are closed.
+    Now,
+}
 
 /// A worker's door, held by the accepting thread.
 #[derive(Debug)]
@@ -75,6 +98,7 @@ pub(crate) struct Worker {
     connections: Arc<AtomicUsize>,
     here: Cell<usize>,
     ended: Notify,
+    ending: Cell<bool>,
 }
 
 /// A connection or tunnel that a worker is busy with.
@@ -110,13 +134,42 @@ impl Worker {
         ConnectionCount(Rc::clone(self))
     }
 
-    /// Lets a request wait in a room; not at all once the router stops, since nothing will change any more.
+    /// Lets a request wait in a room; not at all once the router stops, since nothing will change any more. If another
+    /// one serves in its place, an instance that refuses connections may still come back.
     pub(crate) async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
         let mut stop = self.stop.clone();
         tokio::select! {
             done = waiting => Some(done),
             // An error means that the handle is gone, and with it whoever publishes.
-            _ = stop.wait_for(Option::is_some) => None,
+            _ = stop.wait_for(|stop| stop.is_some_and(|ending| !ending.is_succeeded)) => None,
+        }
+    }
+
+    /// Whether the router accepts nothing more: each answer is its connection's last.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
+    /// Brings all connections to their end, and says how many had to be cut. The deadlines may be brought forward
+    /// meanwhile.
+    async fn end(&self, stopping: &watch::Sender<Stopping>, stop: &mut watch::Receiver<Stop>) -> usize {
+        self.ending.set(true);
+        stopping.send_replace(Stopping::Lingering);
+        loop {
+            // Without a shutdown, the handle was dropped: nobody waits for anything.
+            let ending = *stop.borrow_and_update();
+            let now = Instant::now();
+            let (linger_until, cut_at) =
+                ending.map_or((now, now), |ending| (ending.linger_until, ending.cut_at));
+            if now >= linger_until {
+                stopping.send_replace(Stopping::Now);
+            }
+            let next = if now < linger_until { linger_until.min(cut_at) } else { cut_at };
+            tokio::select! {
+                () = self.wait_empty() => return 0,
+                () = sleep_until(next) => if next == cut_at { return self.here.get() },
+                Ok(()) = stop.changed() => {}
+            }
         }
     }
 
@@ -176,8 +229,9 @@ async fn run(
         connections,
         here: Cell::new(0),
         ended: Notify::new(),
+        ending: Cell::new(false),
     });
-    let (stopping, stopped) = watch::channel(false);
+    let (stopping, stopped) = watch::channel(Stopping::No);
     let sweeping = spawn_local(Rc::clone(&worker.pool).run());
     let flushing = {
         let recorder = Rc::clone(&worker.recorder);
@@ -195,16 +249,7 @@ async fn run(
     while let Some(accepted) = waiting.recv().await {
         serve(accepted);
     }
-    stopping.send_replace(true);
-    let deadline = match stop.wait_for(Option::is_some).await {
-        Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-        // The handle was dropped without a shutdown: nobody waits for anything.
-        Err(_) => Instant::now(),
-    };
-    let cut = match timeout_at(deadline, worker.wait_empty()).await {
-        Ok(()) => 0,
-        Err(_) => worker.here.get(),
-    };
+    let cut = worker.end(&stopping, &mut stop).await;
     sweeping.abort();
     flushing.abort();
     worker.recorder.flush();

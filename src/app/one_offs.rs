@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// One-off containers with a client, by name.
 #[derive(Debug, Default)]
 pub struct OneOffs {
     /// Protects the set only; never held across an await.
     names: Mutex<HashSet<String>>,
+    changed: Notify,
 }
 
 /// A client's claim to a container. Dropping it gives the container up.
@@ -29,6 +32,16 @@ impl OneOffs {
         self.names().contains(name)
     }
 
+    /// The containers that have a client.
+    pub fn all(&self) -> Vec<String> {
+        self.names().iter().cloned().collect()
+    }
+
+    /// Returns when a client has given its container up.
+    pub async fn given_up(&self) {
+        self.changed.notified().await;
+    }
+
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -37,5 +50,6 @@ impl OneOffs {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.one_offs.names().remove(&self.name);
+        self.one_offs.changed.notify_one();
     }
 }

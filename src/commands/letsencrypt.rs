@@ -21,11 +21,13 @@ async fn obtain(context: &Context, record: &AppRecord, request: Request) -> Resu
     let (app, record) = (context.app.clone(), record.clone());
     let telling = Telling::new(app.logs.clone(), &record, Some(context.console().clone()));
     let tasks = app.tasks.clone();
-    let job = tasks.spawn(async move { obtain::obtain(&app, &record, request, &telling).await });
+    let job = tasks.begin(async move { obtain::obtain(&app, &record, request, &telling).await });
     let obtained = job.await.map_err(|error| CommandError::internal("Ordering a certificate failed", error));
     // The reconciler's plans are others now.
     context.app.reconciler.check_certificates();
-    obtained?
+    obtained?.unwrap_or_else(|| {
+        Err(CommandError::user("The server is being replaced").hint("The next one goes on with it by itself"))
+    })
 }
 
 /// An error, with the word that it goes on by itself.

@@ -3,7 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, ports, ps, redirect, releases, repo, resource, router, run, stack, storage, urls, version,
+    nginx, ports, ps, redirect, releases, repo, resource, router, run, stack, storage, upgrade, urls,
+    version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -192,6 +193,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<storage::mount::Mount>(),
     Entry::of::<storage::list::Report>(),
     Entry::of::<storage::unmount::Unmount>(),
+    Entry::of::<upgrade::Upgrade>(),
     Entry::of::<urls::Url>(),
     Entry::of::<urls::Urls>(),
     Entry::of::<version::Version>().alias(&["--version"]),

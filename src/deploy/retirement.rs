@@ -41,8 +41,13 @@ pub async fn retire(app: &Arc<App>, mut leaving: Leaving) {
             Err(error) => tracing::error!(%error, "how long an old instance may take cannot be told"),
         }
     }
-    let retirement =
-        Retirement { engine: &app.engine, router: &app.router, store: &app.store, shutdown: &app.shutdown };
+    let retirement = Retirement {
+        engine: &app.engine,
+        router: &app.router,
+        predecessors: &app.predecessors,
+        store: &app.store,
+        shutdown: &app.shutdown,
+    };
     retirement.retire(&leaving.container, leaving.was, grace).await;
 }
 

@@ -192,7 +192,8 @@ async fn end<'a>(
 ) -> Result<(), DeployError> {
     let ends = containers.map(|(container, process_type)| async move {
         let grace = retirement::of(app, id, process_type).await?;
-        app.router.drain(&[container.to_string()], grace.drain).await;
+        let ids = [container.to_string()];
+        tokio::join!(app.router.drain(&ids, grace.drain), app.predecessors.drain(&ids, grace.drain));
         match app.engine.stop(container, grace.stop).await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),

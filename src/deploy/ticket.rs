@@ -89,14 +89,17 @@ impl Ticket {
         let Err(error) = record(app, self.build, end).await else { return };
         tracing::error!(build = self.build, %error, "how a deploy ended cannot be recorded, trying again");
         let (app, build) = (app.clone(), self.build);
-        app.clone().tasks.spawn(app.clone().shutdown.clone().run_until_cancelled_owned(async move {
-            loop {
-                sleep(AGAIN).await;
-                if record(&app, build, end).await.is_ok() {
-                    return;
+        app.clone().tasks.spawn(async move {
+            let again = async {
+                loop {
+                    sleep(AGAIN).await;
+                    if record(&app, build, end).await.is_ok() {
+                        return;
+                    }
                 }
-            }
-        }));
+            };
+            app.shutdown.run_until_cancelled(again).await;
+        });
     }
 }
 

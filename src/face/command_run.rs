@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::console::door::Presence;
 use crate::console::{CommandIo, Console, Output, Terminal};
 use crate::face::Commands;
 use crate::face::stdin_queue::{InputFeed, InputLevel, InputQueue, input_queue};
@@ -68,6 +70,7 @@ pub struct CommandRun {
     output: mpsc::Receiver<Output>,
     feed: InputFeed,
     gone: CancellationToken,
+    presence: Arc<Presence>,
 }
 
 /// Wires a command that is about to start.
@@ -75,6 +78,7 @@ pub fn wire(
     environment: BTreeMap<String, String>,
     terminal: Option<Terminal>,
     level: InputLevel,
+    presence: Presence,
 ) -> (CommandControls, CommandRun) {
     let (console, output) = Console::new();
     let (queue, feed, stdin) = input_queue(level);
@@ -89,8 +93,17 @@ pub fn wire(
         interrupted,
         gone: gone.clone(),
     };
-    let io = CommandIo { console, stdin, terminal, signals: signals_out, client_gone, environment };
-    (controls, CommandRun { io, output, feed, gone })
+    let presence = Arc::new(presence);
+    let io = CommandIo {
+        console,
+        stdin,
+        terminal,
+        signals: signals_out,
+        client_gone,
+        environment,
+        presence: Arc::clone(&presence),
+    };
+    (controls, CommandRun { io, output, feed, gone, presence })
 }
 
 impl CommandRun {
@@ -102,12 +115,13 @@ impl CommandRun {
         words: Vec<String>,
         sink: &mut impl OutputSink,
     ) -> u8 {
-        let Self { io, output, feed, gone } = self;
+        let Self { io, output, feed, gone, presence } = self;
         // A task of its own, so that a command that panics costs its client no more than an error message.
         let command = tokio::spawn(async move { commands.execute(caller, words, io).await });
         let ended = CancellationToken::new();
         let status = async {
             let status = command.await;
+            drop(presence);
             ended.cancel();
             status
         };

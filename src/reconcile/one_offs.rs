@@ -37,6 +37,7 @@ pub async fn run(app: &Arc<App>, notice: &Notify) {
         };
         tokio::select! {
             () = notice.notified() => {}
+            () = app.predecessors.changed() => {}
             () = sleep(pause) => {}
             () = app.shutdown.cancelled() => return,
         }
@@ -47,7 +48,7 @@ pub async fn run(app: &Arc<App>, notice: &Notify) {
 async fn look(app: &Arc<App>) -> Result<Duration, CommandError> {
     let filter = ContainerFilter { app: None, kind: Some(ContainerKind::Run) };
     let containers = app.engine.list(&filter).await?;
-    let is_claimed = |facts: &&ContainerFacts| app.one_offs.contains(&facts.name);
+    let is_claimed = |facts: &&ContainerFacts| has_client(app, &facts.name);
     let unclaimed: Vec<&ContainerFacts> = containers.iter().filter(|facts| !is_claimed(facts)).collect();
     // Read after the claims: one is given up only once there is a record.
     let records = app.store.one_offs(None).await?;
@@ -64,7 +65,7 @@ async fn look(app: &Arc<App>) -> Result<Duration, CommandError> {
             app.store.forget_one_off(&record.container).await?;
             continue;
         };
-        if app.one_offs.contains(&record.name) {
+        if has_client(app, &record.name) {
             continue;
         }
         match facts.state {
@@ -88,6 +89,11 @@ async fn look(app: &Arc<App>) -> Result<Duration, CommandError> {
         collect(app, of_app).await?;
     }
     Ok(pause)
+}
+
+/// Whether a client is connected to it, here or at a server that this one has replaced.
+fn has_client(app: &App, name: &str) -> bool {
+    app.one_offs.contains(name) || app.predecessors.holds(name)
 }
 
 async fn find(

@@ -81,9 +81,11 @@ async fn look_after(app: &Arc<App>, record: &AppRecord) -> Result<Option<i64>, C
     let (task_app, task_record) = (app.clone(), record.clone());
     let job = app
         .tasks
-        .spawn(async move { obtain::obtain(&task_app, &task_record, Request::default(), &telling).await });
-    let obtained =
-        job.await.map_err(|error| CommandError::internal("ordering a certificate failed", error))??;
+        .begin(async move { obtain::obtain(&task_app, &task_record, Request::default(), &telling).await });
+    let ended = job.await.map_err(|error| CommandError::internal("ordering a certificate failed", error))?;
+    // The next server goes on with one that was abandoned.
+    let Some(obtained) = ended else { return Ok(None) };
+    let obtained = obtained?;
     if obtained.issued > 0 {
         tracing::info!(app = %record.name, issued = obtained.issued, "certificates were renewed");
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
+use crate::handover::predecessors::Predecessors;
 use crate::model::container_id::ContainerId;
 use crate::model::process_type::InstanceName;
 use crate::store::Store;
@@ -62,6 +63,8 @@ pub struct Retirement<'a> {
     pub engine: &'a Engine,
     /// The router, which knows the requests that are running.
     pub router: &'a RouterHandle,
+    /// Replaced servers, whose routers may still have some.
+    pub predecessors: &'a Predecessors,
     /// Where it is recorded what was told to end, and until when it may take.
     pub store: &'a Store,
     /// Cancelled when the server stops.
@@ -106,7 +109,9 @@ impl Retirement<'_> {
         was: Option<(AppId, InstanceName)>,
         grace: Grace,
     ) -> Result<bool, EngineError> {
-        let drained = self.router.drain(&[container.to_string()], grace.drain).await;
+        let ids = [container.to_string()];
+        let (drained, ()) =
+            tokio::join!(self.router.drain(&ids, grace.drain), self.predecessors.drain(&ids, grace.drain));
         if !drained.is_complete() {
             tracing::info!(%container, "an old instance still had requests when its time was over");
         }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use slipway_router::access_log::{AccessRecord, AccessRecords};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::logs::Logs;
@@ -18,9 +19,14 @@ const PROCESS: &str = "router";
 /// Records that are written in one go at most.
 const MOST: usize = 4096;
 
-/// Writes records until the router has shut down.
-pub(super) async fn keep(mut records: AccessRecords, store: Store, logs: Logs) {
-    while let Some(mut all) = records.next_batch().await {
+/// Writes records until the router has ended, or it is told to be silent; those that come then are the next one's.
+pub(super) async fn keep(
+    mut records: AccessRecords,
+    store: Store,
+    logs: Logs,
+    silence: CancellationToken,
+) -> AccessRecords {
+    while let Some(Some(mut all)) = silence.run_until_cancelled(records.next_batch()).await {
         while all.len() < MOST
             && let Some(more) = records.try_next_batch()
         {
@@ -32,6 +38,16 @@ pub(super) async fn keep(mut records: AccessRecords, store: Store, logs: Logs) {
             lines.add_loss(app, count);
         }
         lines.keep(&store, &logs).await;
+    }
+    records
+}
+
+/// Writes records to the server's own log until the router has ended: those of a server that was replaced, since the
+/// next one has the logs of the apps.
+pub(super) async fn tell(mut records: AccessRecords) {
+    while let Some(all) = records.next_batch().await {
+        let mut lines = Lines::default();
+        all.iter().for_each(|record| lines.add(record));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::certificates::self_signed;
 use crate::model::hostname::Hostname;
 use slipway_router::certificate::{Certificate, CertificateError};
 
-use super::write_whole;
+use super::state::write_whole;
 
 /// Where the certificate and its key lie.
 #[derive(Clone, Debug)]

@@ -10,6 +10,8 @@ use crate::docker::labels::OwnerId;
 use crate::git::repositories::Repositories;
 use crate::store::Store;
 
+use super::standing::Listening;
+
 /// Makes the directories that the other modules take for granted.
 pub(super) fn make_directories(root: &Path) -> io::Result<()> {
     for directory in ["", "repos", "logs/builds", "logs/apps", "cache", "host_keys"] {
@@ -23,10 +25,11 @@ pub(super) fn make_directories(root: &Path) -> io::Result<()> {
 pub(super) async fn complete_interrupted(
     store: &Store,
     repositories: &Repositories,
+    binary: &Path,
 ) -> Result<(), Box<dyn Error>> {
     store.fail_interrupted_builds().await?;
     store.discard_interrupted_releases().await?;
-    repositories.prepare(&std::env::current_exe()?).await?;
+    repositories.prepare(binary).await?;
     let names = store.apps().await?.into_iter().map(|record| record.name).collect();
     Ok(repositories.reunite(names).await?)
 }
@@ -52,4 +55,9 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)
+}
+
+/// Says where the server listens, for install.sh and for tests.
+pub(super) fn write_listening(root: &Path, listening: &Listening) -> Result<(), Box<dyn Error>> {
+    Ok(write_whole(&root.join("listen.json"), &serde_json::to_vec(listening)?)?)
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{Instrument, debug, info_span};
 
+use crate::console::door::Presence;
 use crate::console::{Output, Terminal, WindowSize};
 use crate::face::Commands;
 use crate::face::command_run::{CommandControls, OutputSink, wire};
@@ -40,7 +41,11 @@ pub enum ConnectionError {
 }
 
 /// Serves a client that was let in.
-pub async fn serve<C: Commands>(stream: UnixStream, commands: C) -> Result<(), ConnectionError> {
+pub async fn serve<C: Commands>(
+    stream: UnixStream,
+    commands: C,
+    presence: Presence,
+) -> Result<(), ConnectionError> {
     let (reader, writer) = stream.into_split();
     let mut frames = frame_reader(reader);
     let header = match timeout(HEADER_DEADLINE, next_frame(&mut frames)).await {
@@ -52,7 +57,7 @@ pub async fn serve<C: Commands>(stream: UnixStream, commands: C) -> Result<(), C
     let (control, control_frames) = mpsc::unbounded_channel();
     let mut sink = SocketSink { frames: output };
     let command = async {
-        let status = run(commands, header, Incoming { frames, control }, &mut sink).await;
+        let status = run(commands, header, Incoming { frames, control, presence }, &mut sink).await;
         sink.frame(ServerFrame::Exit(status)).await;
         drop(sink);
     };
@@ -80,6 +85,7 @@ async fn refuse(sink: &mut SocketSink, reason: &str) -> u8 {
 struct Incoming {
     frames: FrameReader<OwnedReadHalf>,
     control: mpsc::UnboundedSender<ServerFrame>,
+    presence: Presence,
 }
 
 /// Runs the command while the client's frames are read.
@@ -94,11 +100,12 @@ async fn run<C: Commands>(commands: C, header: Header, incoming: Incoming, sink:
     };
     let taken_over = terminal.as_ref().map(Terminal::taken_over);
     let level = InputLevel::new();
-    let (controls, command) = wire(header.environment, terminal, level.clone());
+    let Incoming { frames, control, presence } = incoming;
+    let (controls, command) = wire(header.environment, terminal, level.clone(), presence);
     let inputs = Inputs { controls, window, level, granted: INPUT_CREDIT };
     let span = info_span!("host_command", command = header.words.first().cloned().unwrap_or_default());
     let reading = async {
-        if let Err(error) = inputs.read(incoming, taken_over).await {
+        if let Err(error) = inputs.read((frames, control), taken_over).await {
             debug!(error = &error as &dyn std::error::Error, "lost a client on the socket");
         }
         // The client is gone, which the command was told when `inputs` was dropped; its end is awaited all the same.
@@ -123,19 +130,19 @@ impl Inputs {
     /// Reads frames until the client is gone.
     async fn read(
         mut self,
-        mut incoming: Incoming,
+        (mut frames, control): (FrameReader<OwnedReadHalf>, mpsc::UnboundedSender<ServerFrame>),
         mut taken_over: Option<watch::Receiver<bool>>,
     ) -> Result<(), ConnectionError> {
         let mut waiting = self.level.watch();
         loop {
             tokio::select! {
-                frame = next_frame(&mut incoming.frames) => match frame? {
+                frame = next_frame(&mut frames) => match frame? {
                     Some(frame) => self.take(frame)?,
                     None => return Ok(()),
                 },
-                Ok(()) = waiting.changed() => self.grant(&incoming.control),
+                Ok(()) = waiting.changed() => self.grant(&control),
                 () = take_over(&mut taken_over) => {
-                    incoming.control.send(ServerFrame::TakenOver).ok();
+                    control.send(ServerFrame::TakenOver).ok();
                     taken_over = None;
                 }
             }

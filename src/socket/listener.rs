@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::console::door::{Door, Presence};
 use crate::face::Commands;
 use crate::socket::connection::{send_away, serve};
 
@@ -44,7 +45,17 @@ pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
     /// Held for as long as this server has the root: two that start at the same moment cannot both get it.
-    _lock: File,
+    lock: File,
+    door: Door,
+}
+
+/// What another server needs to listen in this one's place.
+#[derive(Debug)]
+pub struct CommandSocket {
+    /// The socket.
+    pub socket: std::os::unix::net::UnixListener,
+    /// The lock of the root. It is free when all who have a handle on it are gone.
+    pub lock: File,
 }
 
 impl Listener {
@@ -65,7 +76,20 @@ impl Listener {
             return Err(ListenError::Taken { path: path.to_owned() });
         }
         let socket = bind_private(path).map_err(bind_error)?;
-        Ok(Self { socket, path: path.to_owned(), _lock: lock })
+        Ok(Self { socket, path: path.to_owned(), lock, door: Door::default() })
+    }
+
+    /// Takes over a socket that listens already, with a door at which clients are counted.
+    pub fn adopt(path: &Path, socket: CommandSocket, door: Door) -> Result<Self, ListenError> {
+        let bind_error = |source| ListenError::Bind { path: path.to_owned(), source };
+        socket.socket.set_nonblocking(true).map_err(bind_error)?;
+        let listening = UnixListener::from_std(socket.socket).map_err(bind_error)?;
+        Ok(Self { socket: listening, path: path.to_owned(), lock: socket.lock, door })
+    }
+
+    /// What it takes to listen here elsewhere.
+    pub fn into_socket(self) -> io::Result<CommandSocket> {
+        Ok(CommandSocket { socket: self.socket.into_std()?, lock: self.lock })
     }
 
     /// Where the socket is.
@@ -73,8 +97,8 @@ impl Listener {
         &self.path
     }
 
-    /// Serves until `shutdown` is cancelled; then lets running commands finish within `patience`, and ends the
-    /// connections that are left.
+    /// Serves until `shutdown` is cancelled; then lets running commands finish within `patience`, or for as long as the
+    /// door says if another server has it, and ends the connections that are left.
     pub async fn run<C: Commands>(self, commands: C, shutdown: CancellationToken, patience: Duration) {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
@@ -82,17 +106,19 @@ impl Listener {
         let finished = async {
             shutdown.cancelled().await;
             connections.close();
-            timeout(patience, connections.wait()).await
+            timeout(self.door.patience().unwrap_or(patience), connections.wait()).await
         };
         tokio::select! {
-            () = accept(&self.socket, &commands, &connections, &stop) => {}
+            () = accept((&self.socket, &self.door), &commands, &connections, &stop) => {}
             finished = finished => if finished.is_err() {
                 warn!(commands = connections.len(), "commands on the socket were cut off by the shutdown");
             }
         }
         stop.cancel();
         connections.wait().await;
-        if let Err(error) = fs::remove_file(&self.path) {
+        if self.door.patience().is_none()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             debug!(%error, "the socket was removed by somebody else");
         }
     }
@@ -113,17 +139,23 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
 
 /// Accepts clients for ever: an error is logged and waited out.
 async fn accept<C: Commands>(
-    socket: &UnixListener,
+    (socket, door): (&UnixListener, &Door),
     commands: &C,
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
     let mut pause = Duration::from_millis(5);
     loop {
-        match socket.accept().await {
+        door.opened().await;
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = door.shut() => continue,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 pause = Duration::from_millis(5);
-                connections.spawn(stop.clone().run_until_cancelled_owned(admit(stream, commands.clone())));
+                let client = admit(stream, commands.clone(), door.enter());
+                connections.spawn(stop.clone().run_until_cancelled_owned(client));
             }
             Err(error) => {
                 warn!(%error, pause_ms = pause.as_millis(), "cannot accept clients on the socket");
@@ -135,10 +167,10 @@ async fn accept<C: Commands>(
 }
 
 /// Serves a client if its process belongs to root or to the server's own user.
-async fn admit<C: Commands>(stream: UnixStream, commands: C) {
+async fn admit<C: Commands>(stream: UnixStream, commands: C, presence: Presence) {
     match stream.peer_cred() {
         Ok(peer) if is_host(Uid::from_raw(peer.uid())) => {
-            if let Err(error) = serve(stream, commands).await {
+            if let Err(error) = serve(stream, commands, presence).await {
                 debug!(error = &error as &dyn std::error::Error, "a client on the socket was not served");
             }
         }

@@ -10,6 +10,7 @@ use russh::server::Session;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::console::door::Door;
 use crate::face::Commands;
 use crate::face::command_run::wire;
 use crate::ssh::auth::{ProvenKey, is_accepted};
@@ -43,6 +44,8 @@ pub struct Shared<C> {
     pub running: TaskTracker,
     /// Cancelled when the server wants to stop: nothing new starts.
     pub shutdown: CancellationToken,
+    /// Where those who run commands are counted.
+    pub door: Door,
 }
 
 /// One connection.
@@ -123,7 +126,7 @@ impl<C: Commands> Connection<C> {
         answer(session, id, true)?;
         let Start { sink, environment, terminal, window } = asking.start();
         let taken_over = terminal.as_ref().map(|terminal| terminal.taken_over());
-        let (controls, run) = wire(environment, terminal, self.gate.level());
+        let (controls, run) = wire(environment, terminal, self.gate.level(), self.shared.door.enter());
         self.channels.insert(id, SessionChannel::Running(Running::new(controls, window, taken_over)));
         let work = if self.shared.shutdown.is_cancelled() { Work::stopping() } else { work };
         let request = Request { key: self.key.clone(), work };

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::console::door::{Door, Presence};
 use crate::face::Commands;
 use crate::settings::{Settings, SshLimits};
 use crate::ssh::auth::{methods, preferred};
@@ -34,6 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a client whose commands have ended may take to leave by itself, as all clients do. One that is told to go
 /// before it has read a command's exit status takes the command for failed.
 const OWN_END: Duration = Duration::from_secs(1);
+/// How long a client that is in may take until its first command, which all clients have ready; it counts itself.
+const FIRST_COMMAND: Duration = Duration::from_secs(1);
 /// The longest pause after an error of `accept`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,7 @@ pub struct Listener {
     local_addr: SocketAddr,
     config: Arc<Config>,
     limits: SshLimits,
+    door: Door,
 }
 
 /// What the connections of one listener need.
@@ -74,10 +78,23 @@ struct Server<C> {
 impl Listener {
     /// Binds the address of the settings and reads the host keys, or makes them.
     pub async fn bind(settings: &Settings) -> Result<Self, ListenError> {
-        let keys = load_or_make(&settings.root.join("host_keys"))?;
         let address = settings.ssh_listen;
         let bind_error = |source| ListenError::Bind { address, source };
         let socket = TcpListener::bind(address).await.map_err(bind_error)?;
+        Self::adopt(settings, socket.into_std().map_err(bind_error)?, Door::default())
+    }
+
+    /// The same with a socket that listens already, and a door at which clients are counted.
+    pub fn adopt(
+        settings: &Settings,
+        socket: std::net::TcpListener,
+        door: Door,
+    ) -> Result<Self, ListenError> {
+        let keys = load_or_make(&settings.root.join("host_keys"))?;
+        let address = settings.ssh_listen;
+        let bind_error = |source| ListenError::Bind { address, source };
+        socket.set_nonblocking(true).map_err(bind_error)?;
+        let socket = TcpListener::from_std(socket).map_err(bind_error)?;
         let local_addr = socket.local_addr().map_err(bind_error)?;
         let limits = settings.ssh.clone();
         let keep_alive = Duration::from_secs(limits.keep_alive_seconds);
@@ -100,7 +117,7 @@ impl Listener {
             nodelay: true,
             ..Config::default()
         };
-        Ok(Self { socket, local_addr, config: Arc::new(config), limits })
+        Ok(Self { socket, local_addr, config: Arc::new(config), limits, door })
     }
 
     /// The address that was bound, with the port that was given for port 0.
@@ -109,7 +126,7 @@ impl Listener {
     }
 
     /// Serves until `shutdown` is cancelled; then accepts nothing more, lets running commands finish within
-    /// `patience`, and ends what is left.
+    /// `patience`, or for as long as the door says if another server has it, and ends what is left.
     pub async fn run<C: Commands>(self, commands: C, shutdown: CancellationToken, patience: Duration) {
         let server = Arc::new(Server {
             shared: Arc::new(Shared {
@@ -117,6 +134,7 @@ impl Listener {
                 keys: Occupancy::new(self.limits.max_per_key),
                 running: TaskTracker::new(),
                 shutdown: shutdown.clone(),
+                door: self.door.clone(),
             }),
             config: self.config,
             addresses: Occupancy::new(self.limits.max_per_address),
@@ -135,7 +153,7 @@ impl Listener {
             connections.wait().await;
             server.shared.running.wait().await;
         };
-        if timeout(patience, finished).await.is_err() {
+        if timeout(self.door.patience().unwrap_or(patience), finished).await.is_err() {
             server.stop.cancel();
             let finished = timeout(FAREWELL, server.shared.running.wait()).await.is_ok();
             if !finished {
@@ -148,8 +166,14 @@ impl Listener {
 /// Accepts connections for ever: an error is logged and waited out.
 async fn accept<C: Commands>(socket: &TcpListener, server: &Arc<Server<C>>, connections: &TaskTracker) {
     let mut pause = Duration::from_millis(5);
+    let door = &server.shared.door;
     loop {
-        match socket.accept().await {
+        door.opened().await;
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = door.shut() => continue,
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 pause = Duration::from_millis(5);
                 // Taken here, in the order in which clients come, not in that in which their tasks get their turn.
@@ -157,9 +181,9 @@ async fn accept<C: Commands>(socket: &TcpListener, server: &Arc<Server<C>>, conn
                     turn_away(&stream, peer);
                     continue;
                 };
-                let server = server.clone();
+                let (server, presence) = (server.clone(), door.enter());
                 connections.spawn(async move {
-                    server.serve(stream, peer).await;
+                    server.serve(stream, peer, presence).await;
                     drop(slot);
                 });
             }
@@ -182,7 +206,7 @@ fn turn_away(stream: &TcpStream, peer: SocketAddr) {
 
 impl<C: Commands> Server<C> {
     /// Serves one client to its end.
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, presence: Presence) {
         let deadline = Instant::now() + Duration::from_secs(self.limits.handshake_seconds);
         // A second handle, because russh keeps the first one and has no way to end a client that is silent.
         let end = match self.prepare(&stream) {
@@ -208,6 +232,7 @@ impl<C: Commands> Server<C> {
         let handle = session.handle();
         let told = tokio::select! {
             ended = &mut session => return report(peer, ended),
+            () = arrive(presence, &authenticated) => false,
             () = too_late(deadline, &authenticated) => {
                 info!(%peer, "an SSH client had not proven its key in time");
                 false
@@ -252,6 +277,14 @@ impl<C: Commands> Server<C> {
         }
         socket.try_clone().map(Into::into)
     }
+}
+
+/// Counts a client as present until it has begun what it came for, or begins nothing. Never returns.
+async fn arrive(presence: Presence, authenticated: &CancellationToken) {
+    authenticated.cancelled().await;
+    sleep(FIRST_COMMAND).await;
+    drop(presence);
+    pending().await
 }
 
 /// Returns when the deadline has passed and the client is still nobody.

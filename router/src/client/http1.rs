@@ -13,8 +13,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::HeaderValue;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -27,13 +28,18 @@ use crate::client_stream::ClientStream;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::proxy;
+use crate::worker::Stopping;
 
 /// How long a connection does nothing before it is laid to rest. A client that asks again at once is not made to
 /// wait for what it would cost to begin anew.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(client: Rc<Client>, mut stream: ClientStream, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    client: Rc<Client>,
+    mut stream: ClientStream,
+    mut stopping: watch::Receiver<Stopping>,
+) {
     let keep_alive = client.worker.settings.timeouts.keep_alive;
     let soon = SOON.min(keep_alive / 4);
     loop {
@@ -44,7 +50,7 @@ pub(crate) async fn serve(client: Rc<Client>, mut stream: ClientStream, mut stop
         let came = timeout(keep_alive - soon, poll_fn(|cx| stream.poll_awake(cx)));
         let came = tokio::select! {
             came = came => came.unwrap_or(false),
-            () = wait_for_stop(&mut stopping) => false,
+            () = wait_for_stop(&mut stopping, Stopping::Now) => false,
         };
         if !came {
             return stream.close().await;
@@ -57,14 +63,20 @@ async fn serve_awake(
     client: &Rc<Client>,
     stream: ClientStream,
     soon: Duration,
-    mut stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<Stopping>,
 ) -> Option<ClientStream> {
     let settings = &client.worker.settings;
     let open = Rc::<Cell<usize>>::default();
     let service = service_fn(|request| {
         let open = Open::begin(&open);
         let answer = proxy::serve(Rc::clone(client), request);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| OpenBody { body, open })) }
+        async move {
+            let mut answer = answer.await;
+            if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, open }))
+        }
     });
     // Deadlines are the stream's and those below: hyper's would have to be set anew with each request.
     let mut connection = http1::Builder::new()
@@ -76,7 +88,7 @@ async fn serve_awake(
         .preserve_header_case(client.worker.table.load().preserves_case())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut stopped = pin!(wait_for_stop(&mut stopping));
+    let mut stopped = pin!(wait_for_stop(&mut stopping, Stopping::Now));
     let mut is_stopping = false;
     let mut pulse = Pulse::default();
     let rests = || open.get() == 0 && client.flags.is_at_rest();

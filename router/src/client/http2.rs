@@ -23,6 +23,7 @@ use crate::client_stream::ClientStream;
 use crate::deadline::Deadline;
 use crate::http2_request::as_http1;
 use crate::proxy;
+use crate::worker::Stopping;
 
 /// Requests that a client may have under way. Browsers stay below a hundred.
 const MAX_STREAMS: u32 = 128;
@@ -39,7 +40,7 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_ERROR_RESETS: usize = 500;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping: watch::Receiver<Stopping>) {
     let settings = &client.worker.settings;
     let timeouts = settings.timeouts;
     let streams = Streams::new(timeouts.write);
@@ -63,7 +64,8 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping
         .max_local_error_reset_streams(MAX_ERROR_RESETS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut stopped = pin!(wait_for_stop(&mut stopping));
+    // The protocol has a goodbye that no request can cross unnoticed (RFC 9113, section 6.8).
+    let mut stopped = pin!(wait_for_stop(&mut stopping, Stopping::Lingering));
     let mut rest = Rest { streams: &streams, idle: Deadline::default(), closing: false, written: 0 };
     let result = poll_fn(|cx| {
         if !rest.closing && stopped.as_mut().poll(cx).is_ready() {

@@ -12,6 +12,7 @@ use tokio::time::{Duration, timeout};
 
 use crate::frame_watch::PREFACE;
 use crate::settings::Timeouts;
+use crate::worker::Stopping;
 
 /// How long a new connection has for its first byte once the router stops: a client that was told that it is
 /// connected may be sending its request at this moment.
@@ -30,14 +31,14 @@ pub(crate) enum Spoken {
 pub(crate) async fn read(
     stream: &mut TcpStream,
     timeouts: Timeouts,
-    stopping: &mut watch::Receiver<bool>,
+    stopping: &mut watch::Receiver<Stopping>,
 ) -> Option<(Spoken, Vec<u8>)> {
     let mut bytes = Vec::new();
     let first = timeout(timeouts.keep_alive, poll_fn(|cx| poll_read(stream, &mut bytes, cx)));
     let read = tokio::select! {
         biased;
         read = first => read,
-        _ = stopping.wait_for(|stopping| *stopping) => {
+        _ = stopping.wait_for(|stopping| *stopping == Stopping::Now) => {
             timeout(GRACE, poll_fn(|cx| poll_read(stream, &mut bytes, cx))).await
         }
     };

@@ -8,7 +8,7 @@ use super::support::{Backend, PATIENCE, Site, app, until, within};
 use super::upgrade;
 
 /// Says when a request has come and answers it when told to.
-async fn slow() -> (Backend, mpsc::UnboundedReceiver<()>, mpsc::UnboundedSender<()>) {
+pub async fn slow() -> (Backend, mpsc::UnboundedReceiver<()>, mpsc::UnboundedSender<()>) {
     let (come, has_come) = mpsc::unbounded_channel();
     let (tell, told) = mpsc::unbounded_channel();
     let told = std::sync::Arc::new(tokio::sync::Mutex::new(told));

@@ -19,6 +19,7 @@ mod frames;
 mod framing;
 mod framing_matrix;
 mod grpc;
+mod hand_over;
 mod headers;
 mod health;
 mod http2;

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::cron::numbered;
-use crate::commands::logs::stopping;
+use crate::commands::logs::{server_stops, stopping};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::cron::history;
 use crate::docker::logs::LogOptions;
@@ -40,11 +40,14 @@ impl Command for Logs {
     async fn run(self, context: Context) -> CommandResult {
         let run = numbered(&context, &self.run).await?;
         if let (CronStatus::Running, Some(container)) = (run.status, &run.container) {
+            if self.tail {
+                context.io.presence.rest();
+            }
             let print = self.print_running(&context, container);
             tokio::select! {
                 result = print => result?,
                 () = context.io.client_gone.cancelled() => {}
-                () = context.app.shutdown.cancelled(), if self.tail => return Err(stopping()),
+                () = server_stops(&context.app), if self.tail => return Err(stopping()),
             }
             return Ok(0);
         }

@@ -1,16 +1,20 @@
 //! `logs`: prints what is kept of an app's log, and goes on with what is added to it.
 
+use std::time::Duration;
+
 use clap::Args;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::logs::filter::{Filter, Look};
-use crate::commands::logs::stopping;
 use crate::commands::logs::time::parse_time;
+use crate::commands::logs::{server_stops, stopping};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
+use crate::console::door::Door;
 use crate::logs::entry::{Entry, Source, sort_lines};
 use crate::logs::reader::{Piece, Reader, Tail};
 use crate::logs::segments::Place;
@@ -23,6 +27,8 @@ const LINES: u64 = 100;
 const PIECE: usize = 512 << 10;
 /// Who follows and is so far behind is shown how many lines lie between, instead of them.
 const FARTHEST_BEHIND: u64 = 8 << 20;
+/// How often who follows looks by themselves, once another server writes the log and nobody tells them of its lines.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What is no instance, and may have had nothing to say yet.
 const ROUTER: &str = "router";
@@ -104,7 +110,10 @@ impl Command for Logs {
             view.show(Some(end)).await?;
             self.check_process(&context, &record, view.shown).await?;
             match growth {
-                Some(growth) => view.follow(growth).await,
+                Some(growth) => {
+                    context.io.presence.rest();
+                    view.follow(growth, &context.app.door).await
+                }
                 None => Ok(()),
             }
         };
@@ -112,7 +121,7 @@ impl Command for Logs {
             result = show => result?,
             () = context.io.client_gone.cancelled() => {}
             // Who follows would follow for ever, and every restart of the server would wait for them.
-            () = context.app.shutdown.cancelled(), if self.tail => return Err(stopping()),
+            () = server_stops(&context.app), if self.tail => return Err(stopping()),
         }
         Ok(0)
     }
@@ -207,7 +216,7 @@ impl View {
     }
 
     /// Shows what is added, until the app is destroyed.
-    async fn follow(&mut self, mut growth: watch::Receiver<()>) -> Result<(), CommandError> {
+    async fn follow(&mut self, mut growth: watch::Receiver<()>, door: &Door) -> Result<(), CommandError> {
         loop {
             let reader = self.reader.clone();
             let last = spawn_blocking(move || reader.last_segment()).await;
@@ -217,8 +226,11 @@ impl View {
                 self.place = last;
             }
             let piece = self.read().await?;
-            if piece.lines.is_empty() && growth.changed().await.is_err() {
-                return Ok(());
+            if piece.lines.is_empty() {
+                tokio::select! {
+                    grown = growth.changed() => if grown.is_err() { return Ok(()) },
+                    () = async { door.left().await; sleep(LOOK).await } => {}
+                }
             }
             self.place = piece.next;
             self.print(piece).await;

@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::logs::stopping;
+use crate::commands::logs::{server_stops, stopping};
 use crate::commands::run::named::{OneOffContainer, Which};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
@@ -46,11 +46,14 @@ impl Command for Logs {
         let mut found = self.which.find(&context).await?;
         // What somebody sits at is printed there, and kept nowhere.
         found.retain(|container| container.record.detached);
+        if self.tail {
+            context.io.presence.rest();
+        }
         let print = self.print(&context, &found);
         tokio::select! {
             result = print => result?,
             () = context.io.client_gone.cancelled() => {}
-            () = context.app.shutdown.cancelled(), if self.tail => return Err(stopping()),
+            () = server_stops(&context.app), if self.tail => return Err(stopping()),
         }
         Ok(0)
     }

@@ -64,7 +64,9 @@ impl Controls {
 
 /// Relays until the process's output ends. Input, signals and window changes are passed on meanwhile.
 pub async fn relay(io: CommandIo, attached: Attached, controls: &Controls) -> Result<Until, CommandError> {
-    let CommandIo { console, stdin, terminal, signals, .. } = io;
+    let CommandIo { console, stdin, terminal, signals, presence, .. } = io;
+    // From here on it takes the engine and the client, and no server's state.
+    presence.rest();
     if let Some(terminal) = &terminal {
         terminal.take_over();
     }

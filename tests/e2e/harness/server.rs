@@ -2,7 +2,8 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -98,6 +99,24 @@ impl Server {
         self.process = Some(self.serve_command().spawn().unwrap());
     }
 
+    /// Starts it as systemd does that has opened a socket for it, and waits until it listens.
+    pub fn start_with_socket(&mut self, name: &str, socket: &TcpListener) {
+        assert!(self.process.is_none(), "the server runs already");
+        fs::remove_file(self.root().join("listen.json")).ok();
+        self.addresses.http = socket.local_addr().unwrap();
+        let serve = self.serve_command();
+        let mut command = Command::new("sh");
+        // The socket comes as standard input; the first that systemd passes on is number 3.
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve";
+        command.arg("-c").arg(script).arg(serve.get_program()).env_clear();
+        command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("LISTEN_FDNAMES", name).stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        let log = File::options().append(true).create(true).open(self.log_file()).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.process = Some(command.spawn().unwrap());
+        self.finish_start();
+    }
+
     /// Waits until a server that was started listens.
     pub fn finish_start(&mut self) {
         let listen_file = self.root().join("listen.json");
@@ -118,18 +137,45 @@ impl Server {
 
     /// Tells it to stop, and does not wait.
     pub fn begin_stop(&mut self) {
-        send_signal(self.process.as_ref().expect("the server runs"), Signal::SIGTERM);
+        self.signal(Signal::SIGTERM);
     }
 
     /// Waits for the end of a server that was told to stop.
     pub fn finish_stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("the server runs");
+        if self.addresses.pid != process.id() {
+            // Another one had taken its place; the first one ends with it.
+            let pid = self.addresses.pid;
+            wait_until("the server stops after SIGTERM", Duration::from_secs(100), || !is_alive(pid));
+        }
         wait_for("the server stops after SIGTERM", Duration::from_secs(100), || process.try_wait().unwrap())
+    }
+
+    /// Replaces it by another one of the same program, in its place.
+    pub fn upgrade(&mut self) -> Output {
+        let output = self.command(&["upgrade"]);
+        self.look_again();
+        output
+    }
+
+    /// Reads where it listens, and who it is: an upgrade makes it another process.
+    pub fn look_again(&mut self) {
+        let listening = fs::read(self.root().join("listen.json")).unwrap();
+        self.addresses = serde_json::from_slice(&listening).unwrap();
+    }
+
+    /// Waits for the end of the first server, which others have replaced.
+    pub fn wait_for_first(&mut self, bound: Duration) -> ExitStatus {
+        let process = self.process.as_mut().expect("the server was started");
+        wait_for("the replaced server ends", bound, || process.try_wait().unwrap())
     }
 
     /// Kills it with SIGKILL, and waits for its end.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("the server runs");
+        if self.addresses.pid != process.id() {
+            kill(Pid::from_raw(i32::try_from(self.addresses.pid).unwrap()), Signal::SIGKILL).unwrap();
+        }
         process.kill().unwrap();
         process.wait().unwrap();
     }
@@ -143,12 +189,21 @@ impl Server {
 
     /// Tells it to read its certificate anew.
     pub fn reload(&self) {
-        send_signal(self.process.as_ref().expect("the server runs"), Signal::SIGHUP);
+        self.signal(Signal::SIGHUP);
     }
 
     /// Its process id.
     pub fn process_id(&self) -> u32 {
-        self.process.as_ref().expect("the server runs").id()
+        self.addresses.pid
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        assert!(self.process.is_some(), "the server runs");
+        // Asked anew, since an upgrade may be under way.
+        let listening: Addresses =
+            serde_json::from_slice(&fs::read(self.root().join("listen.json")).unwrap()).unwrap();
+        kill(Pid::from_raw(i32::try_from(listening.pid).unwrap()), signal).unwrap();
     }
 
     /// Its `SLIPWAY_ROOT`.
@@ -204,6 +259,13 @@ impl Server {
     /// The same, with bytes on its standard input.
     pub fn command_with_input(&self, words: &[&str], input: &[u8]) -> Output {
         run_with_input(self.slipway().args(words), input)
+    }
+
+    /// A command over the Unix socket, as a process that is still to be started.
+    pub fn command_of(&self, words: &[&str]) -> Command {
+        let mut command = self.slipway();
+        command.args(words);
+        command
     }
 
     /// Begins to run a command over the Unix socket, and lets the test watch.
@@ -311,6 +373,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
+            if self.root().join("listen.json").exists() {
+                self.look_again();
+            }
+            if self.addresses.pid != process.id() && self.addresses.pid != 0 {
+                // It may have ended by itself.
+                kill(Pid::from_raw(i32::try_from(self.addresses.pid).unwrap()), Signal::SIGKILL).ok();
+            }
             // It may have crashed, which the log below tells.
             process.kill().ok();
             process.wait().ok();
@@ -345,6 +414,8 @@ fn remove_abandoned() {
     }
 }
 
-fn send_signal(process: &Child, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(process.id()).unwrap()), signal).unwrap();
+/// Whether a process runs; one that nobody has asked for its exit code yet does not.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
