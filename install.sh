@@ -43,7 +43,7 @@ Sets up Slipway on this host, or brings it up to date. Installs Docker from the 
   --domain DOMAIN        apps get names below it (default: localhost)
   --ssh-listen ADDRESS   where to serve SSH (default: 0.0.0.0:2222)
   --http-listen ADDRESS  where to serve HTTP (default: [::]:80, which takes IPv4 as well)
-  --https-listen ADDRESS where to serve HTTPS, usually [::]:443 (default: nowhere)
+  --https-listen ADDRESS where to serve HTTPS, or off (default: [::]:443 if HTTP is on port 80)
   --binary FILE          install this binary (default: target/release/slipway, built with cargo if need be)
   --root DIRECTORY       where all data lives (default: /var/lib/slipway)
   --prefix DIRECTORY     the binary goes to its bin directory (default: /usr/local)

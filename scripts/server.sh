@@ -105,7 +105,7 @@ new_settings() {
 # What stands behind a # is the default. Restart the server after a change.
 #ssh-listen = "0.0.0.0:2222"
 #http-listen = "[::]:80"
-#https-listen = "[::]:443"   # unset: no HTTPS
+#https-listen = "[::]:443"   # or "off"
 #domain = "localhost"
 TOML
 }

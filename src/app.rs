@@ -1,22 +1,27 @@
 //! The server's handles, in one struct without behaviour. Pass it first, or better: the narrowest handle that works.
 
 pub mod build_queue;
+pub mod certificates;
 pub mod cron_runs;
 pub mod lease;
 pub mod one_offs;
+pub mod proofs;
 pub mod pushes;
 pub mod reconciler;
 pub mod running_builds;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::build_queue::BuildQueue;
+use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -61,6 +66,8 @@ pub struct App {
     pub repositories: Repositories,
     /// What commits refer to on other servers.
     pub submodules: Submodules,
+    /// What the router was last told of certificates.
+    pub certificates: Arc<Certificates>,
     /// The HTTP router.
     pub router: RouterHandle,
     /// Wakes the reconcilers, and waits for what they do.
@@ -89,6 +96,10 @@ pub struct App {
     pub one_offs: OneOffs,
     /// Runs of scheduled tasks that are under way.
     pub cron_runs: CronRuns,
+    /// At most one order of certificates at a time for each app.
+    pub issuing: Leases,
+    /// What certificate authorities are shown at this moment.
+    pub proofs: Proofs,
     /// Tasks that outlive the command that started them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.

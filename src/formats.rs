@@ -2,6 +2,7 @@
 
 pub mod app_json;
 pub mod aptfile;
+pub mod certificate_chain;
 pub mod checks;
 pub mod config_export;
 pub mod config_import;
@@ -9,5 +10,6 @@ pub mod dockerignore;
 pub mod ignore;
 pub mod image_reference;
 pub mod path_pattern;
+pub mod pem_pair;
 pub mod procfile;
 pub mod slugignore;

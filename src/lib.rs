@@ -1,7 +1,9 @@
 //! Slipway: `git push` over SSH becomes a running, reachable app. See ARCHITECTURE.md for the parts.
 
+pub mod acme;
 pub mod app;
 pub mod build;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod command_error;
@@ -14,6 +16,7 @@ pub mod drains;
 pub mod face;
 pub mod formats;
 pub mod git;
+pub mod issuance;
 pub mod logs;
 pub mod model;
 pub mod process;

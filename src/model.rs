@@ -1,11 +1,13 @@
 //! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
 
+pub mod acme;
 pub mod amount;
 pub mod app_json;
 pub mod app_name;
 pub mod build;
 pub mod buildpack;
 pub mod byte_size;
+pub mod certificate;
 pub mod config_var;
 pub mod container_id;
 pub mod container_options;

@@ -9,6 +9,7 @@ pub mod exits;
 pub mod garbage;
 pub mod instance_log;
 pub mod one_offs;
+pub mod renewal;
 pub mod replace;
 pub mod routes;
 mod start_order;
@@ -46,13 +47,14 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Runs the reconcilers until the server stops.
 pub async fn run(app: Arc<App>, wakings: Wakings) {
-    let Wakings { routes, containers, garbage, cron, one_offs, over } = wakings;
+    let Wakings { routes, containers, garbage, cron, one_offs, certificates, over } = wakings;
     tokio::join!(
         publish_on_request(&app, routes, &over),
         containers_on_notice(&app, &containers),
         garbage_on_notice(&app, &garbage),
         scheduler::run(&app, &cron),
         one_offs::run(&app, &one_offs),
+        renewal::run(&app, &certificates),
         watch_engine(&app),
         watch::run(&app),
         instance_log::watch(&app),

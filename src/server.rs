@@ -27,9 +27,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::app::build_queue::BuildQueue;
+use crate::app::certificates::Certificates;
 use crate::app::cron_runs::CronRuns;
 use crate::app::lease::Leases;
 use crate::app::one_offs::OneOffs;
+use crate::app::proofs::Proofs;
 use crate::app::pushes::Pushes;
 use crate::app::reconciler::Reconciler;
 use crate::app::running_builds::RunningBuilds;
@@ -50,10 +52,11 @@ use crate::run::readiness::Readiness;
 use crate::run::retire::Retiring;
 use crate::run::wellbeing::Wellbeing;
 use crate::settings::Settings;
+use crate::settings::https::HttpsListen;
 use crate::store::Store;
 use crate::{socket, ssh};
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
-use slipway_router::{BoundRouter, Router};
+use slipway_router::{BoundRouter, Router, RouterError};
 
 use certificates::{CertificateFiles, Reloader};
 use state::{complete_interrupted, make_directories, owner, write_whole};
@@ -131,14 +134,14 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     complete_interrupted(&store, &repositories).await?;
     let remote = ssh::listener::Listener::bind(&settings).await?;
     let signing_key = SigningKey::new(&store.derive_key("router: signed cookies")?);
-    let bound =
-        Router::bind(RouterSettings { signing_key: Some(signing_key), ..router_settings(&settings) })?;
+    let bound = bind_router(&settings, signing_key)?;
     let metrics = metrics::Door::bind(settings.metrics_listen).await?;
     let listening = Listening::of(&remote, &bound, &metrics);
     let (router, records) = bound.start()?;
     let shutdown = CancellationToken::new();
     let files = listening.https.map(|_| CertificateFiles::new(&settings.root, settings.domain.clone()));
-    let reloader = Reloader::start(files, router.clone())?;
+    let certificates = Arc::<Certificates>::default();
+    let reloader = Reloader::start(files, certificates.clone())?;
     let trusting = trust::start(router.clone(), shutdown.clone())?;
     let stopping = stop_on_signal(shutdown.clone())?;
     let (logs, collecting) = start_logs(&settings, &store).await?;
@@ -146,6 +149,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
+        certificates,
         addresses: CurrentAddresses::default(),
         submodules: Submodules::new(repositories.clone()),
         leases: Leases::default(),
@@ -161,6 +165,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         wellbeing: Wellbeing::default(),
         one_offs: OneOffs::default(),
         cron_runs: CronRuns::default(),
+        issuing: Leases::default(),
+        proofs: Proofs::new(router.clone()),
         tasks: TaskTracker::new(),
         engine: engine(&settings, &logs)?,
         drains: Drains::new(logs.clone(), store.clone(), host_name()),
@@ -174,7 +180,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
     let background = Background {
         reconciling: tokio::spawn(reconcile::run(app.clone(), wakings)),
-        reloading: tokio::spawn(reloader.run(app.shutdown.clone())),
+        reloading: tokio::spawn(reloader.run(app.clone())),
         logging: tokio::spawn(access::keep(records, app.store.clone(), app.logs.clone())),
         measuring: tokio::spawn(metrics.serve(app.clone(), app.shutdown.clone())),
         trusting,
@@ -219,11 +225,33 @@ fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
     Ok(engine)
 }
 
+/// Takes the router's ports. HTTPS that nobody asked for gives way to whoever has its port already.
+fn bind_router(settings: &Settings, signing_key: SigningKey) -> Result<BoundRouter, RouterError> {
+    let wanted = RouterSettings { signing_key: Some(signing_key), ..router_settings(settings) };
+    match Router::bind(wanted.clone()) {
+        Err(RouterError::Bind { address, source })
+            if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
+        {
+            tracing::warn!(
+                %address,
+                error = %source,
+                "no HTTPS, as its port cannot be had: free it and restart the server, or set https-listen to \
+                 another address or to off"
+            );
+            Router::bind(RouterSettings { listen_https: None, ..wanted })
+        }
+        bound => bound,
+    }
+}
+
 fn router_settings(settings: &Settings) -> RouterSettings {
     RouterSettings {
         listen: settings.http_listen,
-        listen_https: settings.https_listen,
+        listen_https: settings.https_listen.address(settings.http_listen),
         trust: settings.router.trust(),
+        // Not the host's own directory for such files, which is often memory.
+        buffer_directory: settings.root.clone(),
+        max_connections_per_address: settings.router.connections_per_address,
         waiting: Waiting {
             requests: settings.router.waiting_requests,
             time: Duration::from_secs(settings.router.waiting_seconds),

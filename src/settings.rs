@@ -1,11 +1,14 @@
 //! The server's settings: defaults, then `slipway.toml`, then the environment. Nothing here touches the network.
 
+pub mod acme;
 pub mod build;
+pub mod https;
 
 use std::env;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +17,9 @@ use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
 use crate::model::mount::{HostPath, MountError};
+use crate::settings::acme::AcmeSettings;
 use crate::settings::build::BuildSettings;
+use crate::settings::https::HttpsListen;
 use slipway_router::trust::{ForwardedHeader, Trust, TrustedProxies};
 
 /// Everything that can be set. Every field has a working default.
@@ -28,8 +33,8 @@ pub struct Settings {
     pub ssh_listen: SocketAddr,
     /// Where HTTP is served (`SLIPWAY_HTTP_LISTEN`).
     pub http_listen: SocketAddr,
-    /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`); not at all if unset.
-    pub https_listen: Option<SocketAddr>,
+    /// Where HTTPS is served (`SLIPWAY_HTTPS_LISTEN`).
+    pub https_listen: HttpsListen,
     /// Where metrics are served (`SLIPWAY_METRICS_LISTEN`); not at all if unset.
     pub metrics_listen: Option<SocketAddr>,
     /// The domain below which each app gets its name (`SLIPWAY_DOMAIN`), until `domains:set-global` says otherwise.
@@ -51,6 +56,8 @@ pub struct Settings {
     pub run: RunLimits,
     /// Limits on requests.
     pub router: RouterLimits,
+    /// Automatic certificates.
+    pub acme: AcmeSettings,
 }
 
 /// Limits on requests.
@@ -61,6 +68,8 @@ pub struct RouterLimits {
     pub waiting_requests: usize,
     /// Seconds that one of them waits.
     pub waiting_seconds: u64,
+    /// Connections that one client address may have; no limit if unset.
+    pub connections_per_address: Option<NonZeroU32>,
     /// Proxies in front of the router whose word on who asks is taken (`SLIPWAY_TRUSTED_PROXIES`).
     pub trusted_proxies: TrustedProxies,
     /// The headers that they speak by.
@@ -137,7 +146,7 @@ impl Default for Settings {
             root: PathBuf::from("/var/lib/slipway"),
             ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
             http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
-            https_listen: None,
+            https_listen: HttpsListen::default(),
             metrics_listen: None,
             domain: default_domain(),
             log: "info".to_owned(),
@@ -147,6 +156,7 @@ impl Default for Settings {
             deploy: DeployLimits::default(),
             build: BuildSettings::default(),
             router: RouterLimits::default(),
+            acme: AcmeSettings::default(),
             run: RunLimits::default(),
         }
     }
@@ -163,6 +173,7 @@ impl Default for RouterLimits {
         Self {
             waiting_requests: 256,
             waiting_seconds: 30,
+            connections_per_address: None,
             trusted_proxies: TrustedProxies::default(),
             forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,
@@ -300,12 +311,11 @@ impl Settings {
         let address = "write an address and a port, for example 0.0.0.0:2222 or [::]:2222";
         set("SLIPWAY_SSH_LISTEN", &variable, address, &mut settings.ssh_listen)?;
         set("SLIPWAY_HTTP_LISTEN", &variable, address, &mut settings.http_listen)?;
-        let mut https = settings.https_listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)));
-        if set("SLIPWAY_HTTPS_LISTEN", &variable, address, &mut https)? {
-            settings.https_listen = Some(https);
-        }
-        let mut metrics = settings.metrics_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));
-        if set("SLIPWAY_METRICS_LISTEN", &variable, address, &mut metrics)? {
+        let https = "write an address and a port, for example 0.0.0.0:443, or off";
+        set("SLIPWAY_HTTPS_LISTEN", &variable, https, &mut settings.https_listen)?;
+        if variable("SLIPWAY_METRICS_LISTEN").is_some() {
+            let mut metrics = SocketAddr::from(([127, 0, 0, 1], 9464));
+            set("SLIPWAY_METRICS_LISTEN", &variable, address, &mut metrics)?;
             settings.metrics_listen = Some(metrics);
         }
         let domain = "write a host name, for example apps.example.com";
@@ -362,19 +372,19 @@ fn default_domain() -> Hostname {
     "localhost".parse().expect("localhost is a host name")
 }
 
-/// Overwrites a setting if its variable is set, and says whether it was.
+/// Overwrites a setting if its variable is set.
 fn set<T: FromStr>(
     name: &'static str,
     variable: &impl Fn(&str) -> Option<String>,
     reason: &str,
     target: &mut T,
-) -> Result<bool, SettingsError> {
-    let Some(value) = variable(name) else { return Ok(false) };
+) -> Result<(), SettingsError> {
+    let Some(value) = variable(name) else { return Ok(()) };
     match value.parse() {
         Ok(parsed) => *target = parsed,
         Err(_) => return Err(SettingsError::Variable { name, value, reason: reason.to_owned() }),
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

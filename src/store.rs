@@ -2,8 +2,10 @@
 //!
 //! Callers send closures and await their results. Nothing outside this module sees a row or a connection.
 
+pub mod acme;
 pub mod apps;
 pub mod builds;
+pub mod certificates;
 pub mod config;
 pub mod cron;
 pub mod docker_options;

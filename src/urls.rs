@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::app::App;
+use crate::certificates;
 use crate::model::app_name::AppName;
 use crate::model::hostname::Hostname;
 use crate::model::port_mapping::{PortMapping, Scheme};
@@ -91,7 +92,8 @@ pub async fn global_domains(store: &Store, of_settings: &Hostname) -> Result<Vec
     Ok(if set.is_empty() && !cleared { vec![of_settings.clone()] } else { set })
 }
 
-/// The URLs of an app, each once: for every host name and every port mapping, those with HTTPS last.
+/// The URLs of an app, each once: for every host name and every port mapping, those with HTTPS last, and only where the
+/// host has a certificate that clients may trust.
 pub async fn of(app: &App, record: &AppRecord) -> Result<Vec<String>, StoreError> {
     let own = app.store.ports(record.id).await?;
     let port = match record.current_release {
@@ -103,8 +105,9 @@ pub async fn of(app: &App, record: &AppRecord) -> Result<Vec<String>, StoreError
     let mut ordered = Vec::new();
     let names = hostnames(app, record).await?;
     let main_ports = (app.http_address.port(), app.https_address.map_or(443, |address| address.port()));
+    let coverage = certificates::coverage(app, record).await?;
     for scheme in [Scheme::Http, Scheme::Https] {
-        for name in &names {
+        for name in names.iter().filter(|name| !scheme.is_encrypted() || coverage.includes(name)) {
             let is_meant = |mapping: &&PortMapping| mapping.scheme.is_encrypted() == scheme.is_encrypted();
             for mapping in mappings.iter().filter(is_meant) {
                 let url = url(mapping, name, main_ports);

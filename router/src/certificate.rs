@@ -7,25 +7,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::{self, Ticketer};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use x509_cert::Certificate as Parsed;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// The protocols that are offered by ALPN, the preferred one first.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
 /// A certificate that can be served.
 pub struct Certificate {
     names: BTreeSet<String>,
     not_after: SystemTime,
-    config: Arc<ServerConfig>,
+    self_signed: bool,
+    certified: Arc<CertifiedKey>,
 }
 
 /// Why a pair of PEM texts is no certificate that can be served.
@@ -57,10 +53,13 @@ impl Certificate {
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
         let parsed = Parsed::from_der(first).map_err(CertificateError::Malformed)?;
         let names = names(&parsed)?;
+        let self_signed = parsed.tbs_certificate().issuer() == parsed.tbs_certificate().subject();
         let not_after = parsed.tbs_certificate().validity().not_after.to_system_time();
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey)?;
-        let config = Arc::new(config(chain, key).map_err(CertificateError::Key)?);
-        Ok(Self { names, not_after, config })
+        // This says whether the key belongs to the certificate, too.
+        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
+        let certified = Arc::new(certified.map_err(CertificateError::Key)?);
+        Ok(Self { names, not_after, self_signed, certified })
     }
 
     /// Whether it may be shown for a host, which has to be lower-case and without port and final dot.
@@ -83,10 +82,25 @@ impl Certificate {
         self.not_after
     }
 
-    /// What a handshake with this certificate needs.
-    pub(crate) fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// Whether nobody but itself has signed it, so that no client trusts it unless told to.
+    pub fn is_self_signed(&self) -> bool {
+        self.self_signed
     }
+
+    /// What a handshake with this certificate needs.
+    pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+}
+
+/// Whether a key belongs to a certificate, both in PEM form.
+pub fn fits(certificate: &[u8], key: &[u8]) -> bool {
+    let (Ok(certificate), Ok(key)) =
+        (CertificateDer::from_pem_slice(certificate), PrivateKeyDer::from_pem_slice(key))
+    else {
+        return false;
+    };
+    CertifiedKey::from_der(vec![certificate], key, &aws_lc_rs::default_provider()).is_ok()
 }
 
 /// Without the key.
@@ -107,23 +121,6 @@ fn names(parsed: &Parsed) -> Result<BTreeSet<String>, CertificateError> {
     });
     let hosts: BTreeSet<String> = hosts.collect();
     if hosts.is_empty() { Err(CertificateError::NoNames) } else { Ok(hosts) }
-}
-
-fn config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, tokio_rustls::rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    // This says whether the key belongs to the certificate, too.
-    let certified = CertifiedKey::from_der(chain, key, &provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    // A ticket keeps the session at the client: all workers can resume it, and none of them has to remember it.
-    config.ticketer = Ticketer::new()?;
-    Ok(config)
 }
 
 #[cfg(test)]

@@ -9,19 +9,20 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use hyper::header::HeaderMap;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::address_counts::AddressPlace;
-use crate::certificate::Certificate;
 use crate::client::opening::Spoken;
 use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
 use crate::forwarding::ForwardedBy;
 use crate::metrics::worker::OpenConnection;
 use crate::proxy_header;
 use crate::table::Entrance;
-use crate::tls;
+use crate::tls::{self, Encryption};
 use crate::transport::Transport;
 use crate::trust::{ForwardedHeader, Trust};
 use crate::worker::Worker;
@@ -62,8 +63,8 @@ pub(crate) struct Client {
     pub(crate) is_trusted: bool,
     pub(crate) forwarded_by: ForwardedBy,
     pub(crate) flags: Arc<ConnectionFlags>,
-    /// The certificate that the client was shown.
-    certificate: Option<Arc<Certificate>>,
+    /// What came of the handshake, if there was one.
+    pub(crate) encryption: Option<Encryption>,
     requests: Cell<u64>,
     #[expect(dead_code, reason = "held for its drop")]
     place: Option<AddressPlace>,
@@ -73,7 +74,7 @@ impl Client {
     fn new(
         worker: Rc<Worker>,
         arrival: Arrival,
-        certificate: Option<Arc<Certificate>>,
+        encryption: Option<Encryption>,
         place: Option<AddressPlace>,
     ) -> Self {
         let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
@@ -90,7 +91,7 @@ impl Client {
             trust,
             forwarded_by: ForwardedBy::new(peer, scheme, arrival.port, with_forwarded),
             flags: Arc::default(),
-            certificate,
+            encryption,
             requests: Cell::new(0),
             place,
         }
@@ -100,6 +101,7 @@ impl Client {
     pub(crate) fn next_request(&self) -> u64 {
         let number = self.requests.get() + 1;
         self.requests.set(number);
+        self.flags.served.store(number, Ordering::Relaxed);
         number
     }
 
@@ -108,12 +110,18 @@ impl Client {
         self.requests.get()
     }
 
+    /// Tells an app of the certificate that the client has shown, if it has.
+    pub(crate) fn tell_certificate(&self, headers: &mut HeaderMap) {
+        if let Some(certificate) = self.encryption.as_ref().and_then(|encryption| encryption.client.as_ref())
+        {
+            certificate.tell(headers);
+        }
+    }
+
     /// Whether the client may ask for a host on this connection.
-    ///
-    /// It may be another than the one in the handshake if the certificate is for both: browsers join such
-    /// connections (RFC 9110, section 7.4). Anything else was meant for another server, or means mischief.
     pub(crate) fn may_ask_for(&self, host: &str) -> bool {
-        self.certificate.as_ref().is_none_or(|certificate| certificate.covers(host))
+        let certificates = &self.worker.tls.certificates;
+        self.encryption.as_ref().is_none_or(|encryption| encryption.is_for(host, certificates))
     }
 }
 
@@ -145,13 +153,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
     let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
     // In boxes, as a connection's task is as large as the largest thing that it may do.
     match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
-        Ok((stream, certificate)) => {
+        Ok(Some((stream, encryption))) => {
             worker.counters.handshakes.increment();
-            let client = Client::new(worker, arrival, Some(certificate), place);
+            let client = Client::new(worker, arrival, Some(encryption), place);
             let spoken =
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
         }
+        Ok(None) => tracing::debug!(client = %arrival.peer, "an authority was answered"),
         // Scanners do little else, so that it is no warning.
         Err(error) => {
             worker.counters.failed_handshakes.count(&error);

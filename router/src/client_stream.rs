@@ -3,16 +3,19 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::bare_answer::Page;
 use crate::client::opening::Spoken;
 use crate::deadline::Deadline;
+use crate::fault::Fault;
 use crate::frame_watch::FrameWatch;
 use crate::head_watch::{HeadWatch, Offences};
 use crate::settings::Timeouts;
@@ -33,6 +36,10 @@ pub(crate) struct ConnectionFlags {
     pub(crate) reset: AtomicBool,
     /// Bytes that were written to the client.
     pub(crate) written: AtomicU64,
+    /// Requests that hyper has passed on.
+    pub(crate) served: AtomicU64,
+    /// What was said to a request that hyper did not pass on, and under which id.
+    pub(crate) refused: OnceLock<(Fault, HeaderValue)>,
     /// Nothing of a request has come that is not whole, and nothing waits to be written.
     at_rest: AtomicBool,
 }
@@ -74,6 +81,14 @@ impl Watch {
         }
     }
 
+    /// Whether something has come of a request that is none of the first `served`.
+    fn has_begun_another(&self, served: u64) -> bool {
+        match self {
+            Self::Heads(watch) => watch.is_inside_head() || watch.heads() > served,
+            Self::Frames(_) => false,
+        }
+    }
+
     fn is_at_rest(&self) -> bool {
         match self {
             Self::Heads(watch) => watch.is_between_requests(),
@@ -90,6 +105,8 @@ pub(crate) struct ClientStream {
     ahead: Vec<u8>,
     flags: Arc<ConnectionFlags>,
     watch: Watch,
+    /// Written in place of what hyper writes.
+    page: Option<Page>,
     timeouts: Timeouts,
     head_deadline: Deadline,
     write_deadline: Deadline,
@@ -110,6 +127,7 @@ impl ClientStream {
             ahead,
             flags,
             watch,
+            page: None,
             timeouts,
             head_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
@@ -123,6 +141,33 @@ impl ClientStream {
         let count = ready!(self.bounded(cx, result))?;
         self.flags.written.fetch_add(count as u64, Ordering::Relaxed);
         Poll::Ready(Ok(count))
+    }
+
+    /// Writes a page, if what hyper writes is its own bare answer. Nothing follows it.
+    fn poll_page(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.page.is_none() {
+            let page = Page::instead_of(bytes)?;
+            let served = self.flags.served.load(Ordering::Relaxed);
+            if self.is_tunnel() || !self.watch.has_begun_another(served) {
+                return None;
+            }
+            let said = (page.fault, page.request_id.clone());
+            self.flags.refused.get_or_init(|| said);
+            self.page = Some(page);
+        }
+        while let Some(page) = &mut self.page {
+            let result = Pin::new(&mut self.inner).poll_write(cx, &page.rest);
+            match self.written(cx, result) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => {
+                    if self.page.as_mut().is_none_or(|page| page.advance(count)) {
+                        self.page = None;
+                    }
+                }
+                other => return Some(other),
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 
     /// Bounds a wait for the client to take bytes: one that takes none for too long is given up.
@@ -250,6 +295,9 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(page) = this.poll_page(cx, bytes) {
+            return page;
+        }
         let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
         this.written(cx, result)
     }
@@ -260,6 +308,11 @@ impl AsyncWrite for ClientStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let [only] = slices
+            && let Some(page) = this.poll_page(cx, only)
+        {
+            return page;
+        }
         let result = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
         this.written(cx, result)
     }

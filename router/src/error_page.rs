@@ -45,6 +45,12 @@ pub(crate) fn answer(refusal: &Refusal, reader: Reader<'_>) -> Response<Response
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
+        Refusal::Challenge(answer) => {
+            let mut response = Response::new(ResponseBody::page(answer.clone()));
+            let content_type = HeaderValue::from_static("application/octet-stream");
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+        }
         Refusal::Health { ready } => crate::health_check::answer(*ready),
     };
     if let Some((policy, origin)) = reader.site {
@@ -87,6 +93,23 @@ fn fault_page(fault: Fault, page: Option<&Bytes>, reader: Reader<'_>) -> Respons
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// A whole message of HTTP/1.1 with a fault's page, for where nobody else writes one. It ends its connection.
+pub(crate) fn message(fault: Fault, request_id: &HeaderValue, date: Option<&str>) -> Bytes {
+    let status = fault.status();
+    let id = request_id.to_str().unwrap_or_default();
+    let page = html(fault, status, id);
+    let date = date.map_or_else(String::new, |line| format!("{line}\r\n"));
+    Bytes::from(format!(
+        "HTTP/1.1 {number} {reason}\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n\
+         x-router-error: {code}\r\nx-request-id: {id}\r\nconnection: close\r\n{date}content-length: {length}\r\n\
+         \r\n{page}",
+        number = status.as_u16(),
+        reason = status.canonical_reason().unwrap_or("Error"),
+        code = fault.code(),
+        length = page.len(),
+    ))
 }
 
 /// The app's page for a status, or its page for all.

@@ -49,9 +49,10 @@ impl Exchange {
     }
 
     /// Logs a request that hyper refused, of which nothing more is known.
-    pub(crate) fn refused(client: &Client, fault: Fault) {
+    pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue) {
         let origin = Origin::direct(client.peer, client.scheme, client.port);
-        Self::of(client, origin, empty_record(origin)).set_fault(fault);
+        let record = AccessRecord { request_id, ..empty_record(origin) };
+        Self::of(client, origin, record).set_fault(fault);
     }
 
     fn of(client: &Client, origin: Origin, record: AccessRecord) -> Self {

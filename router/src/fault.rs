@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     BodyTooLarge,
     /// The app is in maintenance.
     Maintenance,
+    /// The target is too long.
+    TargetTooLong,
     /// The line or the headers are too large. Answered by hyper; here for the log.
     HeadTooLarge,
     /// The instance refused the connection, or cannot be reached.
@@ -97,6 +99,7 @@ impl Fault {
             Self::BadRequest(_)
             | Self::UnknownTransferCoding
             | Self::ExpectationFailed
+            | Self::TargetTooLong
             | Self::HeadTooLarge => "H26",
             Self::ClientGone => "H27",
             Self::ClientStalled => "H28",
@@ -127,6 +130,7 @@ impl Fault {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownTransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Refused | Self::ClosedWithoutResponse | Self::BadResponse | Self::Interrupted => {
                 StatusCode::BAD_GATEWAY
@@ -161,6 +165,7 @@ impl Fault {
             Self::TooManyAtOnce => "Too many requests of this address are under way",
             Self::BodyTooLarge => "The request's body is too large",
             Self::Maintenance => "The app is in maintenance and will be back soon",
+            Self::TargetTooLong => "The request's target is too long",
             Self::HeadTooLarge => "The request's headers are too large",
             Self::Refused => "The app does not accept connections",
             Self::ConnectTimeout => "The app did not accept the connection in time",

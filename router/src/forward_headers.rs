@@ -2,6 +2,7 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::client_certificate;
 use crate::forwarding::ForwardedBy;
 use crate::origin::Origin;
 use crate::policy::headers::{Headers, Traces};
@@ -92,7 +93,7 @@ impl Found {
                 "transfer-encoding" => Self::TRANSFER_ENCODING,
                 "forwarded" | "x-real-ip" | "proxy" => Self::CLAIM,
                 "traceparent" | "tracestate" => Self::TRACE,
-                name if name.starts_with("x-forwarded") => Self::CLAIM,
+                name if name.starts_with("x-forwarded") || client_certificate::is_claim(name) => Self::CLAIM,
                 name if name.contains('_') => Self::UNDERSCORE,
                 _ => 0,
             };
@@ -186,7 +187,9 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 fn remove_claims(headers: &mut HeaderMap, underscores: bool) {
     let is_claim = |name: &HeaderName| {
         let name = name.as_str();
-        name.starts_with("x-forwarded") || (name.contains('_') && !(underscores && is_harmless(name)))
+        name.starts_with("x-forwarded")
+            || client_certificate::is_claim(name)
+            || (name.contains('_') && !(underscores && is_harmless(name)))
     };
     if headers.keys().any(is_claim) {
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
@@ -204,7 +207,7 @@ fn is_harmless(name: &str) -> bool {
     let name = name.replace('_', "-");
     let is_framing = ["content-length", "transfer-encoding", "connection", "host"].contains(&name.as_str());
     let is_claim = ["forwarded", "x-real-ip", "x-request-id", "x-request-start"].contains(&name.as_str());
-    !is_framing && !is_claim && !name.starts_with("x-forwarded")
+    !is_framing && !is_claim && !name.starts_with("x-forwarded") && !client_certificate::is_claim(&name)
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 
 use crate::address_counts::AddressPlace;
+use crate::challenges::WELL_KNOWN;
+use crate::client::Client;
+use crate::fault::Fault;
 use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::policy::access::Access;
@@ -32,6 +35,22 @@ pub(crate) struct Arriving<'a> {
     pub(crate) origin: Origin,
 }
 
+/// Answers an authority that asks for a token which it has given out. Apps are not asked: such a request may come
+/// before anything was deployed, and no rule of an app may stand in its way.
+pub(crate) fn challenge(client: &Client, path: &str) -> Result<(), Refusal> {
+    if !path.starts_with(WELL_KNOWN) {
+        return Ok(());
+    }
+    let answer = client.worker.tls.challenges.load().for_path(path);
+    answer.map_or(Ok(()), |answer| Err(Refusal::Challenge(answer)))
+}
+
+/// Turns clients away that have shown no certificate where one is wanted. Those with TLS never come as far.
+pub(crate) fn client_certificate(client: &Client, policy: &Policy) -> Result<(), Refusal> {
+    let shown = || client.encryption.as_ref().is_some_and(|encryption| encryption.client.is_some());
+    if policy.access.client_certificate && !shown() { Err(Fault::Misdirected.into()) } else { Ok(()) }
+}
+
 /// What goes with a request that has passed.
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
@@ -42,8 +61,10 @@ pub(crate) struct Passage {
 }
 
 /// Takes a cookie that is not for the app out of a request.
-pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
-    maintenance::remove_cookie(headers, name);
+pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: Option<&str>) {
+    if let Some(name) = name {
+        maintenance::remove_cookie(headers, name);
+    }
 }
 
 /// Whether a policy has anything that `pass` would look at. Known before the first request.

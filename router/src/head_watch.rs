@@ -97,7 +97,6 @@ impl HeadWatch {
     }
 
     /// Heads that were seen to their end.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn heads(&self) -> u64 {
         self.heads
     }

@@ -24,6 +24,16 @@ impl HostPattern {
         &self.0
     }
 
+    /// Whether it is a host, or a wildcard for it. The host has to be lower-case and without port and final dot.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        match self.wildcard_suffix() {
+            Some(suffix) => {
+                host.split_once('.').is_some_and(|(label, above)| !label.is_empty() && above == suffix)
+            }
+            None => self.0 == host,
+        }
+    }
+
     /// What follows a wildcard's `*.`.
     pub(crate) fn wildcard_suffix(&self) -> Option<&str> {
         self.0.strip_prefix("*.")
@@ -78,6 +88,15 @@ mod tests {
         assert_eq!(text("Blog.Example.COM."), "blog.example.com");
         assert_eq!(text("*.Example.com"), "*.example.com");
         assert_eq!(text("[0:0:0:0:0:0:0:1]"), "[::1]");
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let covers = |pattern: &str, host: &str| pattern.parse::<HostPattern>().unwrap().covers(host);
+        assert!(covers("a.x", "a.x") && covers("*.x", "a.x"));
+        assert!(
+            !covers("a.x", "b.a.x") && !covers("*.x", "b.a.x") && !covers("*.x", "x") && !covers("*.x", ".x")
+        );
     }
 
     #[test]

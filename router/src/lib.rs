@@ -14,12 +14,15 @@
 mod address_counts;
 mod address_key;
 mod attempt;
+mod bare_answer;
 mod body;
 mod buffering;
+mod certificates;
 mod check;
 mod choice;
 mod client;
 mod client_body;
+mod client_certificate;
 mod client_stream;
 mod clock;
 mod compression;
@@ -33,6 +36,7 @@ mod forwarded;
 mod forwarding;
 mod frame_watch;
 mod gate;
+mod handshakes;
 mod head_watch;
 mod health;
 mod health_check;
@@ -67,6 +71,7 @@ mod worker;
 
 pub mod access_log;
 pub mod certificate;
+pub mod challenges;
 pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -77,6 +82,8 @@ pub mod publisher;
 pub mod settings;
 pub mod status;
 pub mod table;
+pub mod tickets;
+pub mod tls_spec;
 pub mod trust;
 
 use std::io;
@@ -96,6 +103,7 @@ use tokio::time::Instant;
 
 use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
+use challenges::Challenges;
 use explain::{Explanation, Question};
 use listener::{Doors, Listener};
 use metrics::collector::RouterCollector;
@@ -105,7 +113,9 @@ use publisher::{Drained, Published, Publisher, PublisherParts};
 use settings::{RouterSettings, SigningKey};
 use status::InstanceStatus;
 use table::{Entrance, Table, TableError, TableSpec};
-use tls::Certificates;
+use tickets::{NoTicketKey, TicketKeys, TicketKeysError};
+use tls::TlsState;
+use tls_spec::TlsSpec;
 use trust::Trust;
 use waiting::WaitingRoom;
 use worker::{Stop, WorkerParts};
@@ -133,7 +143,7 @@ pub struct RouterHandle {
 #[derive(Debug)]
 struct Inner {
     publisher: Publisher,
-    certificates: Arc<ArcSwap<Certificates>>,
+    tls: Arc<TlsState>,
     trust: Arc<ArcSwap<Trust>>,
     stop: watch::Sender<Stop>,
     dropped_records: Arc<AtomicU64>,
@@ -162,6 +172,9 @@ pub enum RouterError {
     /// A thread or its runtime cannot be started.
     #[error("cannot start the router's threads")]
     Threads(#[source] io::Error),
+    /// There are no random numbers.
+    #[error(transparent)]
+    Tickets(#[from] NoTicketKey),
 }
 
 impl Router {
@@ -191,7 +204,7 @@ impl BoundRouter {
     /// every TLS handshake is refused.
     pub fn start(self) -> Result<(RouterHandle, AccessRecords), RouterError> {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let certificates = Arc::new(ArcSwap::from_pointee(Certificates::default()));
+        let tls = Arc::new(TlsState::new()?);
         let trust = Arc::new(ArcSwap::from_pointee(self.settings.trust.clone()));
         let (log, records) = AccessLog::new();
         let dropped_records = log.dropped();
@@ -207,7 +220,7 @@ impl BoundRouter {
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
-            certificates: Arc::clone(&certificates),
+            tls: Arc::clone(&tls),
             trust: Arc::clone(&trust),
             settings: Arc::new(self.settings),
             log,
@@ -237,7 +250,7 @@ impl BoundRouter {
                 drains: Arc::clone(&drains),
             }),
             publisher: Publisher::new(table, lobby, orders, publisher_parts),
-            certificates,
+            tls,
             trust,
             stop,
             dropped_records,
@@ -255,9 +268,36 @@ impl RouterHandle {
         self.inner.publisher.publish(spec)
     }
 
-    /// Puts certificates in force, in place of all before. Connections that exist keep theirs.
+    /// Puts certificates, and what is asked of clients, in force, in place of all before. Connections that exist keep
+    /// what they have.
+    pub fn set_tls(&self, spec: &TlsSpec) {
+        self.inner.tls.set(spec);
+    }
+
+    /// The same for certificates alone, which are shown for whatever host they cover.
     pub fn set_certificates(&self, certificates: Vec<Certificate>) {
-        self.inner.certificates.store(Arc::new(Certificates::new(certificates)));
+        let default = certificates.into_iter().map(Arc::new).collect();
+        self.set_tls(&TlsSpec { default, ..TlsSpec::default() });
+    }
+
+    /// Whether an app has a certificate of its own for a host, which has to be lower-case and without final dot.
+    pub fn has_own_certificate(&self, host: &str) -> bool {
+        self.inner.tls.certificates.load().has_own(host)
+    }
+
+    /// The keys of session tickets, for a process that goes on in place of this one.
+    pub fn export_ticket_keys(&self) -> TicketKeys {
+        self.inner.tls.tickets.export()
+    }
+
+    /// Goes on with the ticket keys of another process, so that its clients need no handshake in full.
+    pub fn import_ticket_keys(&self, keys: &TicketKeys) -> Result<(), TicketKeysError> {
+        self.inner.tls.tickets.import(keys)
+    }
+
+    /// Says what to answer to an authority that asks whether it may issue certificates, in place of all before.
+    pub fn set_challenges(&self, challenges: Challenges) {
+        self.inner.tls.challenges.store(Arc::new(challenges.into()));
     }
 
     /// Says what would become of a request.

@@ -114,7 +114,18 @@ fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, R
     if !client.may_ask_for(&host.name) {
         return Err(Fault::Misdirected.into());
     }
+    gate::challenge(client, parts.uri.path())?;
     Ok(host.name.into_owned())
+}
+
+/// Lets the body through as soon as the instance asks for it.
+fn open_when_asked(request: &mut Request<RequestBody>, gate: Option<Arc<ContinueGate>>) {
+    let Some(gate) = gate else { return };
+    hyper::ext::on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            gate.open();
+        }
+    });
 }
 
 async fn pass_on(
@@ -132,10 +143,9 @@ async fn pass_on(
     exchange.set_route(route, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
+    gate::client_certificate(client, &route.policy)?;
     exchange.hold(place);
-    if let Some(name) = own_cookie {
-        gate::remove_cookie(&mut parts.headers, name);
-    }
+    gate::remove_cookie(&mut parts.headers, own_cookie);
 
     dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
     let client_version = parts.version;
@@ -171,14 +181,9 @@ async fn pass_on(
     };
     prepare_request(&mut parts.headers, passing);
     exchange.set_trace(&parts.headers);
+    client.tell_certificate(&mut parts.headers);
     let mut request = Request::from_parts(parts, body);
-    if let Some(gate) = gate {
-        hyper::ext::on_informational(&mut request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
+    open_when_asked(&mut request, gate);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {
         // Nobody asked for it; what would follow on the connection is nobody's answer.

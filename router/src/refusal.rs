@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
         /// Where.
         location: HeaderValue,
     },
+    /// What an authority asked for before it issues a certificate.
+    Challenge(Bytes),
     /// How the router itself is.
     Health {
         /// Whether it takes requests.
@@ -56,7 +58,7 @@ impl Refusal {
         match self {
             Self::Fault(fault) => Some(*fault),
             Self::Told(told) => Some(told.fault),
-            Self::Redirect { .. } | Self::Bypass { .. } | Self::Health { .. } => None,
+            Self::Redirect { .. } | Self::Bypass { .. } | Self::Challenge(_) | Self::Health { .. } => None,
         }
     }
 }

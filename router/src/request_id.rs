@@ -28,7 +28,7 @@ pub(crate) fn is_request_id(id: &[u8]) -> bool {
 }
 
 /// A random UUID (RFC 9562, version 4).
-fn new_request_id() -> HeaderValue {
+pub(crate) fn new_request_id() -> HeaderValue {
     let random: u128 = rand::random();
     let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let mut id = [b'-'; 36];

@@ -27,6 +27,8 @@ pub struct RouterSettings {
     pub waiting: Waiting,
     /// Bytes that a request's line and headers may have together. At least 8 KiB.
     pub max_head_bytes: usize,
+    /// TLS handshakes that one worker has under way at a time; beyond that the oldest of them ends.
+    pub max_handshakes: usize,
     /// Where buffered bodies are kept that are too large for memory, in files without names.
     pub buffer_directory: PathBuf,
     /// Connections that one client address may have; no limit if unset. Addresses of IPv6 count by their first 64 bits.
@@ -97,6 +99,7 @@ impl Default for RouterSettings {
             timeouts: Timeouts::default(),
             waiting: Waiting::default(),
             max_head_bytes: 64 << 10,
+            max_handshakes: 1024,
             buffer_directory: std::env::temp_dir(),
             max_connections_per_address: None,
             max_idle_connections: 64,

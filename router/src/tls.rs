@@ -1,4 +1,4 @@
-//! TLS on the clients' side: which certificate is shown for which name, and the handshake.
+//! TLS on the clients' side: the handshake, and what it brings about.
 //!
 //! A name that leads to no app is refused in the handshake, and so is one that no certificate covers: nobody is
 //! ever shown the certificate of something else.
@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -13,8 +14,12 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
-use crate::certificate::Certificate;
+use crate::certificates::{Certificates, Shown};
+use crate::challenges::{self, Answers};
+use crate::client_certificate::ClientCertificate;
 use crate::table::Entrance;
+use crate::tickets::{NoTicketKey, Tickets};
+use crate::tls_spec::TlsSpec;
 use crate::worker::Worker;
 
 /// The alert `unrecognized_name` (RFC 6066, section 3), as a record of its own (RFC 8446, sections 5.1 and 6).
@@ -22,11 +27,29 @@ use crate::worker::Worker;
 /// rustls itself would say `access_denied`, which tells a person nothing.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
-/// The certificates that are served: an immutable snapshot, replaced as a whole.
-#[derive(Debug, Default)]
-pub(crate) struct Certificates {
-    all: Vec<Arc<Certificate>>,
+/// What handshakes are made with, shared by all workers. Each part is replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct TlsState {
+    /// What clients are shown.
+    pub(crate) certificates: ArcSwap<Certificates>,
+    /// What authorities that issue certificates are shown.
+    pub(crate) challenges: ArcSwap<Answers>,
+    /// What clients come back with.
+    pub(crate) tickets: Arc<Tickets>,
 }
+
+/// What a handshake brought about.
+#[derive(Debug)]
+pub(crate) struct Encryption {
+    /// The name that the client asked for.
+    name: String,
+    shown: Arc<Shown>,
+    /// The certificate that the client has shown, if it was asked for one.
+    pub(crate) client: Option<ClientCertificate>,
+}
+
+/// An encrypted connection.
+type Encrypted = (TlsStream<TcpStream>, Encryption);
 
 /// Why there is no encrypted connection.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +57,9 @@ pub(crate) enum HandshakeError {
     /// The client did not come to an end with it.
     #[error("the handshake took too long")]
     Timeout,
+    /// The client did not come to an end with it, and others want to begin.
+    #[error("too many handshakes are under way, and this was the oldest")]
+    Displaced,
     /// The client asked for no name.
     #[error("the client asked for no name")]
     NoName,
@@ -45,28 +71,50 @@ pub(crate) enum HandshakeError {
     Io(#[from] io::Error),
 }
 
-impl Certificates {
-    pub(crate) fn new(certificates: Vec<Certificate>) -> Self {
-        Self { all: certificates.into_iter().map(Arc::new).collect() }
+impl TlsState {
+    pub(crate) fn new() -> Result<Self, NoTicketKey> {
+        Ok(Self {
+            certificates: ArcSwap::default(),
+            challenges: ArcSwap::default(),
+            tickets: Arc::new(Tickets::new()?),
+        })
     }
 
-    /// The certificate for a host, if there is one; of several, the first.
-    fn choose(&self, host: &str) -> Option<Arc<Certificate>> {
-        self.all.iter().find(|certificate| certificate.covers(host)).map(Arc::clone)
+    /// Puts certificates in force. Connections that exist keep theirs.
+    pub(crate) fn set(&self, spec: &TlsSpec) {
+        self.certificates.store(Arc::new(Certificates::build(spec, &self.tickets)));
     }
 }
 
-/// Brings an encrypted connection about, and says with which certificate.
+impl Encryption {
+    /// Whether the client may ask for a host on this connection.
+    ///
+    /// It may be another than the one in the handshake if the certificate is for both: browsers join such
+    /// connections (RFC 9110, section 7.4). Anything else was meant for another server, or means mischief; and so
+    /// does asking for a host that wants another certificate of its clients, or any.
+    pub(crate) fn is_for(&self, host: &str, certificates: &ArcSwap<Certificates>) -> bool {
+        self.name == host
+            || self.shown.certificate.covers(host)
+                && *certificates.load().clients_of(host) == self.shown.clients
+    }
+}
+
+/// Brings an encrypted connection about; none if it was an authority that only wanted to see a certificate (RFC 8737,
+/// section 3).
 pub(crate) async fn accept(
     worker: &Worker,
     stream: TcpStream,
     entrance: Entrance,
-) -> Result<(TlsStream<TcpStream>, Arc<Certificate>), HandshakeError> {
+) -> Result<Option<Encrypted>, HandshakeError> {
     // One deadline for both halves: a client may not take the time twice.
     let deadline = Instant::now() + worker.settings.timeouts.handshake;
-    match timeout_at(deadline, handshake(worker, stream, entrance)).await {
-        Ok(result) => result,
-        Err(_) => Err(HandshakeError::Timeout),
+    let under_way = worker.handshakes.begin();
+    tokio::select! {
+        done = timeout_at(deadline, handshake(worker, stream, entrance)) => match done {
+            Ok(result) => result,
+            Err(_) => Err(HandshakeError::Timeout),
+        },
+        () = under_way.displaced() => Err(HandshakeError::Displaced),
     }
 }
 
@@ -74,17 +122,33 @@ async fn handshake(
     worker: &Worker,
     stream: TcpStream,
     entrance: Entrance,
-) -> Result<(TlsStream<TcpStream>, Arc<Certificate>), HandshakeError> {
-    let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+) -> Result<Option<Encrypted>, HandshakeError> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = server_name(&start);
-    let found = name.as_deref().filter(|name| is_served(worker, name, entrance));
-    let Some(certificate) = found.and_then(|name| worker.certificates.load().choose(name)) else {
-        start.io.write_all(&UNRECOGNIZED_NAME).await?;
-        start.io.shutdown().await?;
-        return Err(name.map_or(HandshakeError::NoName, HandshakeError::UnknownName));
+    if challenges::is_question(&start.client_hello()) {
+        let known = name.as_deref().and_then(|name| worker.tls.challenges.load().for_name(name));
+        let Some(config) = known else { return refuse(start, name).await };
+        start.into_stream(config).await?.shutdown().await?;
+        return Ok(None);
+    }
+    let Some(name) = name else { return refuse(start, None).await };
+    let shown = match is_served(worker, &name, entrance) {
+        true => worker.tls.certificates.load().choose(&name, &start.client_hello()),
+        false => None,
     };
-    let config = Arc::clone(certificate.config());
-    Ok((start.into_stream(config).await?, certificate))
+    let Some(shown) = shown else { return refuse(start, Some(name)).await };
+    let stream = start.into_stream(Arc::clone(&shown.config)).await?;
+    let client = stream.get_ref().1.peer_certificates().and_then(ClientCertificate::of);
+    Ok(Some((stream, Encryption { name, shown, client })))
+}
+
+async fn refuse<T>(
+    mut start: StartHandshake<TcpStream>,
+    name: Option<String>,
+) -> Result<Option<T>, HandshakeError> {
+    start.io.write_all(&UNRECOGNIZED_NAME).await?;
+    start.io.shutdown().await?;
+    Err(name.map_or(HandshakeError::NoName, HandshakeError::UnknownName))
 }
 
 /// The name that the client asks for, in the form in which the table knows it.
@@ -99,33 +163,4 @@ fn server_name(start: &StartHandshake<TcpStream>) -> Option<String> {
 fn is_served(worker: &Worker, name: &str, entrance: Entrance) -> bool {
     let table = worker.table.load();
     table.is_first() || table.serves(name, entrance)
-}
-
-#[cfg(test)]
-mod tests {
-    use rcgen::generate_simple_self_signed;
-
-    use super::*;
-
-    fn certificate(name: &str) -> Certificate {
-        let made = generate_simple_self_signed([name.to_owned()]).unwrap();
-        Certificate::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
-            .unwrap()
-    }
-
-    #[test]
-    fn the_certificate_is_the_one_for_the_name_or_none() {
-        let certificates =
-            Certificates::new(vec![certificate("shop.example"), certificate("*.apps.example")]);
-        let chosen = |host: &str| {
-            let chosen = certificates.choose(host)?;
-            chosen.names().next().map(str::to_owned)
-        };
-        assert_eq!(chosen("shop.example").as_deref(), Some("shop.example"));
-        assert_eq!(chosen("blog.apps.example").as_deref(), Some("*.apps.example"));
-        for host in ["apps.example", "a.b.apps.example", "other.example", ""] {
-            assert_eq!(chosen(host), None, "{host}");
-        }
-        assert!(Certificates::default().choose("shop.example").is_none());
-    }
 }

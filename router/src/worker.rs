@@ -17,11 +17,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::access_log::{AccessLog, Recorder};
 use crate::client::{self, Accepted};
+use crate::handshakes::Handshakes;
 use crate::metrics::worker::WorkerCounters;
 use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
-use crate::tls::Certificates;
+use crate::tls::TlsState;
 use crate::trust::Trust;
 use crate::waiting::WaitingRoom;
 
@@ -33,7 +34,7 @@ const QUEUE: usize = 1024;
 pub(crate) struct WorkerParts {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) tls: Arc<TlsState>,
     pub(crate) trust: Arc<ArcSwap<Trust>>,
     pub(crate) settings: Arc<RouterSettings>,
     pub(crate) log: AccessLog,
@@ -64,9 +65,10 @@ pub(crate) struct Worker {
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// Where requests wait for the first table.
     pub(crate) lobby: Arc<WaitingRoom>,
-    pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) tls: Arc<TlsState>,
     pub(crate) trust: Arc<ArcSwap<Trust>>,
     pub(crate) settings: Arc<RouterSettings>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) pool: Rc<Pool>,
     pub(crate) recorder: Rc<Recorder>,
     stop: watch::Receiver<Stop>,
@@ -156,7 +158,7 @@ async fn run(
     mut waiting: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) -> usize {
-    let WorkerParts { table, lobby, certificates, trust, settings, log, mut stop, index, counters } = parts;
+    let WorkerParts { table, lobby, tls, trust, settings, log, mut stop, index, counters } = parts;
     let pool = Rc::new(Pool::new(&settings));
     let recorder = Rc::new(Recorder::new(log));
     let worker = Rc::new(Worker {
@@ -165,7 +167,8 @@ async fn run(
         table,
         lobby,
         stop: stop.clone(),
-        certificates,
+        tls,
+        handshakes: Handshakes::new(settings.max_handshakes),
         trust,
         settings,
         pool,

@@ -16,6 +16,7 @@ pub struct Reconciler {
     garbage: Arc<Notify>,
     cron: Arc<Notify>,
     one_offs: Arc<Notify>,
+    certificates: Arc<Notify>,
     over: CancellationToken,
 }
 
@@ -32,6 +33,8 @@ pub struct Wakings {
     pub cron: Arc<Notify>,
     /// A one-off container was made, or may have to go.
     pub one_offs: Arc<Notify>,
+    /// Names or settings of automatic certificates may be others than before.
+    pub certificates: Arc<Notify>,
     /// Nobody publishes routes any more.
     pub over: CancellationToken,
 }
@@ -42,6 +45,7 @@ impl Reconciler {
         let (sender, routes) = mpsc::channel(BACKLOG);
         let (containers, garbage) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (cron, one_offs) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let certificates = Arc::new(Notify::new());
         let over = CancellationToken::new();
         let wakings = Wakings {
             routes,
@@ -49,9 +53,10 @@ impl Reconciler {
             garbage: garbage.clone(),
             cron: cron.clone(),
             one_offs: one_offs.clone(),
+            certificates: certificates.clone(),
             over: over.clone(),
         };
-        (Self { routes: sender, containers, garbage, cron, one_offs, over }, wakings)
+        (Self { routes: sender, containers, garbage, cron, one_offs, certificates, over }, wakings)
     }
 
     /// Publishes a route table that was made after this call, and returns when it is in force; false if it could
@@ -84,5 +89,10 @@ impl Reconciler {
     /// Has the one-off containers looked after, soon.
     pub fn check_one_offs(&self) {
         self.one_offs.notify_one();
+    }
+
+    /// Has automatic certificates looked after, soon: after whatever changes names of apps or who gives certificates.
+    pub fn check_certificates(&self) {
+        self.certificates.notify_one();
     }
 }

@@ -1,9 +1,9 @@
 //! The list of all commands. A command that is not here does not exist.
 
 use crate::commands::{
-    Entry, app_json, apps, auth, builder, buildpacks, builds, checks, cleanup, config, cron, disk,
-    docker_options, doctor, domains, drains, git, help, keys, links, logs, maintenance, network, nginx,
-    ports, ps, redirect, releases, repo, resource, router, run, stack, storage, urls, version,
+    Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
+    docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
+    nginx, ports, ps, redirect, releases, repo, resource, router, run, stack, storage, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -41,6 +41,16 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<builds::list::Info>(),
     Entry::of::<builds::list::List>(),
     Entry::of::<builds::output::Output>(),
+    Entry::of::<certs::add::Add>(),
+    Entry::of::<certs::authority::Authority>(),
+    Entry::of::<letsencrypt::enable::Auto>(),
+    Entry::of::<certs::generate::Generate>(),
+    Entry::of::<certs::list::List>(),
+    Entry::of::<certs::remove::Remove>(),
+    Entry::of::<certs::report::Report>(),
+    Entry::of::<certs::set::Set>(),
+    Entry::of::<certs::show::Show>(),
+    Entry::of::<certs::add::Update>(),
     Entry::of::<checks::select::Disable>(),
     Entry::of::<checks::select::Enable>(),
     Entry::of::<checks::properties::Report>(),
@@ -95,6 +105,16 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::properties::Set>(),
     Entry::of::<git::sync::Sync>(),
     Entry::of::<help::Help>().alias(&["--help", "-h"]),
+    Entry::of::<letsencrypt::list::Active>(),
+    Entry::of::<letsencrypt::renew::AutoRenew>(),
+    Entry::of::<letsencrypt::revoke::Cleanup>(),
+    Entry::of::<letsencrypt::renew::CronJob>(),
+    Entry::of::<letsencrypt::enable::Disable>(),
+    Entry::of::<letsencrypt::enable::Enable>(),
+    Entry::of::<letsencrypt::list::List>(),
+    Entry::of::<letsencrypt::set::Report>(),
+    Entry::of::<letsencrypt::revoke::Revoke>(),
+    Entry::of::<letsencrypt::set::Set>(),
     Entry::of::<links::add::Add>(),
     Entry::of::<links::list::List>(),
     Entry::of::<links::remove::Remove>(),

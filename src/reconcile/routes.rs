@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::app::App;
+use crate::certificates::{self, OfApp};
 use crate::command_error::CommandError;
 use crate::model::app_name::AppName;
 use crate::model::container_id::ContainerId;
@@ -17,7 +18,7 @@ use crate::reconcile::{awaited, watched};
 use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
 use crate::store::instances::InstanceRecord;
-use crate::store::routing::AppRouteFacts;
+use crate::store::routing::{AppRouteFacts, RouteFacts};
 use crate::urls;
 use slipway_router::host_pattern::HostPattern;
 use slipway_router::policy::Policy;
@@ -39,11 +40,27 @@ pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
 }
 
 async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
-    let running = app.engine.running().await?;
+    let running = app.engine.running().await;
     let facts = app.store.route_facts().await?;
+    // Certificates need no engine: whoever comes in while it is down learns so over HTTPS, too.
+    let (facts, hosts, global) = hosts(app, facts);
+    publish_certificates(app, &facts, &hosts).await?;
+    let running = running?;
     let known: HashSet<&ContainerId> =
-        facts.apps.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
+        facts.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
     app.readiness.keep_only(|container| known.contains(container));
+    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
+    for (of_app, hosts) in facts.into_iter().zip(hosts) {
+        to_watch.extend(watched::of(app, &of_app, &running).await?);
+        let policy = policy(app, &of_app, &global, &hosts);
+        apps.push(routes(app, of_app, (hosts, policy), &running).await?);
+    }
+    app.wellbeing.watch(to_watch);
+    Ok(TableSpec { apps })
+}
+
+/// The apps, which hosts are theirs, and what is set for the requests of all.
+fn hosts(app: &App, facts: RouteFacts) -> (Vec<AppRouteFacts>, Vec<Vec<Hostname>>, Values) {
     let global = if facts.global_domains.is_empty() && !facts.global_domains_cleared {
         vec![app.settings.domain.clone()]
     } else {
@@ -55,19 +72,33 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
         .flat_map(|app| app.domains.iter().map(|name| (name.clone(), app.record.name.clone())))
         .collect();
     let mut claimed = owners.clone();
-    let (mut apps, mut to_watch) = (Vec::new(), Vec::new());
-    for of_app in facts.apps {
+    let of_app = |of_app: &AppRouteFacts| {
         let mut hosts = match of_app.record.vhosts_enabled {
             true => urls::names(&of_app.record, of_app.domains.clone(), &global, &owners),
             false => Vec::new(),
         };
-        to_watch.extend(watched::of(app, &of_app, &running).await?);
         keep_own(&of_app.record.name, &mut hosts, &mut claimed);
-        let policy = policy(app, &of_app, &facts.global_requests);
-        apps.push(routes(app, of_app, (hosts, policy), &running).await?);
+        hosts
+    };
+    let hosts = facts.apps.iter().map(of_app).collect();
+    (facts.apps, hosts, facts.global_requests)
+}
+
+async fn publish_certificates(
+    app: &App,
+    facts: &[AppRouteFacts],
+    hosts: &[Vec<Hostname>],
+) -> Result<(), CommandError> {
+    if app.https_address.is_none() {
+        return Ok(());
     }
-    app.wellbeing.watch(to_watch);
-    Ok(TableSpec { apps })
+    let of_app = |(facts, hosts): (&AppRouteFacts, &Vec<Hostname>)| OfApp {
+        app: facts.record.id,
+        hosts: hosts.clone(),
+        certificates: facts.certificates.clone(),
+    };
+    certificates::publish(app, facts.iter().zip(hosts).map(of_app).collect()).await?;
+    Ok(())
 }
 
 /// Leaves each host name to one app: to the one that it was added to, else to the first by name. A default name may
@@ -101,9 +132,19 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
 }
 
 /// What holds for an app's requests.
-fn policy(app: &App, facts: &AppRouteFacts, global: &Values) -> Arc<Policy> {
+fn policy(app: &App, facts: &AppRouteFacts, global: &Values, hosts: &[Hostname]) -> Arc<Policy> {
     let https_port = app.https_address.map(|address| address.port());
-    policy_of(&facts.requests, global, Situation { https_port, has_certificate: false })
+    let has_certificate = !facts.certificates.is_empty();
+    let policy = policy_of(&facts.requests, global, Situation { https_port, has_certificate });
+    if !has_certificate && !facts.client_certificates {
+        return policy;
+    }
+    let mut policy = Arc::unwrap_or_clone(policy);
+    let coverage = certificates::coverage_of(app, &facts.certificates);
+    let left_out = hosts.iter().filter(|host| !coverage.includes(host));
+    policy.redirects.https_not_for = left_out.filter_map(|host| host.as_str().parse().ok()).collect();
+    policy.access.client_certificate = facts.client_certificates;
+    Arc::new(policy)
 }
 
 async fn routes(

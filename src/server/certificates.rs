@@ -7,14 +7,15 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
+use crate::app::certificates::{Certificates, DefaultCertificate};
+use crate::certificates::self_signed;
 use crate::model::hostname::Hostname;
-use slipway_router::RouterHandle;
 use slipway_router::certificate::{Certificate, CertificateError};
 
 use super::write_whole;
@@ -27,12 +28,12 @@ pub(super) struct CertificateFiles {
     domain: Hostname,
 }
 
-/// Brings the files to the router.
+/// Reads the files when it is told to.
 #[derive(Debug)]
 pub(super) struct Reloader {
     hangup: Signal,
     files: Option<CertificateFiles>,
-    router: RouterHandle,
+    certificates: Arc<Certificates>,
 }
 
 /// Why there is no certificate.
@@ -79,16 +80,19 @@ impl CertificateFiles {
         Self { certificate: directory.join("default.crt"), key: directory.join("default.key"), domain }
     }
 
-    /// Puts the certificate in force; if it cannot be used, says why, and the one before stays.
+    /// Reads the certificate; if it cannot be used, says why, and the one before stays.
     ///
     /// A certificate that is not right must not keep anyone from plain HTTP, so it is no reason not to start.
-    fn load(&self, router: &RouterHandle) {
+    fn load(&self, certificates: &Certificates) {
         match self.make_missing().and_then(|()| self.read()) {
             Ok(certificate) => {
                 self.warn(&certificate);
                 let names: Vec<&str> = certificate.names().collect();
                 tracing::info!(names = names.join(" "), "the certificate for HTTPS is read");
-                router.set_certificates(vec![certificate]);
+                certificates.set_default(DefaultCertificate {
+                    is_trusted: !certificate.is_self_signed(),
+                    certificate: Arc::new(certificate),
+                });
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "no new certificate for HTTPS");
@@ -101,7 +105,10 @@ impl CertificateFiles {
         if self.certificate.exists() || self.key.exists() {
             return Ok(());
         }
-        let (certificate, key) = self_signed(&self.domain)
+        // Nobody trusts it by itself, so that there is nothing to be gained by its expiry: it has next to none.
+        let below: Result<Hostname, _> = format!("*.{}", self.domain).parse();
+        let hosts: Vec<Hostname> = std::iter::once(self.domain.clone()).chain(below).collect();
+        let (certificate, key) = self_signed(&hosts, None)
             .map_err(|source| CertificateFilesError::Make { domain: self.domain.clone(), source })?;
         let directory = self.key.parent().unwrap_or(&self.key);
         DirBuilder::new()
@@ -143,38 +150,31 @@ impl CertificateFiles {
 
 impl Reloader {
     /// Reads the files, if there is HTTPS, and watches for SIGHUP from now on: its default is to end the process.
-    pub(super) fn start(files: Option<CertificateFiles>, router: RouterHandle) -> io::Result<Self> {
+    pub(super) fn start(
+        files: Option<CertificateFiles>,
+        certificates: Arc<Certificates>,
+    ) -> io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
-        let reloader = Self { hangup, files, router };
+        let reloader = Self { hangup, files, certificates };
         reloader.load();
         Ok(reloader)
     }
 
-    /// Reads the files on each SIGHUP until the server stops.
-    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+    /// Reads the files on each SIGHUP until the server stops, and puts what they hold in force.
+    pub(super) async fn run(mut self, app: Arc<App>) {
         loop {
             tokio::select! {
                 received = self.hangup.recv() => if received.is_none() { return },
-                () = shutdown.cancelled() => return,
+                () = app.shutdown.cancelled() => return,
             }
             self.load();
+            app.reconciler.publish_routes().await;
         }
     }
 
     fn load(&self) {
         if let Some(files) = &self.files {
-            files.load(&self.router);
+            files.load(&self.certificates);
         }
     }
-}
-
-/// A certificate for a domain and the names below it, with its key, both in PEM form.
-///
-/// Nobody trusts it by itself, so that there is nothing to be gained by its expiry: it has next to none.
-fn self_signed(domain: &Hostname) -> Result<(String, String), rcgen::Error> {
-    let mut parameters = CertificateParams::new([domain.to_string(), format!("*.{domain}")])?;
-    parameters.distinguished_name.push(DnType::CommonName, domain.as_str());
-    let key = KeyPair::generate()?;
-    let certificate = parameters.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
 }

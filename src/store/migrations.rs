@@ -58,7 +58,22 @@ const STEPS: &[&str] = &[
         path TEXT NOT NULL,
         strip INTEGER NOT NULL,
         UNIQUE (hostname, path)
+    ) STRICT",
+    // Certificates of apps. Numbers are never used twice: whoever keeps one in memory knows it by its number.
+    "CREATE TABLE certificates (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        hosts TEXT NOT NULL,
+        not_after INTEGER NOT NULL,
+        added_at INTEGER NOT NULL,
+        chain TEXT NOT NULL,
+        key BLOB NOT NULL,
+        UNIQUE (app, kind, name)
      ) STRICT;",
+    // Automatic certificates.
+    include_str!("schema_acme.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -9,6 +9,7 @@ use crate::model::hostname::Hostname;
 use crate::model::path_route::PathRoute;
 use crate::model::port_mapping::PortMapping;
 use crate::store::apps::{self, AppId, AppRecord};
+use crate::store::certificates::{self, CertificateRecord};
 use crate::store::instances::{self, InstanceRecord};
 use crate::store::{Store, StoreError, parse, path_routes};
 
@@ -38,6 +39,10 @@ pub struct AppRouteFacts {
     pub domains: Vec<Hostname>,
     /// The paths of hosts that lead to it.
     pub paths: Vec<PathRoute>,
+    /// Its certificates.
+    pub certificates: Vec<CertificateRecord>,
+    /// Whether its clients have to show certificates.
+    pub client_certificates: bool,
     /// Its instances.
     pub instances: Vec<InstanceRecord>,
     /// Whether its release's `app.json` may have checks that go on while instances run.
@@ -58,11 +63,18 @@ impl Store {
             for instance in instances::read(connection, None)? {
                 instances.entry(instance.app).or_default().push(instance);
             }
+            let strict = with_client_certificates(connection)?;
+            let mut certificates: HashMap<AppId, Vec<CertificateRecord>> = HashMap::new();
+            for certificate in certificates::read(connection, None)? {
+                certificates.entry(certificate.app).or_default().push(certificate);
+            }
             let apps = apps::all(connection)?.into_iter().map(|record| AppRouteFacts {
                 web_port: web_ports.get(&record.id).copied(),
                 ports: ports.remove(&record.id).unwrap_or_default(),
                 domains: domains.remove(&Some(record.id)).unwrap_or_default(),
                 paths: paths.remove(&record.id).unwrap_or_default(),
+                client_certificates: strict.contains(&record.id),
+                certificates: certificates.remove(&record.id).unwrap_or_default(),
                 instances: instances.remove(&record.id).unwrap_or_default(),
                 has_running_checks: checked.contains(&record.id),
                 requests: requests.remove(&Some(record.id)).unwrap_or_default(),
@@ -130,6 +142,14 @@ fn web_ports(connection: &Connection) -> Result<HashMap<AppId, u16>, StoreError>
                WHERE web_port IS NOT NULL";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| Ok((AppId(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn with_client_certificates(connection: &Connection) -> Result<HashSet<AppId>, StoreError> {
+    let sql = "SELECT app FROM properties
+               WHERE name = 'client-certificates' AND value = 'required' AND app IS NOT NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| row.get(0).map(AppId))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Each file below looks at one side of it. They change nothing, and none of them stops at the first fault.
 
+mod acme;
 mod apps;
+mod certificates;
 mod engine;
 mod files;
 mod host;
@@ -62,9 +64,11 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     let mut findings = engine::examine(app).await;
     let engine_is_up = findings.iter().all(|finding| finding.state != State::Problem);
     findings.extend(files::examine(app).await);
+    findings.extend(certificates::examine(app).await);
     findings.extend(host::examine(app).await);
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
+    findings.extend(acme::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
     }

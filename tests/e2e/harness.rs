@@ -11,6 +11,7 @@ pub mod http;
 pub mod load;
 pub mod log_host;
 pub mod names;
+pub mod pebble;
 pub mod person;
 pub mod private_engine;
 pub mod process;

@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
+mod acme;
 mod apps_and_help;
 mod buildpacks_commands;
 mod buildpacks_isolation;
@@ -21,6 +22,7 @@ mod builds_dockerfile;
 mod builds_queue;
 mod builds_turns;
 mod builds_vanish;
+mod certs;
 mod checks_commands;
 mod checks_running;
 mod checks_startup;

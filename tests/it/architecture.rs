@@ -19,12 +19,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("build", &["console", "docker", "formats", "git", "model"]),
     ("release", &["model", "store"]),
     ("requests", &["model"]),
+    ("acme", &["model", "process"]),
     ("run", &["console", "docker", "formats", "model", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
     ("app", &["build", "docker", "drains", "git", "logs", "model", "run", "settings", "store"]),
-    ("urls", &["app", "model", "store"]),
+    ("certificates", &["app", "clock", "model", "store"]),
+    ("urls", &["app", "certificates", "model", "store"]),
     ("command_error", &["docker", "git", "model", "store"]),
+    ("issuance", &["acme", "app", "clock", "command_error", "console", "logs", "model", "store", "urls"]),
     (
         "deploy",
         &[
@@ -49,12 +52,14 @@ const TABLE: &[(&str, &[&str])] = &[
         "reconcile",
         &[
             "app",
+            "certificates",
             "clock",
             "command_error",
             "console",
             "cron",
             "deploy",
             "docker",
+            "issuance",
             "logs",
             "model",
             "requests",
@@ -67,8 +72,10 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
+            "acme",
             "app",
             "build",
+            "certificates",
             "clock",
             "command_error",
             "console",
@@ -78,6 +85,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "drains",
             "formats",
             "git",
+            "issuance",
             "logs",
             "model",
             "process",
@@ -97,6 +105,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "app",
             "build",
+            "certificates",
             "clock",
             "commands",
             "console",

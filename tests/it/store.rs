@@ -1,6 +1,7 @@
 //! The database: a real SQLite file in a directory of the test's own.
 
 mod apps;
+mod certificates;
 mod config;
 mod history;
 mod keys_and_domains;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -106,10 +107,13 @@ async fn serve_awake(
 }
 
 fn note_end(client: &Client, error: &hyper::Error) {
-    if error.is_parse_too_large() {
-        Exchange::refused(client, Fault::HeadTooLarge);
+    if let Some((fault, request_id)) = client.flags.refused.get() {
+        Exchange::refused(client, *fault, request_id.clone());
+    } else if error.is_parse_too_large() {
+        Exchange::refused(client, Fault::HeadTooLarge, HeaderValue::from_static("-"));
     } else if error.is_parse() {
-        Exchange::refused(client, Fault::BadRequest("The request is not valid HTTP"));
+        let fault = Fault::BadRequest("The request is not valid HTTP");
+        Exchange::refused(client, fault, HeaderValue::from_static("-"));
     }
     // Clients go away in every state; what matters of it is in the access log.
     tracing::trace!(%error, "a client's connection ended");

@@ -8,6 +8,7 @@ use hyper::{Method, StatusCode};
 
 use crate::gate::Arriving;
 use crate::host::RequestHost;
+use crate::host_pattern::HostPattern;
 use crate::origin::asked_host;
 use crate::refusal::Refusal;
 
@@ -30,7 +31,10 @@ fn redirect(arriving: Arriving<'_>) -> Option<Refusal> {
         return None;
     }
     let canonical = redirects.canonical_host.as_ref().filter(|host| host.wildcard_suffix().is_none());
-    let wanted_port = redirects.https.filter(|_| !origin.is_encrypted());
+    let wanted_port = match origin.is_encrypted() {
+        true => None,
+        false => redirects.https_of(canonical.map_or(host, HostPattern::as_str)),
+    };
     let rule = redirects.rules.iter().find(|rule| rule.fits(request.uri.path()));
     let is_canonical = canonical.is_none_or(|canonical| canonical.as_str() == host);
     if is_canonical && wanted_port.is_none() && rule.is_none() && origin.told.is_none() {

@@ -60,7 +60,7 @@ impl FailedHandshakes {
     /// Counts one.
     pub(crate) fn count(&self, error: &HandshakeError) {
         match error {
-            HandshakeError::Timeout => &self.timeout,
+            HandshakeError::Timeout | HandshakeError::Displaced => &self.timeout,
             HandshakeError::NoName | HandshakeError::UnknownName(_) => &self.unknown_name,
             HandshakeError::Io(_) => &self.broken,
         }

@@ -19,6 +19,9 @@ pub struct Access {
     pub deny: Vec<IpNet>,
     /// If there are any, a client has to be one of them (RFC 7617).
     pub users: Vec<User>,
+    /// Whether only clients that have shown a certificate may, so that nobody gets in in clear text. Whose certificates
+    /// are good stands in the `TlsSpec`.
+    pub client_certificate: bool,
     /// Requests of one client address. Addresses of IPv6 count by their first 64 bits.
     pub rate: Option<Rate>,
     /// Requests of one client address that are under way at a time.

@@ -12,6 +12,8 @@ use crate::host_pattern::HostPattern;
 pub struct Redirects {
     /// Whether requests in clear text are sent to HTTPS, and to which port of it.
     pub https: Option<u16>,
+    /// Hosts that are not, since they have no certificate that clients would take.
+    pub https_not_for: Vec<HostPattern>,
     /// The one host that all others of the app are sent to. A wildcard is none.
     pub canonical_host: Option<HostPattern>,
     /// More, the first that fits wins.
@@ -23,6 +25,7 @@ pub struct Redirects {
 #[derive(Default)]
 struct Unchecked {
     https: Option<u16>,
+    https_not_for: Vec<HostPattern>,
     canonical_host: Option<HostPattern>,
     rules: Vec<Rule>,
 }
@@ -74,6 +77,11 @@ impl Redirects {
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.https.is_none() && self.canonical_host.is_none() && self.rules.is_empty()
+    }
+
+    /// The port of HTTPS to which a host's requests in clear text are sent.
+    pub(crate) fn https_of(&self, host: &str) -> Option<u16> {
+        self.https.filter(|_| !self.https_not_for.iter().any(|left_out| left_out.covers(host)))
     }
 
     /// Says whether browsers would get somewhere.
@@ -218,8 +226,8 @@ impl TryFrom<Unchecked> for Redirects {
     type Error = RedirectError;
 
     fn try_from(unchecked: Unchecked) -> Result<Self, Self::Error> {
-        let Unchecked { https, canonical_host, rules } = unchecked;
-        let redirects = Self { https, canonical_host, rules };
+        let Unchecked { https, https_not_for, canonical_host, rules } = unchecked;
+        let redirects = Self { https, https_not_for, canonical_host, rules };
         redirects.check().map(|()| redirects)
     }
 }
@@ -278,7 +286,7 @@ mod tests {
         let check = |rules: &[(&str, &str)]| {
             let rules = rules.iter().map(|(from, to)| rule(from, to)).collect();
             let canonical_host = Some("a.example".parse().unwrap());
-            Redirects { rules, canonical_host, https: Some(443) }.check()
+            Redirects { rules, canonical_host, https: Some(443), https_not_for: Vec::new() }.check()
         };
         for circle in [
             &[("/a", "/a")][..],

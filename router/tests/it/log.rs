@@ -33,10 +33,38 @@ async fn what_the_router_answers_itself_is_logged_too() {
     let record = site.record().await;
     assert_eq!((record.status, record.code), (503, Some("H14")));
     assert_eq!(&*record.app.unwrap(), "blog");
-    // hyper refuses this one by itself.
-    site.ask("GET / HTTP/1.1\r\nHost : x\r\n\r\n").await;
-    let record = site.record().await;
-    assert_eq!((record.status, record.code), (400, Some("H26")));
+}
+
+/// hyper refuses these by itself, before any service sees them.
+#[tokio::test]
+async fn what_is_no_request_has_a_page_with_a_code_and_an_id_too() {
+    let backend = Backend::echo("web.1").await;
+    let mut site = Site::with(&[&backend]);
+    let (long, large) = ("x".repeat(70_000), format!("X: {}", "x".repeat(70_000)));
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+        ("nonsense\r\n\r\n", 400),
+        (&*format!("GET / HTTP/1.1\r\nHost: blog.test\r\n{large}\r\n\r\n"), 431),
+        (&*format!("GET /{long} HTTP/1.1\r\nHost: blog.test\r\n\r\n"), 431),
+    ] {
+        for answered_before in [false, true] {
+            let mut wire = site.connect().await;
+            if answered_before {
+                wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+                assert_eq!(wire.answer().await.text(), "web.1");
+                assert_eq!(site.record().await.status, 200);
+            }
+            wire.send(request).await;
+            let answer = wire.answer().await;
+            assert_eq!((answer.status(), answer.code()), (status, Some("H26")));
+            let id = answer.head.get("x-request-id").unwrap();
+            assert!(answer.text().contains(id) && answer.head.get("connection") == Some("close"));
+            let record = site.record().await;
+            assert_eq!((record.status, record.code), (status, Some("H26")));
+            assert_eq!(record.request_id.to_str().unwrap(), id);
+            wire.ended().await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ fn everything() -> Redirects {
     let rule = |from, to, status| Rule::new(from, to, status).unwrap();
     Redirects {
         https: Some(443),
+        https_not_for: Vec::new(),
         canonical_host: Some("www.blog.test".parse().unwrap()),
         rules: vec![
             rule("/old", "/new", 302),
@@ -108,4 +109,13 @@ async fn another_port_for_https_and_addresses_as_hosts() {
         let answer = ask(&site, "GET /", &format!("Host: {host}\r\n")).await;
         assert_eq!(moved(&answer), (301, location), "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_host_without_a_certificate_is_left_in_clear_text() {
+    let https_not_for = vec!["www.blog.test".parse().unwrap()];
+    let (site, _backend) = site(Redirects { https: Some(443), https_not_for, ..Redirects::default() }).await;
+    let answer = ask(&site, "GET /", "Host: blog.test\r\n").await;
+    assert_eq!(moved(&answer), (301, "https://blog.test/"));
+    assert_eq!(ask(&site, "GET /", "Host: www.blog.test\r\n").await.status(), 200);
 }

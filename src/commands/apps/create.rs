@@ -60,5 +60,7 @@ pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError
     }
     // Its host is known from now on, and says that nothing was deployed yet.
     app.reconciler.publish_routes().await;
+    // Its default name may want one.
+    app.reconciler.check_certificates();
     Ok(record)
 }

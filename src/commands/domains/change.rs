@@ -58,6 +58,7 @@ impl Command for Add {
         }
         paths::add(&context, record, places, self.strip).await?;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -107,6 +108,7 @@ impl Command for Remove {
         }
         paths::remove(&context, record, places).await?;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -140,6 +142,7 @@ impl Command for Set {
         let names: Vec<String> = wanted.iter().map(Hostname::in_both_forms).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -166,6 +169,7 @@ impl Command for Clear {
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Cleared domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -194,6 +198,7 @@ impl Command for Reset {
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
+        context.app.reconciler.check_certificates();
         Ok(0)
     }
 }
@@ -246,5 +251,6 @@ async fn set_enabled(context: &Context, enabled: bool) -> CommandResult {
     let what = if enabled { "Enabled" } else { "Disabled" };
     context.console().step(format!("{what} domains for {}", record.name)).await;
     context.app.reconciler.publish_routes().await;
+    context.app.reconciler.check_certificates();
     Ok(0)
 }

@@ -159,6 +159,7 @@ async fn replace(context: &Context, names: Vec<Hostname>) -> Result<(), CommandE
     store.set_property(None, CLEARED, names.is_empty().then(|| "true".to_owned())).await?;
     store.change_domains(None, DomainsChange::Set(names)).await?;
     context.app.reconciler.publish_routes().await;
+    context.app.reconciler.check_certificates();
     for record in store.apps().await? {
         warn_of_taken(context, &record).await?;
     }

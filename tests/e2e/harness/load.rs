@@ -28,6 +28,8 @@ pub struct Load {
     stop: Arc<AtomicBool>,
     /// Over HTTPS if there is one.
     trust: Option<Trust>,
+    /// Instead of the app's default name.
+    host: Option<String>,
     workers: Vec<JoinHandle<Report>>,
 }
 
@@ -55,12 +57,18 @@ struct Job {
 impl Load {
     /// No load yet.
     pub fn new() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), trust: None, workers: Vec::new() }
+        Self { stop: Arc::new(AtomicBool::new(false)), trust: None, host: None, workers: Vec::new() }
     }
 
     /// Workers that are added from now on use HTTPS.
     pub fn over_tls(mut self, trust: &Trust) -> Self {
         self.trust = Some(trust.clone());
+        self
+    }
+
+    /// Workers that are added from now on ask for this host.
+    pub fn of_host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
         self
     }
 
@@ -84,7 +92,7 @@ impl Load {
         let job = Job {
             address,
             trust: self.trust.clone(),
-            host: server.host(app),
+            host: self.host.clone().unwrap_or_else(|| server.host(app)),
             method,
             path: path.to_owned(),
             body: body.to_owned(),

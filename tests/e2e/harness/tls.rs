@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -45,6 +46,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(DnType::CommonName, "Authority of a test");
         let certificate = parameters.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(parameters, key), certificate }
     }
@@ -106,10 +108,29 @@ impl Trust {
         Ok(StreamOwned::new(client, socket))
     }
 
+    /// The serial number of the certificate that a new connection is shown, in hexadecimal digits.
+    pub fn serial(&self, address: SocketAddr, host: &str) -> String {
+        let der = self.peer(address, host);
+        let certificate = <x509_cert::Certificate as x509_cert::der::Decode>::from_der(&der).unwrap();
+        let serial = certificate.tbs_certificate().serial_number().as_bytes();
+        serial.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What tells the certificate that a new connection is shown from all others.
+    pub fn shown(&self, address: SocketAddr, host: &str) -> String {
+        self.serial(address, host)
+    }
+
+    fn peer(&self, address: SocketAddr, host: &str) -> CertificateDer<'static> {
+        // A session that is resumed is that of the certificate of then.
+        let mut config = (*self.config).clone();
+        config.resumption = Resumption::disabled();
+        let stream = Self { config: Arc::new(config) }.connect(address, host).unwrap();
+        stream.conn.peer_certificates().unwrap().first().unwrap().clone().into_owned()
+    }
+
     /// Whether a new connection is shown the certificate of this pair.
     pub fn is_shown(&self, pair: &Pair, address: SocketAddr, host: &str) -> bool {
-        let stream = self.connect(address, host).unwrap();
-        let shown = stream.conn.peer_certificates().unwrap();
-        shown.first() == Some(&CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap())
+        self.peer(address, host) == CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()
     }
 }

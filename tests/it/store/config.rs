@@ -12,7 +12,7 @@ use super::{Database, content, vars};
 
 const SECRET: &str = "correct horse battery staple";
 
-fn occurrences(directory: &Path, needle: &str) -> Vec<String> {
+pub fn occurrences(directory: &Path, needle: &str) -> Vec<String> {
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     files
         .filter(|file| {
