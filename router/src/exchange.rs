@@ -69,13 +69,14 @@ impl Exchange {
     }
 
     /// Notes whose request it is.
-    pub(crate) fn set_route(&mut self, route: &Route) {
+    pub(crate) fn set_route(&mut self, route: &Route, headers: &HeaderMap) {
         self.counted = Some(Counted::new(&route.memory, self.worker.index));
         self.edit(|record| record.app = Some(Arc::clone(&route.app)));
+        self.set_format(route.policy.log, headers);
     }
 
     /// Notes how the app wants it to be written, and what only some forms have.
-    pub(crate) fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
+    fn set_format(&mut self, format: LogFormat, headers: &HeaderMap) {
         self.edit(|record| {
             record.format = format;
             if matches!(format, LogFormat::Json | LogFormat::Combined) {

@@ -140,8 +140,7 @@ async fn pass_on(
     let mut dispatch = Dispatch::find(client, host, target).await?;
     let Site { route, origin } =
         site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
-    exchange.set_route(route);
-    exchange.set_format(route.policy.log, &parts.headers);
+    exchange.set_route(route, &parts.headers);
     let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
     let Passage { place, own_cookie } = gate::pass(arriving).await?;
     gate::client_certificate(client, &route.policy)?;

@@ -153,6 +153,8 @@ fn a_path_of_a_host_may_be_another_app_s() {
     let site = Site::deployed();
     let second = names::unique("api");
     site.run(&format!("apps:create {second}"));
+    let explained = site.run(&format!("router:explain http://{second}.test.localhost/"));
+    assert!(explained.contains("503: Nothing was deployed to this app yet (H81)"), "{explained}");
     site.run("domains:add APP example.com");
     site.run(&format!("domains:add {second} example.com/api --strip"));
     let code = |path: &str| {

@@ -22,6 +22,7 @@ mod faults;
 mod git;
 #[cfg(test)]
 mod router_docs;
+#[cfg(test)]
 mod socket_client;
 #[cfg(test)]
 mod ssh_auth;

@@ -58,6 +58,8 @@ pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError
         app.store.delete_app(record.id).await?;
         return Err(error.into());
     }
+    // Its host is known from now on, and says that nothing was deployed yet.
+    app.reconciler.publish_routes().await;
     // Its default name may want one.
     app.reconciler.check_certificates();
     Ok(record)

@@ -1,14 +1,16 @@
 //! `router:explain`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use hyper::Method;
 use serde::Serialize;
-use std::net::IpAddr;
 use url::Url;
 
 use slipway_router::explain::{Explanation, Found, Question, Verdict};
 use slipway_router::table::{Entrance, Protocol};
 
+use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
@@ -16,6 +18,7 @@ use crate::model::role::Role;
 use crate::requests::catalogue::{default, settings};
 use crate::requests::policy::draft_of;
 use crate::store::apps::AppRecord;
+use crate::store::certificates::covers;
 
 /// Says what would become of a request: its route, app, instances, rules, and what the client would get
 #[derive(Debug, Args)]
@@ -43,6 +46,7 @@ struct Report {
     entrance: String,
     container_port: Option<u16>,
     protocol: Option<&'static str>,
+    certificate: Option<String>,
     instances: Vec<Instance>,
     settings: Vec<(String, String)>,
     verdict: String,
@@ -79,11 +83,13 @@ impl Command for Explain {
             ))
             .hint("Ask whoever runs the host"));
         }
-        let settings = match record {
-            Some(record) => set_values(&context, record).await?,
-            None => Vec::new(),
-        };
-        let report = report(&self.url, question.entrance, explanation, settings);
+        let mut report = report(&self.url, question.entrance, explanation);
+        if let Some(record) = record {
+            report.settings = set_values(&context, record).await?;
+            if matches!(question.entrance, Entrance::Https | Entrance::EncryptedPort(_)) {
+                report.certificate = Some(certificate(&context, record, &question.host).await?);
+            }
+        }
         if self.format == Format::Json {
             print_json(context.console(), &report).await?;
         } else {
@@ -137,12 +143,24 @@ async fn set_values(context: &Context, record: &AppRecord) -> Result<Vec<(String
     Ok(set.map(|(setting, value)| (setting.key.to_owned(), value)).collect())
 }
 
-fn report(
-    url: &str,
-    entrance: Entrance,
-    explanation: Explanation,
-    settings: Vec<(String, String)>,
-) -> Report {
+/// The certificate that is shown for a host, which may have a port behind it.
+async fn certificate(context: &Context, record: &AppRecord, host: &str) -> Result<String, CommandError> {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    let host = name.map_or(host, |(name, _)| name);
+    let own = context.app.store.certificates(Some(record.id)).await?;
+    if let Some(own) = own.iter().find(|own| covers(&own.hosts, host)) {
+        let end = clock::format_seconds(own.not_after);
+        return Ok(format!("{} ({}) for {}, until {end}", own.name, own.kind, own.hosts.join(" ")));
+    }
+    let default = context.app.certificates.default().filter(|default| default.certificate.covers(host));
+    Ok(match default {
+        Some(default) if default.is_trusted => "the server's own".to_owned(),
+        Some(_) => format!("the server's own, which clients do not trust: certs:add {}", record.name),
+        None => format!("none, so that handshakes are refused: certs:add {}", record.name),
+    })
+}
+
+fn report(url: &str, entrance: Entrance, explanation: Explanation) -> Report {
     let Explanation { found, verdict } = explanation;
     let found = found.as_ref();
     let port = found.and_then(|found| found.port);
@@ -171,7 +189,8 @@ fn report(
                 in_flight: one.in_flight,
             })
             .collect(),
-        settings,
+        settings: Vec::new(),
+        certificate: None,
         verdict: sentence(&verdict),
         status,
         code,
@@ -212,6 +231,9 @@ impl Report {
         row("entrance", self.entrance.clone());
         if let (Some(port), Some(protocol)) = (self.container_port, self.protocol) {
             row("container port", format!("{port}, {protocol}"));
+        }
+        if let Some(certificate) = &self.certificate {
+            row("certificate", certificate.clone());
         }
         for one in &self.instances {
             let Instance { name, address, condition, in_flight } = one;

@@ -36,6 +36,7 @@ pub(super) async fn text(app: &App) -> Result<String, FiguresError> {
     this_server(app, &mut registry, &apps);
     instances(app, &mut registry, &names).await?;
     builds(app, &mut registry).await?;
+    certificates(app, &mut registry, &names).await?;
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -119,6 +120,26 @@ async fn builds(app: &App, registry: &mut Registry) -> Result<(), FiguresError> 
         if let Some(version) = figure.release {
             set(&versions, labels, version);
         }
+    }
+    Ok(())
+}
+
+/// The ends of certificates, which are the same surprise everywhere.
+async fn certificates(
+    app: &App,
+    registry: &mut Registry,
+    names: &HashMap<AppId, String>,
+) -> Result<(), FiguresError> {
+    let help = "When an app's certificate ends, in Unix time";
+    let ends = gauges(registry, "certificate_expiry_timestamp_seconds", help);
+    for certificate in app.store.certificates(None).await? {
+        let Some(app) = names.get(&certificate.app) else { continue };
+        let labels = vec![
+            ("app", app.clone()),
+            ("kind", certificate.kind.to_string()),
+            ("name", certificate.name.to_string()),
+        ];
+        set(&ends, labels, certificate.not_after);
     }
     Ok(())
 }
