@@ -48,8 +48,8 @@ fn three_instances_share_the_requests_and_scaling_touches_no_other() {
     let dynos = answers(&server, &app, "dyno", 90);
     for dyno in ["web.1", "web.2", "web.3"] {
         let count = dynos.iter().filter(|answered| *answered == dyno).count();
-        // Thirty are to be expected, and fewer than ten by chance once in a hundred thousand runs.
-        assert!(count >= 10, "{dyno} answered {count} of 90 requests: {dynos:?}");
+        // More go to those that answer sooner; none is left out.
+        assert!(count > 0, "{dyno} answered {count} of 90 requests: {dynos:?}");
     }
     assert_snapshot!(server.ssh(&alice, &format!("ps:scale {app}")).shown(&server, &app), @r"
     -----> Scaling for blog

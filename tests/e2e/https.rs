@@ -85,8 +85,8 @@ fn an_app_is_reached_over_https_and_over_http() {
     let plain = server.get(&app, "/headers").text().to_lowercase();
     assert!(plain.contains("x-forwarded-proto: http\r\n"), "{plain}");
     wait_until("both schemes are in the access log", BOUND, || {
-        let log = server.log();
-        log.contains("protocol=https") && log.contains("protocol=http\n")
+        let log = server.command(&["logs", &app, "-p", "router"]).success().stdout;
+        log.contains("protocol=https ") && log.contains("protocol=http ")
     });
 
     let key = fs::metadata(server.root().join("certs/default.key")).unwrap();

@@ -32,7 +32,7 @@ pub struct Explain {
     /// Lines, or JSON
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// For example https://www.example.com/path
+    /// The URL, for example `https://www.example.com/path`
     url: String,
 }
 
