@@ -7,6 +7,7 @@ pub mod awaited;
 pub mod containers;
 pub mod exits;
 pub mod garbage;
+mod handshake_hosts;
 pub mod instance_log;
 pub mod one_offs;
 pub mod renewal;

@@ -14,9 +14,10 @@ use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::path_route::PathRoute;
 use crate::model::port_mapping::PortMapping;
-use crate::reconcile::{awaited, watched};
+use crate::reconcile::{awaited, handshake_hosts, watched};
 use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
+use crate::store::apps::AppRecord;
 use crate::store::instances::InstanceRecord;
 use crate::store::routing::{AppRouteFacts, RouteFacts};
 use crate::urls;
@@ -43,8 +44,8 @@ async fn table(app: &Arc<App>) -> Result<TableSpec, CommandError> {
     let running = app.engine.running().await;
     let facts = app.store.route_facts().await?;
     // Certificates need no engine: whoever comes in while it is down learns so over HTTPS, too.
-    let (facts, hosts, global) = hosts(app, facts);
-    publish_certificates(app, &facts, &hosts).await?;
+    let (mut facts, hosts, global) = hosts(app, facts);
+    publish_certificates(app, &mut facts, &hosts).await?;
     let running = running?;
     let known: HashSet<&ContainerId> =
         facts.iter().flat_map(|app| &app.instances).map(|instance| &instance.container).collect();
@@ -86,19 +87,35 @@ fn hosts(app: &App, facts: RouteFacts) -> (Vec<AppRouteFacts>, Vec<Vec<Hostname>
 
 async fn publish_certificates(
     app: &App,
-    facts: &[AppRouteFacts],
+    facts: &mut [AppRouteFacts],
     hosts: &[Vec<Hostname>],
 ) -> Result<(), CommandError> {
-    if app.https_address.is_none() {
-        return Ok(());
-    }
-    let of_app = |(facts, hosts): (&AppRouteFacts, &Vec<Hostname>)| OfApp {
-        app: facts.record.id,
-        hosts: hosts.clone(),
-        certificates: facts.certificates.clone(),
+    let places = |(facts, hosts): (&AppRouteFacts, &Vec<Hostname>)| {
+        let parts = facts.paths.iter().filter(|_| facts.record.vhosts_enabled);
+        (hosts.clone(), parts.map(|route| route.place.host.clone()).collect())
     };
-    certificates::publish(app, facts.iter().zip(hosts).map(of_app).collect()).await?;
+    let places: Vec<_> = facts.iter().zip(hosts).map(places).collect();
+    let mut of_apps = Vec::new();
+    for (facts, hosts) in facts.iter_mut().zip(handshake_hosts::assign(&places)) {
+        if facts.client_certificates {
+            facts.paths.retain(|route| has_handshakes(&facts.record, &hosts, &route.place.host));
+        }
+        of_apps.push(OfApp { app: facts.record.id, hosts, certificates: facts.certificates.clone() });
+    }
+    if app.https_address.is_some() {
+        certificates::publish(app, of_apps).await?;
+    }
     Ok(())
+}
+
+/// Whether the handshakes for a host go by an app's rules. Where they do not, whoever another app lets in would get to
+/// an app that wants certificates of its own clients.
+fn has_handshakes(app: &AppRecord, hosts: &[Hostname], host: &Hostname) -> bool {
+    let has = hosts.contains(host);
+    if !has {
+        tracing::warn!(app = %app.name, %host, "a path of another app's host cannot ask for clients' certificates");
+    }
+    has
 }
 
 /// Leaves each host name to one app: to the one that it was added to, else to the first by name. A default name may
