@@ -36,6 +36,7 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
 use crate::logs::Logs;
+use crate::plugin::Plugins;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
 use crate::run::readiness::Readiness;
@@ -67,6 +68,8 @@ pub struct App {
     pub surroundings: HostSurroundings,
     /// What builds by buildpacks have found out.
     pub build_hints: Hints,
+    /// The plugins that can be used.
+    pub plugins: Plugins,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

@@ -41,6 +41,7 @@ pub mod report;
 pub mod resource;
 pub mod router;
 pub mod run;
+pub mod service;
 pub mod stack;
 pub mod storage;
 pub mod table;
@@ -61,6 +62,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::console::{CommandIo, Console};
 use crate::deploy::{Order, Work};
 use crate::model::role::{Caller, Role};
+use crate::plugin::Plugin;
 use crate::store::apps::AppRecord;
 
 /// What a command acts on, and so which keys may use it at all.
@@ -122,6 +124,8 @@ pub struct Context {
     pub io: CommandIo,
     /// The apps that the arguments named.
     pub targets: Vec<AppRecord>,
+    /// The plugin whose engine a command of [`registry::SERVICE`] is for: `mysql` of `mysql:create`.
+    pub plugin: Option<Arc<Plugin>>,
 }
 
 impl Context {
@@ -173,6 +177,7 @@ struct Opening {
     app: Arc<App>,
     caller: Caller,
     io: CommandIo,
+    plugin: Option<Arc<Plugin>>,
 }
 
 impl Entry {
@@ -217,12 +222,12 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
     Box::pin(async move {
         let command =
             C::from_arg_matches(&matches).map_err(|error| dispatch::usage_error(C::NAME, &error))?;
-        let Opening { app, caller, mut io } = opening;
+        let Opening { app, caller, mut io, plugin } = opening;
         if !C::TAKES_SIGNALS {
             // Without anybody who takes them, Ctrl-C ends the command instead: see `CommandIo::signals`.
             io.signals = mpsc::channel(1).1;
         }
         let targets = dispatch::resolve(&app, &caller, C::SCOPE, command.target()).await?;
-        command.run(Context { app, caller, io, targets }).await
+        command.run(Context { app, caller, io, targets, plugin }).await
     })
 }

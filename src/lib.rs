@@ -20,6 +20,7 @@ pub mod handover;
 pub mod issuance;
 pub mod logs;
 pub mod model;
+pub mod plugin;
 pub mod process;
 pub mod reconcile;
 pub mod release;

@@ -10,6 +10,7 @@ use crate::commands::{Entry, Opening, Scope, Target, help, registry};
 use crate::console::CommandIo;
 use crate::model::app_name::AppName;
 use crate::model::role::{AppAccess, Caller};
+use crate::plugin::Plugin;
 use crate::store::apps::AppRecord;
 
 /// Runs the command that the words name, writes its error if it fails, and returns its exit status.
@@ -43,7 +44,8 @@ async fn dispatch(
     if let Some(topic) = name.strip_suffix(":help") {
         return help::topic(topic, &caller, &io.console).await;
     }
-    let Some(entry) = registry::find(&name) else {
+    let (found, plugin) = find(&app, &name);
+    let Some(entry) = found else {
         if name == "--app" {
             return Err(CommandError::user("--app needs the name of an app and a command")
                 .hint("For example: --app blog config:show"));
@@ -70,7 +72,22 @@ async fn dispatch(
         Err(error) => return Err(usage_error(entry.name, &error)),
     };
     authorize(entry, &caller)?;
-    (entry.start)(matches, Opening { app, caller, io }).await
+    (entry.start)(matches, Opening { app, caller, io, plugin }).await
+}
+
+/// The command of that name, and the plugin whose it is.
+fn find(app: &App, name: &str) -> (Option<&'static Entry>, Option<Arc<Plugin>>) {
+    if let Some(entry) = registry::find(name) {
+        return (Some(entry), None);
+    }
+    let engine = |namespace| app.plugins.find(namespace).filter(|plugin| plugin.engine.is_some());
+    match name
+        .split_once(':')
+        .and_then(|(namespace, verb)| Some((engine(namespace)?, registry::service(verb)?)))
+    {
+        Some((plugin, entry)) => (Some(entry), Some(plugin)),
+        None => (None, None),
+    }
 }
 
 /// Flags that may stand before the command's name, as Dokku has them.

@@ -3,8 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, ports, ps, redirect, releases, repo, resource, router, run, stack, storage, upgrade, urls,
-    version,
+    nginx, ports, ps, redirect, releases, repo, resource, router, run, service, stack, storage, upgrade,
+    urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -202,6 +202,14 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<git::service::UploadArchive>().hide(),
     Entry::of::<git::pre_receive::PreReceive>().hide(),
 ];
+
+/// What every plugin with an engine has, under its own name instead of `service`: `mysql:create`.
+pub static SERVICE: &[Entry] = &[Entry::of::<service::list::List>()];
+
+/// The command of a plugin with an engine, by what stands behind the colon.
+pub fn service(verb: &str) -> Option<&'static Entry> {
+    SERVICE.iter().find(|entry| entry.name.split_once(':').is_some_and(|(_, known)| known == verb))
+}
 
 /// The command of that name, or with that other name.
 pub fn find(name: &str) -> Option<&'static Entry> {

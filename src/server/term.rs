@@ -32,6 +32,7 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::message::FromNew;
 use crate::logs::{self, Logs};
+use crate::plugin::Plugins;
 use crate::reconcile;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -146,6 +147,7 @@ async fn begin(
         https_address: listening.https,
         certificates,
         addresses: CurrentAddresses::default(),
+        plugins: Plugins::load(&settings.root)?,
         submodules: Submodules::new(repositories.clone()),
         issuing: Leases::default(),
         proofs: Proofs::new(standing.router.clone()),

@@ -1,0 +1,3 @@
+//! `ENGINE:*`: services of the engines that plugins describe.
+
+pub mod list;
