@@ -4,6 +4,12 @@
 //! Where the bytes come from and go to is not known here: no engine, no container, no record of a service. Beside
 //! each backup lies a sidecar, which says all that another server needs to restore it from the storage alone.
 
+use std::io;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
 mod blocking;
 pub mod destination;
 pub mod encryption;
@@ -15,3 +21,6 @@ pub mod sidecar;
 mod storage;
 pub mod unpack;
 mod upload;
+
+/// Bytes on their way. An error is not followed by anything, and an end without one is the end of all of them.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;

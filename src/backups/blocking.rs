@@ -6,11 +6,14 @@
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::io::StreamReader;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::backups::ByteStream;
 
 /// How much is read and passed on at a time.
 pub const CHUNK: usize = 128 * 1024;
@@ -27,15 +30,14 @@ pub struct Product<T> {
 }
 
 impl<T: Send + 'static> Product<T> {
-    /// Starts a thread that reads from `source` and writes what it makes of it.
-    pub fn start<R, W>(source: R, work: W) -> Self
+    /// Starts a thread that reads from `source` and writes what it makes of it, until the product is `unwanted`.
+    pub fn start<W>(source: ByteStream, unwanted: CancellationToken, work: W) -> Self
     where
-        R: AsyncRead + Send + Unpin + 'static,
-        W: FnOnce(BlockingReader<R>, ChunkWriter) -> io::Result<T> + Send + 'static,
+        W: FnOnce(BlockingReader, ChunkWriter) -> io::Result<T> + Send + 'static,
     {
         let (sender, chunks) = mpsc::channel(BACKLOG);
-        let unwanted = CancellationToken::new();
-        let reader = BlockingReader { source, runtime: Handle::current(), unwanted: unwanted.clone() };
+        let (source, runtime) = (StreamReader::new(source), Handle::current());
+        let reader = BlockingReader { source, runtime, unwanted: unwanted.clone() };
         let writer = ChunkWriter { sender, buffer: BytesMut::with_capacity(CHUNK) };
         let end = tokio::task::spawn_blocking(move || work(reader, writer));
         Self { chunks, end: Some(end), result: None, _wanted: unwanted.drop_guard() }
@@ -60,13 +62,13 @@ impl<T: Send + 'static> Product<T> {
 }
 
 /// Reads what arrives asynchronously, waiting for it; an error once nobody wants the product any more.
-pub struct BlockingReader<R> {
-    source: R,
+pub struct BlockingReader {
+    source: StreamReader<ByteStream, Bytes>,
     runtime: Handle,
     unwanted: CancellationToken,
 }
 
-impl<R: AsyncRead + Unpin> Read for BlockingReader<R> {
+impl Read for BlockingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Self { source, runtime, unwanted } = self;
         runtime.block_on(async {

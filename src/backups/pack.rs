@@ -3,9 +3,10 @@
 use std::io::{self, BufReader, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::io::AsyncRead;
+use tokio_util::sync::CancellationToken;
 use zstd::Encoder;
 
+use crate::backups::ByteStream;
 use crate::backups::blocking::{BlockingReader, CHUNK, ChunkWriter, Product};
 use crate::backups::encryption::Encryption;
 
@@ -23,10 +24,10 @@ pub struct Packed {
     pub sha256: String,
 }
 
-/// Packs a dump while it arrives. An error of the dump is an error of the product, so that half a dump never looks
-/// like a whole one.
-pub fn pack(dump: impl AsyncRead + Send + Unpin + 'static, encryption: Encryption) -> Product<Packed> {
-    Product::start(dump, move |dump, chunks| {
+/// Packs a dump while it arrives, until it is `unwanted`. An error of the dump is an error of the product, so that half
+/// a dump never looks like a whole one.
+pub fn pack(dump: ByteStream, encryption: Encryption, unwanted: CancellationToken) -> Product<Packed> {
+    Product::start(dump, unwanted, move |dump, chunks| {
         let stored = Digesting::new(chunks);
         let (dump_bytes, stored) = match encryption.encryptor()? {
             None => compress(dump, stored)?,
@@ -41,7 +42,7 @@ pub fn pack(dump: impl AsyncRead + Send + Unpin + 'static, encryption: Encryptio
     })
 }
 
-fn compress<R: AsyncRead + Unpin, W: Write>(dump: BlockingReader<R>, into: W) -> io::Result<(u64, W)> {
+fn compress<W: Write>(dump: BlockingReader, into: W) -> io::Result<(u64, W)> {
     let mut encoder = Encoder::new(into, LEVEL)?;
     encoder.include_checksum(true)?;
     let length = io::copy(&mut BufReader::with_capacity(CHUNK, dump), &mut encoder)?;

@@ -8,10 +8,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
-use tokio::io::AsyncRead;
-use tokio_util::io::StreamReader;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::backups::ByteStream;
 use crate::backups::destination::{Destination, S3Access};
 use crate::backups::encryption::{Encryption, EncryptionKind, Key};
 use crate::backups::error::BackupError;
@@ -86,14 +86,12 @@ impl Shelf {
 
     /// Stores a dump while it arrives. An error of its stream leaves nothing behind, and neither does dropping this:
     /// the upload is a task of its own, which then ends and takes back what it has sent.
-    pub async fn put(
-        &self,
-        dump: impl AsyncRead + Send + Unpin + 'static,
-        request: Request,
-    ) -> Result<Stored, BackupError> {
+    pub async fn put(&self, dump: ByteStream, request: Request) -> Result<Stored, BackupError> {
         let naming = Naming::new(request.taken_at, request.encryption.kind());
         let path = self.folder.clone().join(naming.file(&request.subject.extension));
-        let (store, product) = (Arc::clone(&self.store), pack(dump, request.encryption));
+        let unwanted = CancellationToken::new();
+        let _waits = unwanted.clone().drop_guard();
+        let (store, product) = (Arc::clone(&self.store), pack(dump, request.encryption, unwanted));
         let task = tokio::spawn(async move { upload(store.as_ref(), &path, product).await });
         let packed = task.await.map_err(|error| BackupError::Dump(std::io::Error::other(error)))??;
         Ok(Stored { shelf: self.clone(), naming, subject: request.subject, packed })
@@ -131,11 +129,7 @@ impl Shelf {
     }
 
     /// Reads a backup's dump. What was read is good once the end has come without an error, and not before.
-    pub async fn read(
-        &self,
-        backup: &Sidecar,
-        key: Option<Key>,
-    ) -> Result<impl AsyncRead + Send + Unpin + 'static + use<>, BackupError> {
+    pub async fn read(&self, backup: &Sidecar, key: Option<Key>) -> Result<ByteStream, BackupError> {
         let key = match backup.encryption {
             EncryptionKind::None => None,
             kind => match key {
@@ -172,7 +166,7 @@ impl Shelf {
         Ok(())
     }
 
-    async fn stored(&self, backup: &Sidecar) -> Result<impl AsyncRead + Send + Unpin + 'static + use<>, BackupError> {
+    async fn stored(&self, backup: &Sidecar) -> Result<ByteStream, BackupError> {
         let path = self.folder.clone().join(backup.file.as_str());
         let found = match self.store.head(&path).await {
             Ok(object) => object.size,
@@ -184,7 +178,7 @@ impl Shelf {
         if found != backup.stored_bytes {
             return Err(BackupError::Length { found, recorded: backup.stored_bytes });
         }
-        Ok(StreamReader::new(Box::pin(storage::read(Arc::clone(&self.store), path, found))))
+        Ok(Box::pin(storage::read(Arc::clone(&self.store), path, found)))
     }
 
     async fn sidecar(&self, path: &Path) -> Result<Sidecar, BackupError> {

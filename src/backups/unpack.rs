@@ -5,11 +5,11 @@ use std::io::{self, BufReader, Read, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use futures_util::{Stream, stream};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::io::StreamReader;
+use futures_util::{Stream, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 use zstd::Decoder;
 
+use crate::backups::ByteStream;
 use crate::backups::blocking::{CHUNK, ChunkWriter, Product};
 use crate::backups::encryption::Key;
 use crate::backups::error::BackupError;
@@ -17,12 +17,8 @@ use crate::backups::pack::hexadecimal;
 
 /// Reads a dump out of what is stored. Ends with an error that holds a [`BackupError`] where the checksum is not
 /// `sha256` or the bytes are no backup.
-pub fn unpack(
-    stored: impl AsyncRead + Send + Unpin + 'static,
-    sha256: String,
-    key: Option<Key>,
-) -> impl AsyncRead + Send + Unpin + 'static {
-    let product = Product::start(stored, move |stored, chunks| {
+pub fn unpack(stored: ByteStream, sha256: String, key: Option<Key>) -> ByteStream {
+    let product = Product::start(stored, CancellationToken::new(), move |stored, chunks| {
         let mut stored = BufReader::with_capacity(CHUNK, Digested::new(stored));
         let unpacked = match &key {
             None => decompress(&mut stored, chunks),
@@ -33,27 +29,16 @@ pub fn unpack(
         };
         verdict(unpacked, stored, &sha256)
     });
-    StreamReader::new(Box::pin(stream_of(product)))
+    Box::pin(stream_of(product))
 }
 
 /// Reads all that is stored and says whether its checksum is right, without a key.
-pub async fn check_sum(
-    mut stored: impl AsyncRead + Send + Unpin + 'static,
-    sha256: &str,
-) -> Result<(), BackupError> {
-    let (mut digest, mut buffer) = (Context::new(&SHA256), vec![0; CHUNK]);
-    loop {
-        let length = stored.read(&mut buffer).await.map_err(BackupError::from_io)?;
-        if length == 0 {
-            break;
-        }
-        digest.update(buffer.get(..length).unwrap_or_default());
+pub async fn check_sum(mut stored: ByteStream, sha256: &str) -> Result<(), BackupError> {
+    let mut digest = Context::new(&SHA256);
+    while let Some(chunk) = stored.next().await {
+        digest.update(&chunk.map_err(BackupError::from_io)?);
     }
-    if hexadecimal(digest.finish().as_ref()) == sha256 {
-        Ok(())
-    } else {
-        Err(BackupError::Checksum)
-    }
+    if hexadecimal(digest.finish().as_ref()) == sha256 { Ok(()) } else { Err(BackupError::Checksum) }
 }
 
 fn decompress(stored: impl Read, mut chunks: ChunkWriter) -> io::Result<()> {

@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use slipway::backups::ByteStream;
 use slipway::backups::destination::{Destination, S3Access, S3Key};
 use slipway::backups::encryption::{Encryption, Key};
 use slipway::backups::error::BackupError;
 use slipway::backups::shelf::{Request, Shelf, State};
 use slipway::backups::sidecar::{Contents, Count, Sidecar, Subject};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
-use tokio_util::io::StreamReader;
 
 use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
 
@@ -58,16 +57,19 @@ fn directory(root: &Path) -> Shelf {
     Shelf::open(&destination, &S3Access::default(), "postgres", "blogdb").unwrap()
 }
 
-async fn put(shelf: &Shelf, dump: impl AsyncRead + Send + Unpin + 'static, how: Encryption) -> Sidecar {
+async fn put(shelf: &Shelf, dump: impl Into<Bytes>, how: Encryption) -> Sidecar {
     let contents = Contents::from([("posts".to_owned(), Count::between(3, 5))]);
-    shelf.put(dump, request(how)).await.unwrap().keep(contents).await.unwrap()
+    shelf.put(of(dump), request(how)).await.unwrap().keep(contents).await.unwrap()
 }
 
 async fn read(shelf: &Shelf, backup: &Sidecar, key: Option<Key>) -> Result<Vec<u8>, BackupError> {
-    let mut bytes = Vec::new();
-    let mut dump = shelf.read(backup, key).await?;
-    dump.read_to_end(&mut bytes).await.map_err(BackupError::from_io)?;
-    Ok(bytes)
+    let chunks = shelf.read(backup, key).await?.try_collect::<Vec<Bytes>>().await;
+    Ok(chunks.map_err(BackupError::from_io)?.concat())
+}
+
+/// A dump that is there as a whole.
+fn of(dump: impl Into<Bytes>) -> ByteStream {
+    Box::pin(stream::iter([Ok(dump.into())]))
 }
 
 /// Every file below a directory.
@@ -81,12 +83,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A dump that a test sends as it goes along.
-fn sent() -> (mpsc::Sender<io::Result<Bytes>>, impl AsyncRead + Send + Unpin + 'static) {
+fn sent() -> (mpsc::Sender<io::Result<Bytes>>, ByteStream) {
     let (sender, receiver) = mpsc::channel(1);
     let chunks = stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
-    (sender, StreamReader::new(Box::pin(chunks)))
+    (sender, Box::pin(chunks))
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -103,7 +105,7 @@ async fn a_dump_comes_back_as_it_was_whatever_its_length() {
     for shelf in [bucket(&server), directory(root.path())] {
         for length in [0, 1, 300_000, PART - 3_000, PART, 2 * PART + 70_001] {
             let dump = noise(length);
-            let backup = put(&shelf, io::Cursor::new(dump.clone()), Encryption::None).await;
+            let backup = put(&shelf, dump.clone(), Encryption::None).await;
             assert_eq!(backup.dump_bytes, length as u64);
             let listed = shelf.list().await.unwrap();
             assert_eq!(listed.len(), 1);
@@ -121,7 +123,7 @@ async fn a_dump_comes_back_as_it_was_whatever_its_length() {
 async fn files_are_for_the_tools_that_people_have() {
     let root = tempfile::tempdir().unwrap();
     let shelf = directory(root.path());
-    let backup = put(&shelf, io::Cursor::new(b"CREATE TABLE posts;".repeat(1000)), Encryption::None).await;
+    let backup = put(&shelf, b"CREATE TABLE posts;".repeat(1000), Encryption::None).await;
     let folder = root.path().join("backups/postgres/blogdb");
     assert_eq!(backup.file, "2026-11-21T14-32-05-250Z.sql.zst");
     let stored = std::fs::read(folder.join(&backup.file)).unwrap();
@@ -154,7 +156,7 @@ async fn an_encrypted_backup_opens_with_its_key_only() {
             [&right, &Key::Secret(age::x25519::Identity::generate())],
         ),
     ] {
-        let backup = put(&shelf, io::Cursor::new(dump.clone()), how).await;
+        let backup = put(&shelf, dump.clone(), how).await;
         assert!(backup.file.ends_with(".sql.zst.age"));
         assert!(read(&shelf, &backup, Some(good.clone())).await.unwrap() == dump);
         assert!(matches!(read(&shelf, &backup, None).await, Err(BackupError::NoKey)));
@@ -173,7 +175,7 @@ async fn a_damaged_file_is_an_error_wherever_the_damage_is() {
     let passphrase = SecretString::from("correct horse".to_owned());
     let key = Key::Passphrase(passphrase.clone());
     for how in [Encryption::None, Encryption::Passphrase(passphrase)] {
-        let backup = put(&shelf, io::Cursor::new(b"INSERT INTO posts;".repeat(20_000)), how).await;
+        let backup = put(&shelf, b"INSERT INTO posts;".repeat(20_000), how).await;
         let path = root.path().join("backups/postgres/blogdb").join(&backup.file);
         let stored = std::fs::read(&path).unwrap();
         for at in [0, 5, 60, stored.len() / 2, stored.len() - 1] {
@@ -200,10 +202,8 @@ async fn a_dump_that_breaks_off_leaves_nothing() {
     let (server, root) = (S3Server::start("127.0.0.1"), tempfile::tempdir().unwrap());
     for (shelf, folder) in [(bucket(&server), server.root()), (directory(root.path()), root.path())] {
         for length in [100, 3 * PART] {
-            let dump = AsyncReadExt::chain(
-                io::Cursor::new(noise(length)),
-                StreamReader::new(stream::iter([Err::<Bytes, _>(io::Error::other("the engine died"))])),
-            );
+            let chunks = [Ok(noise(length).into()), Err(io::Error::other("the engine died"))];
+            let dump: ByteStream = Box::pin(stream::iter(chunks));
             let answer = shelf.put(dump, request(Encryption::None)).await;
             assert!(matches!(answer, Err(BackupError::Dump(_))), "{answer:?}");
             assert_eq!(files(folder), Vec::<PathBuf>::new());
@@ -253,7 +253,7 @@ async fn what_is_wrong_with_a_storage_is_told_apart() {
     let nobody = open(BUCKET, access(&server, "wrong"));
     let nowhere = open("elsewhere", access(&server, SECRET));
     let attempt = |shelf: Shelf| async move {
-        let put = shelf.put(io::Cursor::new(b"dump"), request(Encryption::None)).await.map(|_| ());
+        let put = shelf.put(of(&b"dump"[..]), request(Encryption::None)).await.map(|_| ());
         (put, shelf.list().await.map(|_| ()))
     };
     let (put, list) = attempt(nobody.clone()).await;
@@ -277,10 +277,10 @@ async fn what_is_wrong_with_a_storage_is_told_apart() {
 async fn what_a_killed_server_left_is_swept_and_backups_stay() {
     let root = tempfile::tempdir().unwrap();
     let shelf = directory(root.path());
-    let backup = put(&shelf, io::Cursor::new(b"dump"), Encryption::None).await;
+    let backup = put(&shelf, &b"dump"[..], Encryption::None).await;
     let mut later = request(Encryption::None);
     later.taken_at += jiff::SignedDuration::from_secs(60);
-    drop(shelf.put(io::Cursor::new(b"no sidecar"), later).await.unwrap());
+    drop(shelf.put(of(&b"no sidecar"[..]), later).await.unwrap());
     assert_eq!(files(root.path()).len(), 3);
     let now = Timestamp::now();
     shelf.sweep(now).await.unwrap();
