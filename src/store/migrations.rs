@@ -76,6 +76,8 @@ const STEPS: &[&str] = &[
     include_str!("schema_acme.sql"),
     // Services.
     include_str!("schema_services.sql"),
+    // Backups of services, and data from before an upgrade.
+    include_str!("schema_backups.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.
