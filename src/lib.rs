@@ -34,3 +34,4 @@ pub mod store;
 pub mod trial;
 pub mod upkeep;
 pub mod urls;
+pub mod webhook;
