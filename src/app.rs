@@ -36,6 +36,7 @@ use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
 use crate::logs::Logs;
+use crate::model::service::ServiceId;
 use crate::plugin::Plugins;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -82,6 +83,8 @@ pub struct App {
     pub reconciler: Reconciler,
     /// At most one deploy at a time for each app.
     pub leases: Leases,
+    /// At most one change at a time for each service. Taken before an app's.
+    pub service_leases: Leases<ServiceId>,
     /// So many builds at a time on the host. Taken before the lease.
     pub build_queue: BuildQueue,
     /// The builds under way, so that they can be cancelled.

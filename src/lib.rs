@@ -27,6 +27,7 @@ pub mod release;
 pub mod requests;
 pub mod run;
 pub mod server;
+pub mod services;
 pub mod settings;
 pub mod socket;
 pub mod ssh;

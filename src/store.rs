@@ -25,6 +25,8 @@ pub mod releases;
 pub mod resources;
 pub mod routing;
 pub mod secret;
+pub mod service_links;
+pub mod services;
 pub mod stopping;
 pub mod storage;
 

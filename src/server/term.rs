@@ -153,6 +153,7 @@ async fn begin(
         proofs: Proofs::new(standing.router.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        service_leases: Leases::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
         build_hints: Hints::default(),
         surroundings: surroundings::of_host(&settings, host_name()),
@@ -335,6 +336,7 @@ fn host_name() -> String {
 /// The engine, which lets go of no container whose last lines are not kept.
 fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
     let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    engine.take_subnets_from(settings.link_networks);
     let logs = logs.clone();
     engine.before_removals(move |engine, container| {
         let logs = logs.clone();

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
-use crate::store::{Store, StoreError, links, parse};
+use crate::store::{Store, StoreError, links, parse, service_links};
 
 /// Config vars that an app.json gives to its app.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,7 +62,8 @@ pub(super) fn restore(
 ) -> Result<(), StoreError> {
     let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
     // A link is as it is now, whatever it was then.
-    let linked = links::keys(connection, app)?;
+    let mut linked = links::keys(connection, app)?;
+    linked.extend(service_links::keys(connection, app)?);
     let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
     let set = wanted
         .into_iter()

@@ -74,6 +74,8 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // Automatic certificates.
     include_str!("schema_acme.sql"),
+    // Services.
+    include_str!("schema_services.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.
