@@ -17,6 +17,9 @@ statements() {
     root="$(quoted "$1")"
     echo 'USE mysql;'
     mysql_tzinfo_to_sql /usr/share/zoneinfo 2> /dev/null
+    # Those which were made without a password.
+    echo "DELETE FROM global_priv WHERE User IN ('', 'root') AND Host <> 'localhost';"
+    echo "DELETE FROM proxies_priv WHERE Host <> 'localhost';"
     echo 'FLUSH PRIVILEGES;'
     echo "ALTER USER root@localhost IDENTIFIED BY $root;"
     echo "CREATE USER root@'%' IDENTIFIED BY $root;"
