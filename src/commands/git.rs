@@ -1,5 +1,6 @@
 //! `git:*`, and git's own entry points behind `git push`, `git fetch` and `git archive`.
 
+pub mod from_app;
 pub mod from_archive;
 pub mod from_image;
 pub mod pre_receive;

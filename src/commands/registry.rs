@@ -99,6 +99,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<drains::list::List>(),
     Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
+    Entry::of::<git::from_app::FromApp>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
     Entry::of::<git::from_image::LoadImage>(),
