@@ -5,11 +5,16 @@
 
 pub mod container;
 pub mod create;
+pub mod departures;
 pub mod destroy;
 pub mod directories;
 pub mod exec;
 pub mod image;
+pub mod keys;
+pub mod link;
 pub mod ready;
+pub mod rotate;
+pub mod settle;
 pub mod template;
 
 use std::sync::Arc;

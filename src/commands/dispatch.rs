@@ -11,6 +11,7 @@ use crate::console::CommandIo;
 use crate::model::app_name::AppName;
 use crate::model::role::{AppAccess, Caller};
 use crate::plugin::Plugin;
+use crate::services::Service;
 use crate::store::apps::AppRecord;
 
 /// Runs the command that the words name, writes its error if it fails, and returns its exit status.
@@ -42,7 +43,7 @@ async fn dispatch(
     }
     let name = words.remove(0);
     if let Some(topic) = name.strip_suffix(":help") {
-        return help::topic(topic, &caller, &io.console).await;
+        return help::topic(&app, topic, &caller, &io.console).await;
     }
     let (found, plugin) = find(&app, &name);
     let Some(entry) = found else {
@@ -53,12 +54,16 @@ async fn dispatch(
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
         }
+        if let Some(plugin) = app.plugins.find(&name).filter(|plugin| plugin.engine.is_some()) {
+            return help::engine(&plugin, &caller, &io.console).await;
+        }
         return Err(help::unknown_command(&name));
     };
     if let Some(app_name) = flags.app {
         words.insert(0, app_name);
     }
-    let parser = entry.parser();
+    let shown = entry.shown(plugin.as_deref());
+    let parser = entry.parser_of(plugin.as_deref());
     // To a command that asks nothing the flag means nothing; `run` would hand it to the app's own command.
     if flags.force && parser.get_arguments().any(|argument| argument.get_long() == Some("force")) {
         words.insert(0, "--force".to_owned());
@@ -69,14 +74,14 @@ async fn dispatch(
             io.console.stdout(error.to_string()).await;
             return Ok(0);
         }
-        Err(error) => return Err(usage_error(entry.name, &error)),
+        Err(error) => return Err(usage_error(&shown, &error)),
     };
     authorize(entry, &caller)?;
     (entry.start)(matches, Opening { app, caller, io, plugin }).await
 }
 
 /// The command of that name, and the plugin whose it is.
-fn find(app: &App, name: &str) -> (Option<&'static Entry>, Option<Arc<Plugin>>) {
+pub(super) fn find(app: &App, name: &str) -> (Option<&'static Entry>, Option<Arc<Plugin>>) {
     if let Some(entry) = registry::find(name) {
         return (Some(entry), None);
     }
@@ -153,7 +158,7 @@ pub(super) async fn resolve(
     target: Target,
 ) -> Result<Vec<AppRecord>, CommandError> {
     match target {
-        Target::Nothing => Ok(Vec::new()),
+        Target::Nothing | Target::Service(_) => Ok(Vec::new()),
         Target::One(name) => Ok(vec![find_app(app, caller, &name).await?]),
         Target::Every => {
             let apps = app.store.apps().await?;
@@ -164,6 +169,29 @@ pub(super) async fn resolve(
         }
         Target::Server => Ok(Vec::new()),
     }
+}
+
+/// Finds the service that the arguments name. A caller whose key is for some apps only knows those that these are
+/// linked to.
+pub(super) async fn resolve_service(
+    app: &App,
+    caller: &Caller,
+    scope: Scope,
+    (plugin, target): (Option<&Arc<Plugin>>, &Target),
+) -> Result<Option<Service>, CommandError> {
+    let (Target::Service(name), Some(plugin)) = (target, plugin) else { return Ok(None) };
+    let service = Service::find(app, plugin, name).await?;
+    if caller.access == AppAccess::All {
+        return Ok(Some(service));
+    }
+    let links = app.store.links_to_service(service.record.id).await?;
+    let is_open = links.iter().any(|link| caller.access.includes(&link.app_name));
+    if scope == Scope::Service && is_open {
+        return Ok(Some(service));
+    }
+    // As if there were none: which there are is not theirs to know.
+    Err(CommandError::user(format!("{} service {name} does not exist", service.title()))
+        .hint(format!("See `{}:list` for those that your key opens", plugin.name)))
 }
 
 /// The app of that name, if it exists and the caller may know of it.

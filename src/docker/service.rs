@@ -86,6 +86,8 @@ pub struct ServiceContainer {
     pub purpose: Purpose,
     /// Whether its process runs. One that the engine is about to start again does not.
     pub running: bool,
+    /// Whether the engine is about to start it again.
+    pub restarting: bool,
     /// Its process on the host, while it runs.
     pub pid: Option<u32>,
     /// Its addresses, by networks, while it runs.
@@ -171,6 +173,7 @@ impl Engine {
                 service: ServiceId(labels.get(ID)?.parse().ok()?),
                 purpose: purpose(&labels),
                 running: container.state == Some(ContainerSummaryStateEnum::RUNNING),
+                restarting: container.state == Some(ContainerSummaryStateEnum::RESTARTING),
                 pid: None,
                 networks: endpoints.map(|(name, endpoint)| (name, address(&endpoint))).collect(),
                 exit_code: None,
@@ -198,6 +201,7 @@ impl Engine {
             service: ServiceId(service),
             purpose: purpose(&labels),
             running,
+            restarting: state.restarting == Some(true),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| running && *pid > 0),
             networks: endpoints.map(|(name, endpoint)| (name, address(&endpoint))).collect(),
             exit_code: state.exit_code.filter(|_| !running),

@@ -15,8 +15,7 @@ use crate::model::phase::Phase;
 use crate::model::release::ImageId;
 use crate::model::resource::{Bound, Resource};
 use crate::model::service::{ServiceProperties, ServiceProperty};
-use crate::services::{Service, directories, image, ready};
-use crate::store::services::ServiceImage;
+use crate::services::{Service, directories, exec, image, ready};
 
 /// What the networks of services begin with; their numbers follow.
 pub fn network_prefix(app: &App) -> String {
@@ -25,6 +24,17 @@ pub fn network_prefix(app: &App) -> String {
 
 /// Has the service run: makes its container anew from the record, and waits until it serves. Its lease is held.
 pub async fn run(app: &App, service: &Service, console: &Console) -> Result<Service, CommandError> {
+    let service = begin(app, service, console).await?;
+    ready::wait(app, &service, console).await?;
+    let container = exec::container(&service)?;
+    for network in networks(&service.record.properties, ServiceProperty::PostStartNetwork) {
+        app.engine.join(container, network, std::slice::from_ref(&service.record.host)).await?;
+    }
+    Ok(service)
+}
+
+/// Makes and starts the container without waiting for more. The service's lease is held.
+pub async fn begin(app: &App, service: &Service, console: &Console) -> Result<Service, CommandError> {
     let image = image::ensure(app, &service.plugin, &service.record.image, console).await?;
     if image != service.record.image {
         app.store.set_service_image(service.record.id, image).await?;
@@ -35,12 +45,7 @@ pub async fn run(app: &App, service: &Service, console: &Console) -> Result<Serv
     let container = make(app, &service).await?;
     app.store.set_service_container(service.record.id, Some(container.clone())).await?;
     app.engine.start(&container).await?;
-    let service = service.refreshed(app).await?;
-    ready::wait(app, &service, console).await?;
-    for network in networks(&service.record.properties, ServiceProperty::PostStartNetwork) {
-        app.engine.join(&container, network, std::slice::from_ref(&service.record.host)).await?;
-    }
-    Ok(service)
+    service.refreshed(app).await
 }
 
 /// Makes the container, with its network.
@@ -207,12 +212,6 @@ pub fn check(properties: &ServiceProperties) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-/// Changes what a service is made of; it takes effect with the next container.
-pub async fn set_image(app: &App, service: &Service, image: ServiceImage) -> Result<Service, CommandError> {
-    app.store.set_service_image(service.record.id, image).await?;
-    service.refreshed(app).await
 }
 
 #[cfg(test)]

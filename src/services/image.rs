@@ -26,6 +26,8 @@ use crate::store::services::ServiceImage;
 pub const REPOSITORY: &str = "slipway-service-";
 /// Their label: the engine.
 pub const LABEL: &str = "slipway.service-image";
+/// Files of a plugin that describe it.
+const DESCRIPTIONS: [&str; 3] = ["plugin.toml", "service.toml", "probe.toml"];
 /// How long a registry may be silent.
 const SILENCE: Duration = Duration::from_secs(20);
 /// Lines that may wait for a slow client.
@@ -175,15 +177,19 @@ async fn show(mut lines: mpsc::Receiver<BuildLine>, console: &Console) {
     }
 }
 
-/// The plugin's folder as a tar, the same for the same content whenever and wherever it was unpacked.
+/// The plugin's folder as a tar, the same for the same content whenever and wherever it was unpacked. What describes
+/// the plugin is no part of the image, and a change of it no reason to build another.
 fn context(folder: &Path) -> io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     builder.mode(tar::HeaderMode::Deterministic);
     builder.follow_symlinks(false);
-    let mut names: Vec<_> = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let mut names = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    names.retain(|entry| !DESCRIPTIONS.iter().any(|name| entry.file_name() == *name));
     names.sort_by_key(std::fs::DirEntry::file_name);
     for entry in names {
-        if entry.file_type()?.is_file() {
+        if entry.file_type()?.is_dir() {
+            builder.append_dir_all(entry.file_name(), entry.path())?;
+        } else {
             builder.append_path_with_name(entry.path(), entry.file_name())?;
         }
     }

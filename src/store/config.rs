@@ -1,5 +1,7 @@
 //! Config vars, sealed. `None` as the app stands for the global ones.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
@@ -34,6 +36,17 @@ impl Store {
         .await
     }
 
+    /// Those of an app's config vars that are its links to apps and services.
+    pub async fn linked_config(&self, app: AppId) -> Result<ConfigVars, StoreError> {
+        let key = self.key.clone();
+        self.call(move |connection| {
+            let linked = linked(connection, app)?;
+            let own = read(connection, &key, Some(app))?;
+            Ok(own.into_iter().filter(|(key, _)| linked.contains(key)).collect())
+        })
+        .await
+    }
+
     /// Sets and unsets config vars at once: all of it, or nothing.
     pub async fn change_config(
         &self,
@@ -62,14 +75,20 @@ pub(super) fn restore(
 ) -> Result<(), StoreError> {
     let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
     // A link is as it is now, whatever it was then.
-    let mut linked = links::keys(connection, app)?;
-    linked.extend(service_links::keys(connection, app)?);
+    let linked = linked(connection, app)?;
     let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
     let set = wanted
         .into_iter()
         .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
         .collect();
     change(connection, secret, Some(app), (set, unset))
+}
+
+/// The vars of an app that are its links.
+fn linked(connection: &Connection, app: AppId) -> Result<BTreeSet<ConfigKey>, StoreError> {
+    let mut keys = links::keys(connection, app)?;
+    keys.extend(service_links::keys(connection, app)?);
+    Ok(keys)
 }
 
 /// Adds what an app.json gives, within somebody's transaction. What a person set meanwhile stays.
