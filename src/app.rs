@@ -35,6 +35,7 @@ use crate::drains::Drains;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
+use crate::hooks::Hooks;
 use crate::logs::Logs;
 use crate::model::service::ServiceId;
 use crate::plugin::Plugins;
@@ -71,6 +72,8 @@ pub struct App {
     pub build_hints: Hints,
     /// The plugins that can be used.
     pub plugins: Plugins,
+    /// Tells them what happens.
+    pub hooks: Hooks,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

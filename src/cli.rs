@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::client::{ClientError, Request, run};
-use crate::cli::environment::{client_environment, hook_environment};
+use crate::cli::environment::{SOCKET, TOKEN, client_environment, hook_environment};
 use crate::settings::Settings;
 
 /// The name under which git calls this program, and the command that the server runs for it.
@@ -24,6 +24,9 @@ const HOOK: &str = "pre-receive";
 const TEST: &str = "buildpacks:test";
 /// What hooks of plugins send messages with; needs none either.
 const WEBHOOK: &str = "webhook";
+
+/// The server's own word for the first process within walls: see `process::confinement`.
+const CONFINED: &str = "confined";
 
 /// What a running server says to the one that it starts in its place.
 const TAKE_OVER: &str = "--take-over";
@@ -37,6 +40,8 @@ pub struct Roles {
     pub test: fn(Vec<OsString>) -> ExitCode,
     /// Sends a message to a URL, with the words behind the command.
     pub webhook: fn(Vec<OsString>) -> ExitCode,
+    /// Runs a program within walls, as the words behind the command say.
+    pub confined: fn(Vec<OsString>) -> ExitCode,
 }
 
 /// What this program was called to do.
@@ -45,6 +50,7 @@ enum Role {
     Serve { takes_over: bool },
     Test(Vec<OsString>),
     Webhook(Vec<OsString>),
+    Confined(Vec<OsString>),
     Hook,
     Client(Vec<String>),
 }
@@ -59,6 +65,7 @@ pub fn main(roles: Roles) -> ExitCode {
         Role::Serve { takes_over } => return (roles.serve)(takes_over),
         Role::Test(words) => return (roles.test)(words),
         Role::Webhook(words) => return (roles.webhook)(words),
+        Role::Confined(words) => return (roles.confined)(words),
         Role::Hook => Request {
             words: vec![HOOK.to_owned()],
             environment: hook_environment(env::vars_os()),
@@ -80,7 +87,13 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     if program.file_name().is_some_and(|name| name == HOOK) {
         return Ok(Role::Hook);
     }
-    let words = arguments.map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
+    let arguments: Vec<OsString> = arguments.collect();
+    if let [word, rest @ ..] = arguments.as_slice()
+        && word == CONFINED
+    {
+        return Ok(Role::Confined(rest.to_vec()));
+    }
+    let words = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
     Ok(match words.as_slice() {
         [word] if word == "serve" => Role::Serve { takes_over: false },
         [word, option] if word == "serve" && option == TAKE_OVER => Role::Serve { takes_over: true },
@@ -91,9 +104,12 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     })
 }
 
-/// The socket of the server for this root. Only its place is needed, so that a mistake in `slipway.toml`, which
+/// The socket of the server: that which a plugin was told, else that of this root. Only its place is needed, so that a mistake in `slipway.toml`, which
 /// keeps a server from starting, does not keep clients from a server that runs.
 fn socket() -> PathBuf {
+    if let Some(socket) = env::var_os(SOCKET).filter(|_| env::var_os(TOKEN).is_some()) {
+        return PathBuf::from(socket);
+    }
     let mut settings = Settings::default();
     if let Some(root) = env::var_os("SLIPWAY_ROOT") {
         settings.root = PathBuf::from(root);

@@ -17,6 +17,7 @@ pub mod face;
 pub mod formats;
 pub mod git;
 pub mod handover;
+pub mod hooks;
 pub mod issuance;
 pub mod logs;
 pub mod model;

@@ -9,5 +9,6 @@ fn main() -> ExitCode {
         serve: slipway::server::run,
         test: slipway::trial::main,
         webhook: slipway::webhook::main,
+        confined: slipway::process::confined::main,
     })
 }

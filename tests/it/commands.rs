@@ -10,7 +10,7 @@ use slipway::commands::registry::{COMMANDS, namespace};
 use slipway::model::role::{AppAccess, Caller, Role};
 
 fn caller(role: Role, access: AppAccess) -> Caller {
-    Caller { name: "ann".to_owned(), fingerprint: Some("SHA256:x".to_owned()), role, access }
+    Caller { name: "ann".to_owned(), fingerprint: Some("SHA256:x".to_owned()), role, access, pass: None }
 }
 
 #[test]
