@@ -3,6 +3,7 @@
 pub mod from_app;
 pub mod from_archive;
 pub mod from_image;
+pub mod other_branches;
 pub mod pre_receive;
 pub mod properties;
 pub mod service;
