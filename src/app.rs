@@ -36,6 +36,7 @@ use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
+use crate::hooks::Hooks;
 use crate::logs::Logs;
 use crate::model::service::ServiceId;
 use crate::plugin::Plugins;
@@ -74,6 +75,8 @@ pub struct App {
     pub plugins: Plugins,
     /// Ports of the host that lead to services.
     pub forwards: Forwards,
+    /// Tells them what happens.
+    pub hooks: Hooks,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

@@ -20,6 +20,7 @@ pub mod links;
 mod migrations;
 pub mod one_offs;
 mod path_routes;
+pub mod plugins;
 pub mod ports;
 pub mod properties;
 pub mod releases;

@@ -3,8 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, ports, ps, redirect, releases, repo, resource, router, run, service, services, stack, storage,
-    upgrade, urls, version,
+    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, services, stack,
+    storage, upgrade, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -99,6 +99,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<drains::list::List>(),
     Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
+    Entry::of::<git::from_app::FromApp>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
     Entry::of::<git::from_image::LoadImage>(),
@@ -139,6 +140,8 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<network::set::Set>(),
     Entry::of::<nginx::Report>(),
     Entry::of::<nginx::Set>(),
+    Entry::of::<plugin::install::Install>(),
+    Entry::of::<plugin::list::List>(),
     Entry::of::<ports::change::Add>(),
     Entry::of::<ports::change::Clear>(),
     Entry::of::<ports::list::List>(),
@@ -245,6 +248,11 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 /// What stands before the colon: `apps` of `apps:create`.
 pub fn namespace(name: &str) -> &str {
     name.split_once(':').map_or(name, |(namespace, _)| namespace)
+}
+
+/// Whether a plugin of that name would hide a command.
+pub fn is_taken(name: &str) -> bool {
+    is_namespace(name) || find(name).is_some() || name == "serve" || name == "service"
 }
 
 /// Whether some command with a colon has that namespace.

@@ -23,6 +23,7 @@ impl Commands for Face {
                 fingerprint: Some(key.fingerprint),
                 role: key.role,
                 access: key.access,
+                pass: None,
             }),
             Err(error) => {
                 tracing::error!(%error, "a key cannot be looked up");

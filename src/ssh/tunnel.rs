@@ -1,7 +1,7 @@
 //! A tunnel: a channel of the client's (`ssh -L`, RFC 4254, section 7.2) joined with a service.
 
-use russh::server::{ChannelOpenHandle, Msg};
 use russh::Channel;
+use russh::server::{ChannelOpenHandle, Msg};
 
 use crate::face::Commands;
 use crate::ssh::auth::ProvenKey;

@@ -38,6 +38,7 @@ mod domains_and_ports;
 mod engine_restart;
 mod failures;
 mod formation;
+mod ghost;
 mod git_branches;
 mod git_images;
 mod git_malformed;

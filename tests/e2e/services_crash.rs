@@ -23,8 +23,8 @@ fn write_until(
     let mut number = first;
     while !stop.load(Ordering::Relaxed) {
         let path = format!("/rows?n={number}&var={variable}");
-        let answer = Connection::open(address)
-            .and_then(|mut connection| connection.request("POST", host, &path, b""));
+        let answer =
+            Connection::open(address).and_then(|mut connection| connection.request("POST", host, &path, b""));
         match answer {
             Ok(answer) if answer.status == 200 => acknowledged.push(number),
             // The engine or the server is away: again with the next number, a moment later.

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::harness::person::Person;
 use crate::harness::names;
+use crate::harness::person::Person;
 use crate::harness::process::Running;
 use crate::harness::server::Server;
 use crate::harness::wait::{wait_for, wait_until};

@@ -129,10 +129,8 @@ fn a_service_is_for_linked_apps_and_for_keys_that_may() {
         assert_eq!(server.get(&other, &path).status, 504, "{host}");
     }
     // Services reach one another no more than that.
-    let reach = server.ssh(
-        &alice,
-        &format!("redis:enter second timeout 3 redis-cli -h {} -p 6379 ping", address.trim()),
-    );
+    let reach = server
+        .ssh(&alice, &format!("redis:enter second timeout 3 redis-cli -h {} -p 6379 ping", address.trim()));
     assert_ne!(reach.code, 0, "{reach}");
 
     let container = engine::get(&format!(

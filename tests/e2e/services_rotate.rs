@@ -39,7 +39,11 @@ fn no_request_fails_while_credentials_are_rotated_and_the_former_ones_are_worth_
     };
     wait_until("the former user is gone", Duration::from_secs(90), || former(&first).code != 0);
     load.stop().assert_flawless();
-    assert_eq!(former(&url()).success().stdout.trim(), "1", "what the former user made is the next one's too");
+    assert_eq!(
+        former(&url()).success().stdout.trim(),
+        "1",
+        "what the former user made is the next one's too"
+    );
     assert_eq!(keep(&server, &app, 2).unwrap().status, 200);
     assert_eq!(rows(&server, &app, "DATABASE_URL"), [1, 2]);
 

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use slipway::commands::Entry;
 use slipway::commands::Scope;
 use slipway::commands::dispatch::authorize;
-use slipway::commands::Entry;
 use slipway::commands::registry::{COMMANDS, SERVICE, namespace};
 use slipway::model::role::{AppAccess, Caller, Role};
 
 fn caller(role: Role, access: AppAccess) -> Caller {
-    Caller { name: "ann".to_owned(), fingerprint: Some("SHA256:x".to_owned()), role, access }
+    Caller { name: "ann".to_owned(), fingerprint: Some("SHA256:x".to_owned()), role, access, pass: None }
 }
 
 /// All of them, those that each engine has under its own name among them.

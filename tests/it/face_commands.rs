@@ -59,6 +59,7 @@ impl Commands for TestCommands {
             fingerprint: Some(fingerprint.to_owned()),
             role: Role::Deployer,
             access: AppAccess::All,
+            pass: None,
         })
     }
 
