@@ -32,9 +32,11 @@ use crate::build::buildpacks::hints::Hints;
 use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::Drains;
+use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
+use crate::hooks::Hooks;
 use crate::logs::Logs;
 use crate::model::service::ServiceId;
 use crate::plugin::Plugins;
@@ -71,6 +73,10 @@ pub struct App {
     pub build_hints: Hints,
     /// The plugins that can be used.
     pub plugins: Plugins,
+    /// Ports of the host that lead to services.
+    pub forwards: Forwards,
+    /// Tells them what happens.
+    pub hooks: Hooks,
     /// The apps' git repositories.
     pub repositories: Repositories,
     /// What commits refer to on other servers.

@@ -30,6 +30,7 @@ pub mod logs;
 pub mod maintenance;
 pub mod network;
 pub mod nginx;
+pub mod plugin;
 pub mod ports;
 pub mod property;
 pub mod ps;

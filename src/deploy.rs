@@ -10,6 +10,7 @@ pub mod destroy;
 mod env;
 pub mod error;
 mod formation;
+mod hooks;
 pub mod journal;
 pub mod links;
 pub mod prepare;
@@ -173,6 +174,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             if tasks_are_due {
                 timed("postdeploy", tasks.postdeploy(&release)).await;
             }
+            hooks::deployed(app, record, order, &release).await;
             Ok(())
         }
         Err(error) => {

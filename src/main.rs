@@ -5,5 +5,10 @@ use std::process::ExitCode;
 use slipway::cli::Roles;
 
 fn main() -> ExitCode {
-    slipway::cli::main(Roles { serve: slipway::server::run, test: slipway::trial::main })
+    slipway::cli::main(Roles {
+        serve: slipway::server::run,
+        test: slipway::trial::main,
+        webhook: slipway::webhook::main,
+        confined: slipway::process::confined::main,
+    })
 }

@@ -18,6 +18,7 @@ pub mod drain_url;
 pub mod endpoint;
 pub mod engine;
 pub mod health_check;
+pub mod hook;
 pub mod hostname;
 pub mod key;
 pub mod mount;

@@ -15,6 +15,7 @@ pub mod destroy;
 pub mod directories;
 pub mod dump;
 pub mod exec;
+pub mod expose;
 pub mod fresh;
 pub mod image;
 pub mod keys;
@@ -26,6 +27,7 @@ pub mod restoring;
 pub mod rotate;
 pub mod settle;
 pub mod template;
+pub mod tunnel;
 pub mod upgrade;
 
 use std::sync::Arc;

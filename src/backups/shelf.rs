@@ -101,8 +101,8 @@ impl Shelf {
     pub async fn list(&self) -> Result<Vec<Listed>, BackupError> {
         let objects = self.objects().await?;
         let sidecars = objects.values().filter(|object| is_sidecar(&object.location));
-        let read = stream::iter(sidecars).map(|object| self.sidecar(&object.location));
-        let read: Vec<Result<Sidecar, BackupError>> = read.buffered(SIDECARS_AT_ONCE).collect().await;
+        let reads: Vec<_> = sidecars.map(|object| self.sidecar(&object.location)).collect();
+        let read: Vec<_> = stream::iter(reads).buffered(SIDECARS_AT_ONCE).collect().await;
         let mut listed = Vec::new();
         for sidecar in read {
             match sidecar {

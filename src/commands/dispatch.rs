@@ -54,8 +54,12 @@ async fn dispatch(
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
         }
-        if let Some(plugin) = app.plugins.find(&name).filter(|plugin| plugin.engine.is_some()) {
-            return help::engine(&plugin, &caller, &io.console).await;
+        let plugin = app.plugins.find(registry::namespace(&name));
+        if let Some(plugin) = plugin.filter(|plugin| plugin.engine.is_some()) {
+            return match name.contains(':') {
+                true => Err(help::unknown_of_engine(&name)),
+                false => help::engine(&plugin, &caller, &io.console).await,
+            };
         }
         return Err(help::unknown_command(&name));
     };
@@ -126,6 +130,14 @@ impl GlobalFlags {
 /// Says whether the caller's role and keys open the command at all. Its apps are checked once they are known.
 pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
     let denied = |hint: String| Err(CommandError::user("Access denied").hint(hint));
+    if let Some(pass) = &caller.pass
+        && !pass.commands.iter().any(|command| command == entry.name)
+    {
+        return denied(format!(
+            "The plugin {} has no permission for {1}: its plugin.toml would say `commands = [\"{1}\"]` in [permissions]",
+            pass.plugin, entry.name
+        ));
+    }
     if caller.role < entry.role {
         let needed = entry.role;
         return denied(format!("{} needs the role {needed}, your key has {}", entry.name, caller.role));
@@ -134,7 +146,7 @@ pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
         Scope::Server if caller.access != AppAccess::All => {
             denied(format!("{} needs a key for all apps, yours is for some", entry.name))
         }
-        Scope::Host if caller.fingerprint.is_some() => {
+        Scope::Host if !caller.is_host() => {
             denied(format!("{} can only be run on the host itself", entry.name))
         }
         _ => Ok(()),

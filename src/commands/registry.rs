@@ -3,8 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, ports, ps, redirect, releases, repo, resource, router, run, service, services, stack, storage,
-    upgrade, urls, version,
+    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, services, stack,
+    storage, upgrade, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -99,6 +99,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<drains::list::List>(),
     Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
+    Entry::of::<git::from_app::FromApp>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
     Entry::of::<git::from_image::LoadImage>(),
@@ -139,6 +140,8 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<network::set::Set>(),
     Entry::of::<nginx::Report>(),
     Entry::of::<nginx::Set>(),
+    Entry::of::<plugin::install::Install>(),
+    Entry::of::<plugin::list::List>(),
     Entry::of::<ports::change::Add>(),
     Entry::of::<ports::change::Clear>(),
     Entry::of::<ports::list::List>(),
@@ -208,12 +211,28 @@ pub static COMMANDS: &[Entry] = &[
 /// What every plugin with an engine has, under its own name instead of `service`: `mysql:create`.
 pub static SERVICE: &[Entry] = &[
     Entry::of::<service::links::AppLinks>(),
+    Entry::of::<service::backup::Backup>(),
+    Entry::of::<service::backup_auth::BackupAuth>(),
+    Entry::of::<service::backup_auth::BackupDeauth>(),
+    Entry::of::<service::backup_schedule::BackupRetention>(),
+    Entry::of::<service::backup_schedule::BackupSchedule>(),
+    Entry::of::<service::backup_schedule::BackupScheduleCat>(),
+    Entry::of::<service::backup_encryption::SetEncryption>(),
+    Entry::of::<service::backup_encryption::SetPublicKeyEncryption>(),
+    Entry::of::<service::backup_schedule::BackupUnschedule>(),
+    Entry::of::<service::backup_encryption::UnsetEncryption>(),
+    Entry::of::<service::backup_encryption::UnsetPublicKeyEncryption>(),
+    Entry::of::<service::backup::Backups>(),
+    Entry::of::<service::clone::CloneService>(),
     Entry::of::<service::connect::Connect>(),
     Entry::of::<service::create::Create>(),
     Entry::of::<service::destroy::Destroy>(),
     Entry::of::<service::connect::Enter>(),
     Entry::of::<service::events::Events>(),
     Entry::of::<service::list::Exists>(),
+    Entry::of::<service::export::Export>(),
+    Entry::of::<service::expose::Expose>(),
+    Entry::of::<service::import::Import>(),
     Entry::of::<service::info::Info>(),
     Entry::of::<service::link::Link>(),
     Entry::of::<service::links::Linked>(),
@@ -223,11 +242,17 @@ pub static SERVICE: &[Entry] = &[
     Entry::of::<service::run_state::Pause>(),
     Entry::of::<service::link::Promote>(),
     Entry::of::<service::run_state::Restart>(),
+    Entry::of::<service::restore::Restore>(),
     Entry::of::<service::rotate::Rotate>(),
     Entry::of::<service::set::Set>(),
     Entry::of::<service::run_state::Start>(),
     Entry::of::<service::run_state::Stop>(),
+    Entry::of::<service::expose::Unexpose>(),
     Entry::of::<service::link::Unlink>(),
+    Entry::of::<service::upgrade::Upgrade>(),
+    Entry::of::<service::upgrade::UpgradeConfirm>(),
+    Entry::of::<service::upgrade::UpgradeUndo>(),
+    Entry::of::<service::restore::Verify>(),
 ];
 
 /// The command of a plugin with an engine, by what stands behind the colon.
@@ -243,6 +268,11 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 /// What stands before the colon: `apps` of `apps:create`.
 pub fn namespace(name: &str) -> &str {
     name.split_once(':').map_or(name, |(namespace, _)| namespace)
+}
+
+/// Whether a plugin of that name would hide a command.
+pub fn is_taken(name: &str) -> bool {
+    is_namespace(name) || find(name).is_some() || name == "serve" || name == "service"
 }
 
 /// Whether some command with a colon has that namespace.

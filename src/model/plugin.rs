@@ -1,7 +1,9 @@
-//! Plugins: their names, and what one says about itself.
+//! Plugins: their names, and what is recorded of each.
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// A plugin's name, which is also the namespace of its commands: `mysql` of `mysql:create`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +13,63 @@ pub struct PluginName(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a plugin's name has up to 40 characters a-z, 0-9 and -, and begins with a letter")]
 pub struct PluginNameError;
+
+/// What is recorded of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginRecord {
+    /// Its name.
+    pub name: PluginName,
+    /// The number of the user that its executables run as; no other plugin ever has the same.
+    pub user: u32,
+    /// Where it came from; nothing for one that comes with Slipway.
+    pub source: Option<PluginSource>,
+    /// Whether somebody switched it off.
+    pub enabled: bool,
+    /// When it was installed or updated, in seconds since the Unix epoch.
+    pub installed_at: i64,
+}
+
+/// Where a plugin came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginSource {
+    /// A git repository.
+    Git {
+        /// Its URL.
+        url: String,
+        /// The branch, tag or commit that was asked for.
+        committish: Option<String>,
+        /// The commit that is installed.
+        commit: String,
+    },
+    /// An archive at a URL.
+    Archive {
+        /// The URL.
+        url: String,
+    },
+    /// An archive on standard input.
+    Stdin,
+    /// A folder of the host.
+    Folder {
+        /// Where it is.
+        path: String,
+    },
+}
+
+impl fmt::Display for PluginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Git { url, commit, .. } => write!(f, "{url} at {}", commit.get(..12).unwrap_or(commit)),
+            Self::Archive { url } => f.write_str(url),
+            Self::Stdin => f.write_str("an archive on standard input"),
+            Self::Folder { path } => f.write_str(path),
+        }
+    }
+}
+
+/// The number of the first plugin's user is one more. Debian gives these to nobody: its own users end at 59,999,
+/// systemd's at 65,519, and those of containers begin at 100,000.
+pub const USERS: u32 = 70_000;
 
 /// The longest name.
 const MAX_LENGTH: usize = 40;

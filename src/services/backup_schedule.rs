@@ -67,7 +67,7 @@ async fn due(app: Arc<App>, id: ServiceId) {
     let (console, mut output) = Console::new();
     let drain = async { while output.recv().await.is_some() {} };
     let backup = async {
-        let made = scheduled(&app, id, &console).await;
+        let made = Box::pin(scheduled(&app, id, &console)).await;
         drop(console);
         made
     };

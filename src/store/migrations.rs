@@ -76,6 +76,8 @@ const STEPS: &[&str] = &[
     include_str!("schema_acme.sql"),
     // Services.
     include_str!("schema_services.sql"),
+    // Plugins, their settings and runs.
+    include_str!("schema_plugins.sql"),
     // Backups of services, and data from before an upgrade.
     include_str!("schema_backups.sql"),
 ];

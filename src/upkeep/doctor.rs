@@ -4,6 +4,7 @@
 
 mod acme;
 mod apps;
+mod backups;
 mod certificates;
 mod engine;
 mod files;
@@ -69,6 +70,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
     findings.extend(acme::examine(app).await);
+    findings.extend(backups::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
     }

@@ -25,7 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("run", &["console", "docker", "formats", "handover", "model", "store"]),
     ("logs", &["clock", "docker", "model", "store"]),
     ("drains", &["clock", "logs", "model", "store"]),
-    ("hooks", &["clock", "console", "model", "plugin", "process", "store"]),
+    ("hooks", &["clock", "console", "formats", "model", "plugin", "process", "store"]),
     ("backups", &["model"]),
     ("forward", &["model"]),
     (
@@ -156,6 +156,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("ssh", &["console", "face", "model", "settings"]),
     ("socket", &["console", "face", "model"]),
+    ("webhook", &[]),
     ("trial", &["build", "console", "docker", "git", "model", "run", "settings"]),
     ("cli", &["console", "face", "settings", "socket"]),
     (

@@ -14,7 +14,7 @@ use crate::services::{Service, contents, destroy, dump, fresh};
 
 /// Creates a service that holds what another one holds
 #[derive(Debug, Args)]
-pub struct Clone {
+pub struct CloneService {
     #[command(flatten)]
     container: ContainerFlags,
     /// The service
@@ -23,7 +23,7 @@ pub struct Clone {
     new: String,
 }
 
-impl Command for Clone {
+impl Command for CloneService {
     const NAME: &'static str = "service:clone";
     const SCOPE: Scope = Scope::Server;
     const ROLE: Role = Role::Deployer;
@@ -65,7 +65,7 @@ impl Command for Clone {
 }
 
 /// As the source is, but for what the flags say.
-fn creation(context: &Context, source: &Service, flags: &Clone) -> Result<Creation, CommandError> {
+fn creation(context: &Context, source: &Service, flags: &CloneService) -> Result<Creation, CommandError> {
     let name: ServiceName = flags.new.parse().map_err(CommandError::user)?;
     let (record, asked) = (&source.record, flags.container.wish());
     let own = (record.image.name != source.engine.service.image).then(|| record.image.name.clone());
