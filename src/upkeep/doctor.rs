@@ -9,6 +9,7 @@ mod engine;
 mod files;
 mod host;
 mod network;
+mod services;
 mod sockets;
 mod surroundings;
 
@@ -71,6 +72,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(acme::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
+        findings.extend(services::examine(app).await);
     }
     findings
 }
