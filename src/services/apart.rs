@@ -19,10 +19,12 @@ pub fn with_fresh_data(service: &Service, image: ServiceImage) -> Service {
     Service { record, ..service.clone() }
 }
 
-/// Makes the directory and the image, if they are not there.
-pub async fn prepare(app: &App, apart: &Service, console: &Console) -> Result<(), CommandError> {
-    image::ensure(app, &apart.plugin, &apart.record.image, console).await?;
-    directories::ensure(app, apart).await
+/// Makes the directory and the image, if they are not there; the image may have another name then.
+pub async fn prepare(app: &App, apart: &Service, console: &Console) -> Result<Service, CommandError> {
+    let image = image::ensure(app, &apart.plugin, &apart.record.image, console).await?;
+    directories::ensure(app, apart).await?;
+    let record = ServiceRecord { image, ..apart.record.clone() };
+    Ok(Service { record, ..apart.clone() })
 }
 
 /// Runs the engine and waits until it serves. Nothing runs any more where that fails.

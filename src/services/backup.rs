@@ -1,5 +1,7 @@
 //! Backups of a service: made, and loud when they fail.
 
+use tokio_util::sync::CancellationToken;
+
 use crate::app::App;
 use crate::backups::shelf::{Request, Shelf};
 use crate::backups::sidecar::{Sidecar, Subject};
@@ -10,7 +12,6 @@ use crate::model::byte_size::ByteSize;
 use crate::services::backup_plan::BackupPlan;
 use crate::services::program::unless_gone;
 use crate::services::{Service, contents, dump};
-use tokio_util::sync::CancellationToken;
 
 /// Who asked for a backup, and until when they wait for it.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub async fn back_up(
     let id = service.record.id;
     let made = match make(app, service, plan, asker, console).await {
         Ok(made) => made,
+        // Whoever stops it knows that it is not made.
+        Err(error) if asker.gone.is_cancelled() => return Err(error),
         Err(error) => {
             let reason = error.to_string();
             let line = reason.lines().next().unwrap_or_default().to_owned();

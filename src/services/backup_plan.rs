@@ -111,7 +111,18 @@ impl BackupPlan {
                 "Nothing was changed. The server's log says more"
             }
         };
-        CommandError::internal(format!("{}", self.destination), error).hint(hint)
+        let place = &self.destination;
+        match &error {
+            // What the library of the storage says in each case is long, and adds nothing for a person.
+            BackupError::Credentials(cause) | BackupError::Unreachable(cause) => {
+                tracing::info!(destination = %place, %cause, "a storage cannot be used");
+                CommandError::user(format!("{place}: {error}")).hint(hint)
+            }
+            BackupError::Dump(_) | BackupError::Storage(_) | BackupError::Sidecar(..) | BackupError::Malformed(_) => {
+                CommandError::internal(place, error).hint(hint)
+            }
+            _ => CommandError::user(format!("{place}: {error}")).hint(hint),
+        }
     }
 }
 

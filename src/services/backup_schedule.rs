@@ -15,7 +15,7 @@ use crate::clock;
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::model::cron_schedule::CronSchedule;
-use crate::model::service::ServiceId;
+use crate::model::service::{ServiceId, WantedState};
 use crate::services::Service;
 use crate::services::backup::{Asker, back_up};
 use crate::services::backup_plan::BackupPlan;
@@ -48,7 +48,7 @@ async fn start_due(
             continue;
         }
         app.store.set_backup_accounted(id, clock::unix_seconds()).await?;
-        let backup = app.tasks.begin(due(app.clone(), id));
+        let backup = app.tasks.begin(due(app.clone(), id, record.accounted));
         running.insert(id, backup);
     }
     Ok(())
@@ -63,7 +63,7 @@ fn is_due(record: &BackupRecord, now: Timestamp) -> bool {
 }
 
 /// What goes wrong is told where all failing backups are.
-async fn due(app: Arc<App>, id: ServiceId) {
+async fn due(app: Arc<App>, id: ServiceId, accounted: Option<i64>) {
     let (console, mut output) = Console::new();
     let drain = async { while output.recv().await.is_some() {} };
     let backup = async {
@@ -72,8 +72,13 @@ async fn due(app: Arc<App>, id: ServiceId) {
         made
     };
     let (made, ()) = tokio::join!(backup, drain);
-    if let Err(error) = made {
-        tracing::debug!(%error, "a scheduled backup failed");
+    let Err(error) = made else { return };
+    tracing::debug!(%error, "a scheduled backup failed");
+    if let (true, Some(accounted)) = (app.shutdown.is_cancelled(), accounted) {
+        // The next server makes it.
+        if let Err(error) = app.store.set_backup_accounted(id, accounted).await {
+            tracing::warn!(%error, "a backup that the end of the server cut off is not made again before its next time");
+        }
     }
 }
 
@@ -85,6 +90,11 @@ async fn scheduled(app: &App, id: ServiceId, console: &Console) -> Result<(), Co
             app.store.note_backup(id, Some(error.to_string())).await?;
             return Err(error);
         }
+    };
+    // One that does not run is started for its backup, which nobody may take for a stray.
+    let _lease = match service.record.wanted {
+        WantedState::Running => None,
+        WantedState::Stopped | WantedState::Paused => Some(app.service_leases.acquire(id).await),
     };
     let asker = Asker { name: "schedule".to_owned(), gone: app.shutdown.clone() };
     back_up(app, &service, &plan, &asker, console).await.map(drop)

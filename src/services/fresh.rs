@@ -38,7 +38,7 @@ async fn fill(
     console: &Console,
 ) -> Result<Service, CommandError> {
     let restore = restore_of(fresh)?;
-    apart::prepare(app, fresh, console).await?;
+    let fresh = &apart::prepare(app, fresh, console).await?;
     let program = (restore.command.as_slice(), &restore.environment);
     if restore.mode == RestoreMode::Stopped {
         console.step("Restoring into a fresh data directory").await;

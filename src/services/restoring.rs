@@ -3,11 +3,11 @@
 use crate::app::App;
 use crate::backups::ByteStream;
 use crate::backups::encryption::Key;
-use crate::backups::error::BackupError;
 use crate::backups::shelf::Shelf;
 use crate::backups::sidecar::{Contents, Sidecar};
 use crate::command_error::CommandError;
 use crate::console::Console;
+use crate::model::service::WantedState;
 use crate::services::backup::Asker;
 use crate::services::backup_plan::BackupPlan;
 use crate::services::contents::{self, Counts};
@@ -73,7 +73,7 @@ async fn check(
     if let Some(recorded) = recorded {
         compare(&recorded, &found)?;
     }
-    if scruples == Scruples::NothingMissing && service.record.container.is_some() {
+    if scruples == Scruples::NothingMissing && service.record.wanted == WantedState::Running {
         let live = contents::count(app, service).await?;
         let missing = contents::missing(&live, &found);
         if !missing.is_empty() {
@@ -130,16 +130,4 @@ pub async fn verify(
     let found = found?;
     compare(&dump.contents.unwrap_or_default(), &found)?;
     Ok(found)
-}
-
-/// A failure of the stream in its own words: that of the storage, not that of the program that read it.
-pub fn damage(error: &CommandError) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<BackupError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

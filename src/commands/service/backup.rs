@@ -8,11 +8,12 @@ use crate::backups::encryption::EncryptionKind;
 use crate::backups::shelf::{Listed, Shelf, State};
 use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::service::asker;
+use crate::commands::service::{asker, hold};
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::byte_size::ByteSize;
 use crate::model::role::Role;
+use crate::model::service::WantedState;
 use crate::services::backup::back_up;
 use crate::services::backup_plan::{self, BackupPlan};
 
@@ -48,6 +49,11 @@ impl Command for Backup {
             plan.access.key = None;
         }
         let console = context.console();
+        // One that does not run is started for its backup, which nobody may take for a stray.
+        let _lease = match service.record.wanted {
+            WantedState::Running => None,
+            WantedState::Stopped | WantedState::Paused => Some(hold(&context).await?.0),
+        };
         let made = back_up(&context.app, service, &plan, &asker(&context), console).await?;
         console.headline(format!("Backup of {}: {}", service.record.name, made.name)).await;
         Ok(0)
