@@ -229,6 +229,7 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
             io.signals = mpsc::channel(1).1;
         }
         let targets = dispatch::resolve(&app, &caller, C::SCOPE, command.target()).await?;
+        dispatch::ask_gates(&app, &caller, C::NAME, (&targets, command.target()), &io.console).await?;
         command.run(Context { app, caller, io, targets, plugin }).await
     })
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::dispatch::authorize;
+use crate::commands::plugin::subcommand;
 use crate::commands::registry::{self, COMMANDS};
 use crate::commands::table::columns;
 use crate::commands::{Command, Context, Entry, Scope, Target};
@@ -29,7 +30,11 @@ impl Command for Help {
     async fn run(self, context: Context) -> CommandResult {
         let console = context.console();
         match self.topic {
-            None => all(&context.caller, console).await,
+            None => {
+                all(&context.caller, console).await?;
+                subcommand::print_all(&context.app, &context.caller, console).await;
+                Ok(0)
+            }
             Some(name) => topic(&name, &context.caller, console).await,
         }
     }
