@@ -261,7 +261,8 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
         }
         let target = command.target();
         let service = dispatch::resolve_service(&app, &caller, C::SCOPE, (plugin.as_ref(), &target)).await?;
-        let targets = dispatch::resolve(&app, &caller, C::SCOPE, target).await?;
+        let targets = dispatch::resolve(&app, &caller, C::SCOPE, target.clone()).await?;
+        dispatch::ask_gates(&app, &caller, C::NAME, (&targets, target), &io.console).await?;
         command.run(Context { app, caller, io, targets, plugin, service }).await
     })
 }

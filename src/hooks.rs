@@ -209,6 +209,7 @@ impl Hooks {
             arguments: event.arguments(),
             app: event.app().cloned(),
             is_deploying: scene.is_deploying,
+            user: None,
         };
         // Names, numbers and texts cannot fail to be written.
         let mut input = serde_json::to_vec(event).unwrap_or_default();

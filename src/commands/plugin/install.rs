@@ -128,6 +128,7 @@ pub(super) fn of<'a>(plugin: &'a Plugin, executable: &str) -> Execution<'a> {
         arguments: Vec::new(),
         app: None,
         is_deploying: false,
+        user: None,
     }
 }
 
