@@ -32,6 +32,7 @@ use crate::build::buildpacks::hints::Hints;
 use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::Drains;
+use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
@@ -72,6 +73,8 @@ pub struct App {
     pub build_hints: Hints,
     /// The plugins that can be used.
     pub plugins: Plugins,
+    /// Ports of the host that lead to services.
+    pub forwards: Forwards,
     /// Tells them what happens.
     pub hooks: Hooks,
     /// The apps' git repositories.

@@ -15,6 +15,7 @@ pub mod docker;
 pub mod drains;
 pub mod face;
 pub mod formats;
+pub mod forward;
 pub mod git;
 pub mod handover;
 pub mod hooks;

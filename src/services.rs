@@ -9,6 +9,7 @@ pub mod departures;
 pub mod destroy;
 pub mod directories;
 pub mod exec;
+pub mod expose;
 pub mod image;
 pub mod keys;
 pub mod link;
@@ -16,6 +17,7 @@ pub mod ready;
 pub mod rotate;
 pub mod settle;
 pub mod template;
+pub mod tunnel;
 
 use std::sync::Arc;
 

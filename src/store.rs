@@ -11,6 +11,7 @@ pub mod cron;
 pub mod docker_options;
 pub mod domains;
 pub mod drains;
+pub mod exposures;
 pub mod formation;
 pub mod health;
 pub mod instances;

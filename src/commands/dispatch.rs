@@ -67,8 +67,12 @@ async fn dispatch(
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
         }
-        if let Some(plugin) = app.plugins.find(&name).filter(|plugin| plugin.engine.is_some()) {
-            return help::engine(&plugin, &caller, &io.console).await;
+        let plugin = app.plugins.find(registry::namespace(&name));
+        if let Some(plugin) = plugin.filter(|plugin| plugin.engine.is_some()) {
+            return match name.contains(':') {
+                true => Err(help::unknown_of_engine(&name)),
+                false => help::engine(&plugin, &caller, &io.console).await,
+            };
         }
         return Err(help::unknown_command(&name));
     };

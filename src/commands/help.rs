@@ -116,6 +116,13 @@ pub async fn namespace(namespace: &str, caller: &Caller, console: &Console) -> C
     Ok(0)
 }
 
+/// The error for a command that no engine has.
+pub fn unknown_of_engine(name: &str) -> CommandError {
+    let namespace = registry::namespace(name);
+    CommandError::user(format!("`{name}` is not a slipway command."))
+        .hint(format!("See `{namespace}:help` for its commands."))
+}
+
 /// The error for a command that does not exist, with the nearest one that does.
 pub fn unknown_command(name: &str) -> CommandError {
     let error = CommandError::user(format!("`{name}` is not a slipway command."));

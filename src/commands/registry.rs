@@ -227,6 +227,7 @@ pub static SERVICE: &[Entry] = &[
     Entry::of::<service::connect::Enter>(),
     Entry::of::<service::events::Events>(),
     Entry::of::<service::list::Exists>(),
+    Entry::of::<service::expose::Expose>(),
     Entry::of::<service::info::Info>(),
     Entry::of::<service::link::Link>(),
     Entry::of::<service::links::Linked>(),
@@ -240,6 +241,7 @@ pub static SERVICE: &[Entry] = &[
     Entry::of::<service::set::Set>(),
     Entry::of::<service::run_state::Start>(),
     Entry::of::<service::run_state::Stop>(),
+    Entry::of::<service::expose::Unexpose>(),
     Entry::of::<service::link::Unlink>(),
 ];
 

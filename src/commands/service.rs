@@ -5,6 +5,7 @@ pub mod connect;
 pub mod create;
 pub mod destroy;
 pub mod events;
+pub mod expose;
 pub mod info;
 pub mod link;
 pub mod links;

@@ -1,7 +1,7 @@
 //! What a service's container is made of: the engine's image, or where that cannot be had, one that is built from the
 //! plugin's own Dockerfile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -30,6 +30,10 @@ pub const LABEL: &str = "slipway.service-image";
 const DESCRIPTIONS: [&str; 3] = ["plugin.toml", "service.toml", "probe.toml"];
 /// How long a registry may be silent.
 const SILENCE: Duration = Duration::from_secs(20);
+/// How often a build shows a line, so that one sees that it goes on.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// How many of its lines are shown of a build that fails.
+const LAST_LINES: usize = 30;
 /// Lines that may wait for a slow client.
 const BACKLOG: usize = 64;
 
@@ -161,7 +165,12 @@ async fn build(app: &App, plugin: &Plugin, version: &str, console: &Console) -> 
         drop(output);
         built
     };
-    let (built, ()) = tokio::join!(building, show(lines, console));
+    let (built, last) = tokio::join!(building, follow(lines, console));
+    if built.is_err() {
+        for line in last {
+            console.detail(line).await;
+        }
+    }
     built.map_err(|error| {
         CommandError::internal(format!("The image for {} {version} cannot be built", plugin.name), error)
             .hint("What the build said is above. Or give an image that this host has: -i IMAGE -I VERSION")
@@ -169,12 +178,22 @@ async fn build(app: &App, plugin: &Plugin, version: &str, console: &Console) -> 
     Ok(reference)
 }
 
-async fn show(mut lines: mpsc::Receiver<BuildLine>, console: &Console) {
+/// Says from time to time that it goes on; gives the last lines, which nobody wants to see of a build that succeeds.
+async fn follow(mut lines: mpsc::Receiver<BuildLine>, console: &Console) -> VecDeque<String> {
+    let mut last = VecDeque::new();
+    let mut told = Instant::now();
     while let Some(line) = lines.recv().await {
-        if let BuildLine::Output(text) = line {
-            console.detail(text).await;
+        let BuildLine::Output(text) = line else { continue };
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            console.detail(format!("... {}", text.trim())).await;
+        }
+        last.push_back(text);
+        if last.len() > LAST_LINES {
+            last.pop_front();
         }
     }
+    last
 }
 
 /// The plugin's folder as a tar, the same for the same content whenever and wherever it was unpacked. What describes

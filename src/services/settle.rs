@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::docker::service::{Purpose, ServiceContainer};
 use crate::model::container_id::ContainerId;
 use crate::model::service::{ServiceId, WantedState};
-use crate::services::{Service, container, departures, destroy};
+use crate::services::{Service, container, departures, destroy, expose};
 use crate::store::service_links::ServiceLink;
 use crate::store::services::ServiceRecord;
 
@@ -35,6 +35,7 @@ pub async fn settle(app: &App) -> Result<(), CommandError> {
     if !records.is_empty() {
         join_again(app, &records).await?;
     }
+    expose::settle(app).await?;
     departures::settle(app).await?;
     sweep_networks(app, &records).await?;
     destroy::sweep(app).await

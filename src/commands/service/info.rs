@@ -7,7 +7,7 @@ use crate::commands::report::{Rows, Wish};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
 use crate::model::service::{ServiceProperty, WantedState};
-use crate::services::{Service, directories, keys, ready};
+use crate::services::{Service, directories, expose, keys, ready};
 use crate::store::service_links::LinkUser;
 
 /// Shows all that is to be known of a service, or one of it
@@ -84,6 +84,7 @@ async fn rows(context: &Context, service: &Service) -> Result<Rows, CommandError
     let address = address.and_then(|facts| facts.networks.get(&record.network).copied().flatten());
     let links = app.store.links_to_service(record.id).await?;
     let links: Vec<String> = links.into_iter().map(|link| link.app_name.to_string()).collect();
+    let exposed = expose::shown(&app.store.exposures(Some(record.id)).await?);
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let path = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
     let rows = [
@@ -92,7 +93,7 @@ async fn rows(context: &Context, service: &Service) -> Result<Rows, CommandError
         ("cpu", property(ServiceProperty::Cpu)),
         ("data-dir", path(directories::data(app, service))),
         ("dsn", dsn),
-        ("exposed-ports", "-".to_owned()),
+        ("exposed-ports", or_dash(exposed)),
         ("host", record.host.clone()),
         ("id", record.container.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("initial-network", property(ServiceProperty::InitialNetwork)),
