@@ -93,8 +93,8 @@ async fn dispatch(
         }
         Err(error) => return Err(usage_error(&shown, &error)),
     };
-    authorize(entry, &caller)?;
-    (entry.start)(matches, Opening { app, caller, io, plugin }).await
+    admit(&shown, entry.scope, entry.role, &caller)?;
+    (entry.start)(matches, Opening { app, caller, io, plugin, name: shown }).await
 }
 
 /// The command of that name, and the plugin whose it is.
