@@ -3,6 +3,10 @@
 # are the administrator's.
 set -Eeuo pipefail
 
+# Options are meant for the store that stands in service.toml, which is another one.
+if [ "${1:0:1}" = '-' ]; then
+    set -- swift
+fi
 if [ "$1" != swift ]; then
     exec "$@"
 fi
