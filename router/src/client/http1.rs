@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderValue};
@@ -69,14 +70,13 @@ async fn serve_awake(
     let open = Rc::<Cell<usize>>::default();
     let service = service_fn(|request| {
         let open = Open::begin(&open);
-        let answer = proxy::serve(Rc::clone(client), request);
-        async move {
-            let mut answer = answer.await;
+        // No block that waits for it, which would hold it twice: before it began and after.
+        proxy::serve(Rc::clone(client), request).map(|mut answer| {
             if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| OpenBody { body, open }))
-        }
+        })
     });
     // Deadlines are the stream's and those below: hyper's would have to be set anew with each request.
     let mut connection = http1::Builder::new()

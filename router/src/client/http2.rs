@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use hyper::body::Body;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -47,12 +48,11 @@ pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping
     let service = service_fn(|request| {
         let stream = streams.open();
         let is_head = request.method() == Method::HEAD;
-        let answer = proxy::serve(Rc::clone(&client), as_http1(request));
-        async move {
-            let answer = answer.await;
+        // No block that waits for it, which would hold it twice: before it began and after.
+        proxy::serve(Rc::clone(&client), as_http1(request)).map(move |answer| {
             let answer = if is_head { without_body(answer) } else { answer };
             Ok::<_, Infallible>(answer.map(|body| StreamBody::new(body, stream)))
-        }
+        })
     });
     let connection = http2::Builder::new(StreamExecutor(Rc::clone(&streams)))
         .max_concurrent_streams(MAX_STREAMS)

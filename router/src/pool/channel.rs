@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use h2::Reason;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -170,18 +171,18 @@ impl Stream {
         Self { channel: Rc::clone(channel), cancel: Rc::default() }
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn send(
+    /// Sends a request; what it gives back waits for the head of the answer.
+    pub(crate) fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         as_http2(&mut request);
         let request = request.map(|mut body| {
             body.go_on();
             StreamRequest { body, cancel: Rc::clone(&self.cancel) }
         });
         let mut sender = self.channel.sender.clone();
-        sender.try_send_request(request).await.map_err(|mut error| {
+        sender.try_send_request(request).map_err(|mut error| {
             let unsent = error.take_message().map(|request| {
                 let mut request = request.map(|body| body.body);
                 as_http1(&mut request);
