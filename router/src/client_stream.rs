@@ -203,7 +203,7 @@ impl ClientStream {
     }
 
     /// Closes a connection that rests.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(mut self: Box<Self>) {
         if let Err(error) = self.shutdown().await {
             tracing::trace!(%error, "a client's connection ended");
         }

@@ -45,6 +45,7 @@ mod http2_request;
 mod instance;
 mod latency;
 mod listener;
+mod local_thread;
 mod memory;
 mod metrics;
 mod origin;
@@ -66,6 +67,8 @@ mod tls;
 mod transport;
 mod treatment;
 mod upgrade;
+mod upstream;
+mod value_buffer;
 mod waiting;
 mod worker;
 

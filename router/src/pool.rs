@@ -29,6 +29,7 @@ use crate::pool::channel::{Channel, Channels};
 use crate::pool::lease::{Kept, Lease, Sender};
 use crate::settings::RouterSettings;
 use crate::table::{PortRoute, Protocol};
+use crate::upstream::Upstream;
 
 /// How often resting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -207,8 +208,8 @@ impl Pool {
     }
 }
 
-async fn open(instance: &Instance, port: u16) -> io::Result<TcpStream> {
+async fn open(instance: &Instance, port: u16) -> io::Result<Upstream> {
     let stream = TcpStream::connect(SocketAddr::new(instance.address, port)).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Upstream(stream))
 }

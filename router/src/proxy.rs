@@ -53,7 +53,7 @@ pub(crate) fn serve(
     let number = client.next_request();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
-    let request_id = request_id(&parts.headers);
+    let request_id = request_id(&parts.headers, &client.worker.values);
     let origin = Origin::of(&client, &parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
     let mut asked = Asked { number, parts, has_body: !body.is_end_stream() };
@@ -232,6 +232,7 @@ fn request_for_instance(
         by: &client.forwarded_by,
         origin: exchange.origin(),
         request_id: exchange.request_id(),
+        values: &client.worker.values,
         prefix: dispatch.prefix(),
         upgrade: protocol,
         policy,

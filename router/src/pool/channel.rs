@@ -17,7 +17,6 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
@@ -28,6 +27,7 @@ use crate::pool::Key;
 use crate::pool::http2_message::{as_http1, as_http2};
 use crate::pool::lease::SendError;
 use crate::request_body::RequestBody;
+use crate::upstream::Upstream;
 
 /// Requests that one connection carries, if the instance takes as many. RFC 9113 asks instances for a hundred.
 const MAX_STREAMS: usize = 100;
@@ -125,7 +125,7 @@ impl Channels {
 impl Channel {
     /// Begins to speak HTTP/2.
     pub(crate) async fn begin(
-        stream: TcpStream,
+        stream: Upstream,
         instance: &Arc<Instance>,
         idle: Duration,
         max_head_bytes: usize,
