@@ -18,6 +18,7 @@ use hyper::{Method, Version};
 use tokio::sync::{Notify, mpsc};
 
 use crate::policy::log::LogFormat;
+use crate::request_id::is_lower_hex;
 
 /// How long a record may wait for company, and how many travel together at most.
 ///
@@ -89,8 +90,7 @@ impl AccessRecord {
     /// The trace that it belongs to: 32 hexadecimal digits, the second field of its `traceparent`.
     fn trace_id(&self) -> Option<&str> {
         let id = self.trace.as_ref()?.as_bytes().get(3..35)?;
-        let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        std::str::from_utf8(id).ok().filter(|_| is_id)
+        std::str::from_utf8(id).ok().filter(|_| is_lower_hex(id))
     }
 
     /// When the answer had ended.
@@ -137,7 +137,8 @@ fn put_quoted(line: &mut String, value: &[u8]) {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     line.push('"');
     match std::str::from_utf8(value) {
-        Ok(value) if value.as_bytes().iter().all(is_plain) => line.push_str(value),
+        // Without a stop at the first that is not, so that many are looked at in one step.
+        Ok(text) if value.iter().fold(true, |all, byte| all & is_plain(byte)) => line.push_str(text),
         _ => value.iter().for_each(|byte| match byte {
             b'"' => line.push_str("\\\""),
             b'\\' => line.push_str("\\\\"),

@@ -229,3 +229,17 @@ async fn wait_for_stop(stopping: &mut watch::Receiver<Stopping>, least: Stopping
         tracing::trace!(%error, "the router was dropped");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Most connections rest, and each holds this much as long as it lasts.
+    #[test]
+    fn what_a_connection_rests_in_is_small() {
+        fn size<F>(_: impl Fn(Rc<Worker>, Accepted, watch::Receiver<Stopping>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(serve) <= 640, "{}", size(serve));
+    }
+}

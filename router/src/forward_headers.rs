@@ -163,14 +163,9 @@ fn keep_one_length(headers: &mut HeaderMap) {
 /// Removes what is meant for one connection only (RFC 9110, section 7.6.1).
 fn remove_hop_by_hop(headers: &mut HeaderMap, found: Found) {
     if found.has(Found::CONNECTION) {
-        let nominated: Vec<HeaderName> = connection_options(headers)
-            .filter(|option| !is_common_option(option))
-            .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
-            // Nobody may take these away by calling them hop-by-hop: they say where a message goes and ends.
-            .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
-            .collect();
-        for name in nominated {
-            headers.remove(name);
+        // Nearly always it is one option, which nominates nothing that stays.
+        if !headers.get_all(header::CONNECTION).iter().all(|options| is_common_option(options.as_bytes())) {
+            remove_nominated(headers);
         }
         headers.remove(header::CONNECTION);
     }
@@ -186,9 +181,23 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, found: Found) {
     }
 }
 
+/// Removes the headers that `Connection` names.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = connection_options(headers)
+        .filter(|option| !is_common_option(option.as_bytes()))
+        .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+        // Nobody may take these away by calling them hop-by-hop: they say where a message goes and ends.
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
+
 /// The options that almost every `Connection` header has; their headers are removed anyway.
-fn is_common_option(option: &str) -> bool {
-    ["keep-alive", "close", "upgrade", "te"].iter().any(|common| option.eq_ignore_ascii_case(common))
+fn is_common_option(option: &[u8]) -> bool {
+    let common: [&[u8]; 4] = [b"keep-alive", b"close", b"upgrade", b"te"];
+    common.iter().any(|common| option.eq_ignore_ascii_case(common))
 }
 
 /// The options of all `Connection` headers.

@@ -49,6 +49,7 @@ mod local_thread;
 mod memory;
 mod metrics;
 mod origin;
+mod passed;
 mod pool;
 mod progress;
 mod proxy;

@@ -9,7 +9,7 @@ mod http2_message;
 pub(crate) mod lease;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -60,7 +60,8 @@ struct Resting {
 /// The connections of one worker: those of HTTP/1.1 that rest, and all of HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    resting: RefCell<HashMap<Key, Vec<Resting>>>,
+    /// A tree: a worker has few, and comparing two numbers is less work than hashing them.
+    resting: RefCell<BTreeMap<Key, Vec<Resting>>>,
     channels: Channels,
     count: Cell<usize>,
     filled: Notify,

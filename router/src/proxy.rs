@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
@@ -12,34 +11,29 @@ use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
-use tokio::task::spawn_local;
 
-use crate::attempt::{Answer, Dispatch, wait_for_table};
-use crate::body::{ResponseBody, UpstreamBody};
+use crate::attempt::{Dispatch, wait_for_table};
+use crate::body::ResponseBody;
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
 use crate::client_body::ClientBody;
-use crate::deadline::Deadline;
-use crate::delivery::Delivery;
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::forward_headers::{Passing, prepare_request, prepare_response};
+use crate::forward_headers::{Passing, prepare_request};
 use crate::gate::{self, Arriving, Passage};
 use crate::health_check;
 use crate::origin::Origin;
-use crate::policy::Policy;
+use crate::passed::Passed;
 use crate::policy::bodies::Bodies;
 use crate::policy::headers::Headers;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::request_body::{ContinueGate, RequestBody};
 use crate::request_id::request_id;
-use crate::response_headers;
 use crate::table::Route;
 use crate::treatment::Wish;
-use crate::upgrade::Tunnel;
 
 /// Answers one request. This is the edge where a fault becomes an answer.
 ///
@@ -101,16 +95,6 @@ struct Asked {
     /// Its head, until it becomes that of the instance's request.
     parts: Parts,
     has_body: bool,
-}
-
-/// An answer of an instance, before it is tied to the client.
-struct Passed {
-    answer: Answer,
-    progress: Rc<Progress>,
-    /// The client's side of the upgrade that was asked for.
-    upgrade: Option<OnUpgrade>,
-    client_version: Version,
-    wish: Wish,
 }
 
 impl Asked {
@@ -245,65 +229,6 @@ fn request_for_instance(
     let mut request = Request::from_parts(parts, body);
     open_when_asked(&mut request);
     (request, upgrade)
-}
-
-impl Passed {
-    fn into_response(
-        self,
-        client: &Rc<Client>,
-        policy: &Policy,
-        mut exchange: Exchange,
-    ) -> Response<ResponseBody> {
-        let Answer { response, lease, in_flight, cookie } = self.answer;
-        let (mut parts, incoming) = response.into_parts();
-        // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
-        parts.version = Version::HTTP_11;
-        let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        exchange.set_status(parts.status.as_u16());
-        prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
-        response_headers::apply(policy, exchange.origin(), &mut parts.headers);
-        if let Some(cookie) = cookie {
-            parts.headers.append(header::SET_COOKIE, cookie);
-        }
-        if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
-            let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
-                return Response::from_parts(parts, ResponseBody::empty());
-            };
-            client.flags.tunnel.store(true, Ordering::Relaxed);
-            let flags = Arc::clone(&client.flags);
-            let idle = policy.timeouts.tunnel_idle;
-            let tunnel = Tunnel { client: client_end, upstream, in_flight, exchange, flags, idle };
-            let count = client.worker.count_connection();
-            // The client holds the connection's places in counts, and hyper's own hold ends here.
-            let client = Rc::clone(client);
-            spawn_local(async move {
-                tunnel.run().await;
-                drop((client, count));
-            });
-            return Response::from_parts(parts, ResponseBody::empty());
-        }
-        let treatment = self.wish.treatment(&mut parts, &policy.bodies, &client.worker.settings);
-        if self.client_version == Version::HTTP_10 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-            // Such an answer ends with the connection. Until its end was seen, that end must not look orderly.
-            client.flags.reset.store(!incoming.is_end_stream(), Ordering::Relaxed);
-        }
-        let body = UpstreamBody {
-            incoming,
-            lease: Some(lease),
-            pool: Rc::clone(&client.worker.pool),
-            in_flight,
-            exchange,
-            progress: self.progress,
-            flags: Arc::clone(&client.flags),
-            idle: policy.timeouts.idle,
-            deadline: Deadline::default(),
-            ended: false,
-        };
-        if treatment.is_none() || body.incoming.is_end_stream() {
-            return Response::from_parts(parts, ResponseBody::upstream(body));
-        }
-        Response::from_parts(parts, ResponseBody::delivery(Delivery::new(body, treatment)))
-    }
 }
 
 /// The target as an origin server gets it: without scheme and authority.

@@ -44,6 +44,11 @@ fn write_hex(bytes: &[u8], text: &mut [u8]) {
     }
 }
 
+/// Whether a text has lower-case hexadecimal digits only. Looks at all of them, many in one step.
+pub(crate) fn is_lower_hex(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, byte| all & matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// `t=` and milliseconds, as Heroku's router writes it.
 pub(crate) fn request_start(milliseconds: u64, values: &ValueBuffer) -> HeaderValue {
     let mut number = itoa::Buffer::new();
@@ -76,8 +81,7 @@ pub(crate) fn continue_or_begin_trace(headers: &mut HeaderMap, begin: impl FnOnc
 
 /// `00-TRACE-PARENT-FLAGS` (section 3.2). A later version may have more behind it, behind another hyphen.
 pub(crate) fn is_traceparent(text: &[u8]) -> bool {
-    let is_hex = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let is_id = |text: &[u8]| is_hex(text) && text.iter().any(|byte| *byte != b'0');
+    let is_id = |text: &[u8]| is_lower_hex(text) && text.iter().any(|byte| *byte != b'0');
     let Some((known, more)) = text.split_at_checked(55) else { return false };
     let mut fields = known.split(|byte| *byte == b'-');
     let (Some(version), Some(trace), Some(parent), Some(flags), None) =
@@ -89,11 +93,11 @@ pub(crate) fn is_traceparent(text: &[u8]) -> bool {
     let version_fits =
         if version == b"00" { more.is_empty() } else { more.is_empty() || more.starts_with(b"-") };
     lengths
-        && is_hex(version)
+        && is_lower_hex(version)
         && version != b"ff"
         && is_id(trace)
         && is_id(parent)
-        && is_hex(flags)
+        && is_lower_hex(flags)
         && version_fits
 }
 
@@ -126,8 +130,7 @@ fn trace_of(request_id: &[u8]) -> Option<[u8; 32]> {
     digits[20..].copy_from_slice(&id[24..]);
     digits.make_ascii_lowercase();
     let has_hyphens = [id[8], id[13], id[18], id[23]] == [b'-'; 4];
-    let is_hex = digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (has_hyphens && is_hex && digits != [b'0'; 32]).then_some(digits)
+    (has_hyphens && is_lower_hex(&digits) && digits != [b'0'; 32]).then_some(digits)
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ import socket
 import ssl
 import statistics
 import subprocess
+import time
 
 from proxies import HOST, OTHER_CORE
 
 CONNECTIONS = 16
+# How long connections rest before they count as idle.
+REST_SECONDS = 3
 
 
 def h2load(proxy, kind, path, count, rate=None, log=None, in_turn=False):
@@ -99,16 +102,18 @@ def messages(proxy, count):
 
 
 def idle(proxy, encrypted, count):
-    """Connections that have asked once and rest. Gives bytes of the proxy's memory for each."""
+    """Connections that have asked once and have rested for a while. Gives bytes of the proxy's memory for each."""
     made = context()
     warm = [connect(proxy, encrypted, made) for _ in range(50)]
     for stream in warm:
         ask(stream, keep=True)
+    time.sleep(REST_SECONDS)
     before = proxy.resident_bytes()
     resting = []
     for _ in range(count):
         resting.append(connect(proxy, encrypted, made))
         ask(resting[-1], keep=True)
+    time.sleep(REST_SECONDS)
     after = proxy.resident_bytes()
     for stream in warm + resting:
         stream.close()
