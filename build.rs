@@ -1,4 +1,4 @@
-//! Packs the bundled buildpacks and what runs them into one archive, which becomes part of the binary.
+//! Packs the bundled buildpacks and plugins into archives, which become part of the binary.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -7,16 +7,18 @@ use std::{env, io};
 
 use tar::{Builder, EntryType, Header};
 
-/// Where the archive's files lie in a build container.
-const PREFIX: &str = "slipway/buildpacks";
+/// What is packed, and the path that stands before its files in the archive: buildpacks lie so in build containers.
+const FOLDERS: [(&str, &str); 2] = [("buildpacks", "slipway/buildpacks"), ("plugins", "")];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("buildpacks");
-    let target = PathBuf::from(env::var("OUT_DIR")?).join("buildpacks.tar");
-    println!("cargo::rerun-if-changed=buildpacks");
-    let mut archive = Builder::new(File::create(target)?);
-    add(&mut archive, &root, Path::new(PREFIX))?;
-    archive.finish()?;
+    for (folder, prefix) in FOLDERS {
+        let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join(folder);
+        let target = PathBuf::from(env::var("OUT_DIR")?).join(folder).with_extension("tar");
+        println!("cargo::rerun-if-changed={folder}");
+        let mut archive = Builder::new(File::create(target)?);
+        add(&mut archive, &root, Path::new(prefix))?;
+        archive.finish()?;
+    }
     Ok(())
 }
 

@@ -15,13 +15,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::client::{ClientError, Request, run};
-use crate::cli::environment::{client_environment, hook_environment};
+use crate::cli::environment::{SOCKET, TOKEN, client_environment, hook_environment};
 use crate::settings::Settings;
 
 /// The name under which git calls this program, and the command that the server runs for it.
 const HOOK: &str = "pre-receive";
-/// The one command that needs no server.
+/// A command that needs no server.
 const TEST: &str = "buildpacks:test";
+/// What hooks of plugins send messages with; needs none either.
+const WEBHOOK: &str = "webhook";
+
+/// The server's own word for the first process within walls: see `process::confinement`.
+const CONFINED: &str = "confined";
 
 /// What a running server says to the one that it starts in its place.
 const TAKE_OVER: &str = "--take-over";
@@ -33,6 +38,10 @@ pub struct Roles {
     pub serve: fn(bool) -> ExitCode,
     /// Tests a buildpack, with the words behind the command.
     pub test: fn(Vec<OsString>) -> ExitCode,
+    /// Sends a message to a URL, with the words behind the command.
+    pub webhook: fn(Vec<OsString>) -> ExitCode,
+    /// Runs a program within walls, as the words behind the command say.
+    pub confined: fn(Vec<OsString>) -> ExitCode,
 }
 
 /// What this program was called to do.
@@ -40,6 +49,8 @@ pub struct Roles {
 enum Role {
     Serve { takes_over: bool },
     Test(Vec<OsString>),
+    Webhook(Vec<OsString>),
+    Confined(Vec<OsString>),
     Hook,
     Client(Vec<String>),
 }
@@ -53,6 +64,8 @@ pub fn main(roles: Roles) -> ExitCode {
     let request = match role {
         Role::Serve { takes_over } => return (roles.serve)(takes_over),
         Role::Test(words) => return (roles.test)(words),
+        Role::Webhook(words) => return (roles.webhook)(words),
+        Role::Confined(words) => return (roles.confined)(words),
         Role::Hook => Request {
             words: vec![HOOK.to_owned()],
             environment: hook_environment(env::vars_os()),
@@ -74,19 +87,29 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     if program.file_name().is_some_and(|name| name == HOOK) {
         return Ok(Role::Hook);
     }
-    let words = arguments.map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
+    let arguments: Vec<OsString> = arguments.collect();
+    if let [word, rest @ ..] = arguments.as_slice()
+        && word == CONFINED
+    {
+        return Ok(Role::Confined(rest.to_vec()));
+    }
+    let words = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>()?;
     Ok(match words.as_slice() {
         [word] if word == "serve" => Role::Serve { takes_over: false },
         [word, option] if word == "serve" && option == TAKE_OVER => Role::Serve { takes_over: true },
+        [word, rest @ ..] if word == WEBHOOK => Role::Webhook(rest.iter().map(OsString::from).collect()),
         [word, rest @ ..] if word == TEST => Role::Test(rest.iter().map(OsString::from).collect()),
         [word, ..] if word == HOOK => Role::Hook,
         _ => Role::Client(words),
     })
 }
 
-/// The socket of the server for this root. Only its place is needed, so that a mistake in `slipway.toml`, which
+/// The socket of the server: that which a plugin was told, else that of this root. Only its place is needed, so that a mistake in `slipway.toml`, which
 /// keeps a server from starting, does not keep clients from a server that runs.
 fn socket() -> PathBuf {
+    if let Some(socket) = env::var_os(SOCKET).filter(|_| env::var_os(TOKEN).is_some()) {
+        return PathBuf::from(socket);
+    }
     let mut settings = Settings::default();
     if let Some(root) = env::var_os("SLIPWAY_ROOT") {
         settings.root = PathBuf::from(root);

@@ -11,5 +11,7 @@ pub mod ignore;
 pub mod image_reference;
 pub mod path_pattern;
 pub mod pem_pair;
+pub mod plugin_toml;
 pub mod procfile;
+pub mod service_toml;
 pub mod slugignore;

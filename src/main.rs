@@ -10,5 +10,10 @@ use slipway::cli::Roles;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    slipway::cli::main(Roles { serve: slipway::server::run, test: slipway::trial::main })
+    slipway::cli::main(Roles {
+        serve: slipway::server::run,
+        test: slipway::trial::main,
+        webhook: slipway::webhook::main,
+        confined: slipway::process::confined::main,
+    })
 }

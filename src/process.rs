@@ -4,6 +4,8 @@
 //! group that dies with its handle. Arguments are a vector and no shell stands in between: every command
 //! injection in this field came from shell glue. What is run, and why, is the caller's to know.
 
+pub mod confined;
+pub mod confinement;
 pub mod successor;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,8 @@
 
 pub mod awaited;
 pub mod containers;
-pub mod exits;
+pub mod daily;
+mod exits;
 pub mod garbage;
 mod handshake_hosts;
 pub mod instance_log;
@@ -14,7 +15,8 @@ pub mod renewal;
 pub mod replace;
 pub mod routes;
 mod start_order;
-pub mod watch;
+pub mod told;
+mod watch;
 pub mod watched;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use crate::docker::error::EngineError;
 use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
+use crate::reconcile::told::Told;
+use crate::services::settle;
 
 /// How often everything is looked at although nothing was noticed: what nobody is told of, such as a network that was
 /// taken away, is mended within seconds, too. A look that finds nothing is one question to the engine.
@@ -48,10 +52,11 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Runs the reconcilers until the server stops.
 pub async fn run(app: Arc<App>, wakings: Wakings) {
-    let Wakings { routes, containers, garbage, cron, one_offs, certificates, over } = wakings;
+    let Wakings { routes, containers, services, garbage, cron, one_offs, certificates, over } = wakings;
     tokio::join!(
         publish_on_request(&app, routes, &over),
         containers_on_notice(&app, &containers),
+        services_on_notice(&app, &services),
         garbage_on_notice(&app, &garbage),
         scheduler::run(&app, &cron),
         one_offs::run(&app, &one_offs),
@@ -59,6 +64,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         watch_engine(&app),
         watch::run(&app),
         instance_log::watch(&app),
+        daily::run(&app),
     );
 }
 
@@ -70,6 +76,7 @@ async fn publish_on_request(
     over: &CancellationToken,
 ) {
     let mut waiting = Vec::new();
+    let mut told = Told::default();
     let mut failed = false;
     loop {
         tokio::select! {
@@ -77,7 +84,7 @@ async fn publish_on_request(
             () = sleep(BACK_OFF), if failed => {}
             () = over.cancelled() => return,
         }
-        let published = routes::publish(app).await;
+        let published = routes::publish(app, &mut told).await;
         if let Err(error) = &published
             && !failed
         {
@@ -102,6 +109,25 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
         tokio::select! {
             () = async { notice.notified().await; sleep(GATHER).await } => {}
             () = sleep(pause) => {}
+            () = app.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// An image that has to be built again, or an engine that takes its time to stop, holds up no app.
+async fn services_on_notice(app: &Arc<App>, notice: &Notify) {
+    let mut failed = false;
+    loop {
+        let settled = settle::settle(app).await;
+        if let Err(error) = &settled
+            && !failed
+        {
+            tracing::warn!(%error, "the services are not as they should be; trying again");
+        }
+        failed = settled.is_err();
+        tokio::select! {
+            () = async { notice.notified().await; sleep(GATHER).await } => {}
+            () = sleep(EVERY) => {}
             () = app.shutdown.cancelled() => return,
         }
     }
@@ -173,5 +199,6 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
         }
         app.reconciler.publish_routes().await;
         app.reconciler.check_containers();
+        app.reconciler.check_services();
     }
 }

@@ -10,6 +10,7 @@ mod face;
 mod hand_over;
 mod listen_fds;
 mod metrics;
+mod plugins;
 mod prepare;
 mod standing;
 mod state;

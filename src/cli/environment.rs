@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// What a person's own commands pass on.
+/// Where a plugin's executable finds the server.
+pub const SOCKET: &str = "SLIPWAY_SOCKET";
+/// What a plugin's executable proves its permissions with.
+pub const TOKEN: &str = "SLIPWAY_TOKEN";
+
+/// What a person's own commands pass on, and a plugin's.
 pub fn client_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
-    filter(variables, |name| name == "LANG" || name.starts_with("LC_"))
+    filter(variables, |name| name == "LANG" || name == TOKEN || name.starts_with("LC_"))
 }
 
 /// What git's hook passes on: the push it belongs to, where the new objects are, and the push options.

@@ -14,15 +14,26 @@ pub async fn confirm(
     let console = context.io.console.clone();
     console.warn("WARNING: Potentially Destructive Action").await;
     console.warn(format!("This command will destroy {kind} {name}.")).await;
-    console.warn(format!("To proceed, type \"{name}\"")).await;
+    let hint = format!("Type the {kind}'s name, or use {instead}");
+    agree(context, &format!("To proceed, type \"{name}\""), name, &hint).await
+}
+
+/// Asks for one word; anything else, the end of the input included, is a no.
+pub async fn agree(
+    context: &mut Context,
+    question: &str,
+    word: &str,
+    hint: &str,
+) -> Result<(), CommandError> {
+    let console = context.io.console.clone();
+    console.warn(question).await;
     console.stdout("> ").await;
     let answer = read_line(context).await;
     console.line("").await;
-    if answer.trim() == name {
+    if answer.trim() == word {
         return Ok(());
     }
-    Err(CommandError::user("Confirmation did not match test. Aborted.")
-        .hint(format!("Type the {kind}'s name, or use {instead}")))
+    Err(CommandError::user("Confirmation did not match test. Aborted.").hint(hint))
 }
 
 /// One line of the client's input, at most 4 KiB of it.

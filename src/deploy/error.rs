@@ -8,6 +8,7 @@ use crate::deploy::env::{self, MissingVar};
 use crate::docker::build::error::BuildError;
 use crate::docker::error::EngineError;
 use crate::git::error::GitError;
+use crate::hooks::Veto;
 use crate::model::app_name::AppName;
 use crate::model::byte_size::ByteSize;
 use crate::run::directories::DirectoryError;
@@ -78,6 +79,9 @@ pub enum DeployError {
     /// A script cannot be split into words.
     #[error("a quote or a backslash is left open in the script of app.json: {0}")]
     OpenQuote(String),
+    /// A plugin said no.
+    #[error(transparent)]
+    Veto(#[from] Veto),
     /// A task before the switch failed. Its output has been shown.
     #[error(transparent)]
     Task(TaskFailure),
@@ -188,6 +192,7 @@ impl From<DeployError> for CommandError {
                 Self::user(error).hint(mend)
             }
             DeployError::Task(failure) => Self::user(failure),
+            DeployError::Veto(veto) => vetoed(&veto),
             DeployError::TaskEngine { task, source } => {
                 Self::internal(format!("The {task} task could not be run"), source)
                     .hint("A script needs /bin/sh in the image, a Procfile's task the program that it names")
@@ -207,6 +212,11 @@ impl From<DeployError> for CommandError {
             other => Self::user(other),
         }
     }
+}
+
+/// What a person is told of a plugin's no.
+pub fn vetoed(veto: &Veto) -> CommandError {
+    CommandError::user(veto).hint(format!("See plugin:report {}", veto.plugin))
 }
 
 impl From<OptionsError> for CommandError {

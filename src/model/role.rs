@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -78,11 +79,52 @@ pub struct Caller {
     pub role: Role,
     /// On which apps.
     pub access: AppAccess,
+    /// The pass of a plugin's executable, if it is one.
+    pub pass: Option<Arc<PluginPass>>,
+}
+
+/// What an executable of a plugin may do while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginPass {
+    /// The plugin.
+    pub plugin: String,
+    /// The commands that it may run.
+    pub commands: Vec<String>,
+    /// The app whose deploy waits for it, if one does.
+    pub deploying: Option<AppName>,
 }
 
 impl Caller {
+    /// Somebody of whom nothing is known, who may do nothing.
+    pub fn nobody() -> Self {
+        let pass = PluginPass { plugin: "nobody".to_owned(), commands: Vec::new(), deploying: None };
+        Self {
+            name: "nobody".to_owned(),
+            fingerprint: None,
+            role: Role::Viewer,
+            access: AppAccess::Only(Vec::new()),
+            pass: Some(Arc::new(pass)),
+        }
+    }
+
+    /// Whether it is the host itself: nobody with a key, and no plugin.
+    pub fn is_host(&self) -> bool {
+        self.fingerprint.is_none() && self.pass.is_none()
+    }
+
+    /// Whether a deploy of that app waits for what this caller does.
+    pub fn holds_up(&self, app: &AppName) -> bool {
+        self.pass.as_ref().is_some_and(|pass| pass.deploying.as_ref() == Some(app))
+    }
+
     /// The person at the host's own console, who may do everything.
     pub fn host() -> Self {
-        Self { name: "root".to_owned(), fingerprint: None, role: Role::Admin, access: AppAccess::All }
+        Self {
+            name: "root".to_owned(),
+            fingerprint: None,
+            role: Role::Admin,
+            access: AppAccess::All,
+            pass: None,
+        }
     }
 }

@@ -28,6 +28,7 @@ use crate::console::Console;
 use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::{self, Drains};
+use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::message::FromNew;
@@ -44,10 +45,11 @@ use crate::{socket, ssh};
 
 use super::certificates::{CertificateFiles, Reloader};
 use super::face::Face;
+use super::plugins::PluginFace;
 use super::prepare::{Prepared, prepare};
 use super::standing::{Listening, Standing};
 use super::state::{complete_interrupted, owner, write_listening};
-use super::{access, metrics, surroundings, trust};
+use super::{access, metrics, plugins, surroundings, trust};
 
 /// How long commands that run may still take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,16 +143,21 @@ async fn begin(
     let (logs, collecting) = start_logs(&settings, &store).await?;
     let (reconciler, wakings) = Reconciler::new();
     let (upgrades, asked) = Upgrades::new();
+    let (plugins, hooks) = plugins::open(&settings, &store, &standing.binary).await?;
     let app = Arc::new(App {
         http_address: listening.http,
         https_address: listening.https,
         certificates,
         addresses: CurrentAddresses::default(),
+        plugins,
+        hooks,
         submodules: Submodules::new(repositories.clone()),
         issuing: Leases::default(),
         proofs: Proofs::new(standing.router.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        service_leases: Leases::default(),
+        forwards: Forwards::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
         build_hints: Hints::default(),
         surroundings: surroundings::of_host(&settings, host_name()),
@@ -207,7 +214,9 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
     let local = socket::listener::Listener::adopt(&path, sockets.command, app.door.clone())?;
     let remote = ssh::listener::Listener::adopt(&app.settings, sockets.ssh, app.door.clone())?;
     let face = Face(app.clone());
+    let open = socket::listener::Listener::open(&app.plugins.places().socket(), app.door.clone())?;
     let faces = vec![
+        tokio::spawn(open.run(PluginFace(face.clone()), app.shutdown.clone(), PATIENCE)),
         tokio::spawn(local.run(face.clone(), app.shutdown.clone(), PATIENCE)),
         tokio::spawn(remote.run(face, app.shutdown.clone(), PATIENCE)),
     ];
@@ -221,6 +230,7 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
         stop(standing, term, faces).await?;
         return Ok(End::Stopped);
     };
+    app.forwards.close();
     app.reconciler.end();
     if timeout(PATIENCE, &mut term.background.reconciling).await.is_err() {
         tracing::warn!("reconcilers were cut off by the upgrade");
@@ -333,6 +343,7 @@ fn host_name() -> String {
 /// The engine, which lets go of no container whose last lines are not kept.
 fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
     let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    engine.take_subnets_from(settings.link_networks);
     let logs = logs.clone();
     engine.before_removals(move |engine, container| {
         let logs = logs.clone();

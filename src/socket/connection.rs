@@ -43,6 +43,7 @@ pub enum ConnectionError {
 /// Serves a client that was let in.
 pub async fn serve<C: Commands>(
     stream: UnixStream,
+    caller: Caller,
     commands: C,
     presence: Presence,
 ) -> Result<(), ConnectionError> {
@@ -57,7 +58,7 @@ pub async fn serve<C: Commands>(
     let (control, control_frames) = mpsc::unbounded_channel();
     let mut sink = SocketSink { frames: output };
     let command = async {
-        let status = run(commands, header, Incoming { frames, control, presence }, &mut sink).await;
+        let status = run(commands, header, Incoming { caller, frames, control, presence }, &mut sink).await;
         sink.frame(ServerFrame::Exit(status)).await;
         drop(sink);
     };
@@ -83,6 +84,7 @@ async fn refuse(sink: &mut SocketSink, reason: &str) -> u8 {
 
 /// What comes from the client, and what is said about it apart from the output.
 struct Incoming {
+    caller: Caller,
     frames: FrameReader<OwnedReadHalf>,
     control: mpsc::UnboundedSender<ServerFrame>,
     presence: Presence,
@@ -100,7 +102,7 @@ async fn run<C: Commands>(commands: C, header: Header, incoming: Incoming, sink:
     };
     let taken_over = terminal.as_ref().map(Terminal::taken_over);
     let level = InputLevel::new();
-    let Incoming { frames, control, presence } = incoming;
+    let Incoming { caller, frames, control, presence } = incoming;
     let (controls, command) = wire(header.environment, terminal, level.clone(), presence);
     let inputs = Inputs { controls, window, level, granted: INPUT_CREDIT };
     let span = info_span!("host_command", command = header.words.first().cloned().unwrap_or_default());
@@ -112,7 +114,7 @@ async fn run<C: Commands>(commands: C, header: Header, incoming: Incoming, sink:
         pending().await
     };
     tokio::select! {
-        status = command.run(commands, Caller::host(), header.words, sink).instrument(span) => status,
+        status = command.run(commands, caller, header.words, sink).instrument(span) => status,
         status = reading => status,
     }
 }

@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use crate::console::door::{Door, Presence};
 use crate::face::Commands;
+use crate::model::role::Caller;
 use crate::socket::connection::{send_away, serve};
 
 /// The longest pause after an error of `accept`.
@@ -45,8 +46,18 @@ pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
     /// Held for as long as this server has the root: two that start at the same moment cannot both get it.
-    lock: File,
+    lock: Option<File>,
     door: Door,
+    guests: Guests,
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guests {
+    /// Root and the server's own user, who are the host.
+    Host,
+    /// Everybody, as somebody who may do nothing: what they bring says who they are.
+    Anybody,
 }
 
 /// What another server needs to listen in this one's place.
@@ -75,8 +86,16 @@ impl Listener {
         if UnixStream::connect(path).await.is_ok() {
             return Err(ListenError::Taken { path: path.to_owned() });
         }
-        let socket = bind_private(path).map_err(bind_error)?;
-        Ok(Self { socket, path: path.to_owned(), lock, door: Door::default() })
+        let socket = bind_with(path, 0o600).map_err(bind_error)?;
+        let (lock, door) = (Some(lock), Door::default());
+        Ok(Self { socket, path: path.to_owned(), lock, door, guests: Guests::Host })
+    }
+
+    /// Binds a socket that everybody may connect to. Whoever does is nobody to the commands.
+    pub fn open(path: &Path, door: Door) -> Result<Self, ListenError> {
+        let bind_error = |source| ListenError::Bind { path: path.to_owned(), source };
+        let socket = bind_with(path, 0o666).map_err(bind_error)?;
+        Ok(Self { socket, path: path.to_owned(), lock: None, door, guests: Guests::Anybody })
     }
 
     /// Takes over a socket that listens already, with a door at which clients are counted.
@@ -84,12 +103,14 @@ impl Listener {
         let bind_error = |source| ListenError::Bind { path: path.to_owned(), source };
         socket.socket.set_nonblocking(true).map_err(bind_error)?;
         let listening = UnixListener::from_std(socket.socket).map_err(bind_error)?;
-        Ok(Self { socket: listening, path: path.to_owned(), lock: socket.lock, door })
+        let (lock, guests) = (Some(socket.lock), Guests::Host);
+        Ok(Self { socket: listening, path: path.to_owned(), lock, door, guests })
     }
 
     /// What it takes to listen here elsewhere.
     pub fn into_socket(self) -> io::Result<CommandSocket> {
-        Ok(CommandSocket { socket: self.socket.into_std()?, lock: self.lock })
+        let lock = self.lock.ok_or_else(|| io::Error::other("no lock goes with this socket"))?;
+        Ok(CommandSocket { socket: self.socket.into_std()?, lock })
     }
 
     /// Where the socket is.
@@ -109,7 +130,7 @@ impl Listener {
             timeout(self.door.patience().unwrap_or(patience), connections.wait()).await
         };
         tokio::select! {
-            () = accept((&self.socket, &self.door), &commands, &connections, &stop) => {}
+            () = accept((&self.socket, &self.door, self.guests), &commands, &connections, &stop) => {}
             finished = finished => if finished.is_err() {
                 warn!(commands = connections.len(), "commands on the socket were cut off by the shutdown");
             }
@@ -125,36 +146,42 @@ impl Listener {
 }
 
 /// Makes the socket under another name first, so that nobody finds it with the wrong mode.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
+fn bind_with(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let new = path.with_extension("sock.new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let socket = UnixListener::bind(&new)?;
-    fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    fs::set_permissions(&new, Permissions::from_mode(mode))?;
     fs::rename(&new, path)?;
     Ok(socket)
 }
 
 /// Accepts clients for ever: an error is logged and waited out.
 async fn accept<C: Commands>(
-    (socket, door): (&UnixListener, &Door),
+    (socket, door, guests): (&UnixListener, &Door, Guests),
     commands: &C,
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
     let mut pause = Duration::from_millis(5);
     loop {
-        door.opened().await;
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            () = door.shut() => continue,
+        let accepted = match guests {
+            // Somebody who was let in waits for what they do.
+            Guests::Anybody => socket.accept().await,
+            Guests::Host => {
+                door.opened().await;
+                tokio::select! {
+                    accepted = socket.accept() => accepted,
+                    () = door.shut() => continue,
+                }
+            }
         };
         match accepted {
             Ok((stream, _)) => {
                 pause = Duration::from_millis(5);
-                let client = admit(stream, commands.clone(), door.enter());
+                let client = admit(stream, guests, commands.clone(), door.enter());
                 connections.spawn(stop.clone().run_until_cancelled_owned(client));
             }
             Err(error) => {
@@ -166,11 +193,12 @@ async fn accept<C: Commands>(
     }
 }
 
-/// Serves a client if its process belongs to root or to the server's own user.
-async fn admit<C: Commands>(stream: UnixStream, commands: C, presence: Presence) {
+/// Serves a client if it may be here: as the host if its process belongs to root or to the server's own user.
+async fn admit<C: Commands>(stream: UnixStream, guests: Guests, commands: C, presence: Presence) {
     match stream.peer_cred() {
-        Ok(peer) if is_host(Uid::from_raw(peer.uid())) => {
-            if let Err(error) = serve(stream, commands, presence).await {
+        Ok(peer) if guests == Guests::Anybody || is_host(Uid::from_raw(peer.uid())) => {
+            let caller = if guests == Guests::Anybody { Caller::nobody() } else { Caller::host() };
+            if let Err(error) = serve(stream, caller, commands, presence).await {
                 debug!(error = &error as &dyn std::error::Error, "a client on the socket was not served");
             }
         }

@@ -74,6 +74,10 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // Automatic certificates.
     include_str!("schema_acme.sql"),
+    // Services.
+    include_str!("schema_services.sql"),
+    // Plugins, their settings and runs.
+    include_str!("schema_plugins.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -107,7 +107,8 @@ fn author(context: &Context) -> Author {
     Author { email: format!("{name}@slipway.invalid"), name, seconds: clock::unix_seconds() }
 }
 
-fn kind_of(url: &str) -> ArchiveKind {
+/// How an archive is packed, told from its name.
+pub fn kind_of(url: &str) -> ArchiveKind {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     if path.ends_with(".zip") {
         ArchiveKind::Zip
@@ -119,7 +120,7 @@ fn kind_of(url: &str) -> ArchiveKind {
 }
 
 /// Opens a URL for reading. Its content is bounded by what the archive may hold, not here.
-async fn download(url: String) -> Result<Box<dyn Read + Send>, CommandError> {
+pub async fn download(url: String) -> Result<Box<dyn Read + Send>, CommandError> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(CommandError::user(format!("{url} is not a URL of an archive"))
             .hint("Write http://… or https://…, or `--` and give it on standard input"));

@@ -8,14 +8,19 @@ use crate::app::pushes::Push;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::git::from_archive::cancelled;
+use crate::commands::git::other_branches;
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::error::vetoed;
 use crate::deploy::ticket::Ticket;
 use crate::deploy::{self, Order, Work};
 use crate::git::push::{self, Decision, Refusal};
 use crate::git::service::PUSH_TOKEN;
 use crate::git::tree::Snapshot;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -48,14 +53,35 @@ impl Command for PreReceive {
         let deploy_branch = context.app.store.computed_property(record.id, "deploy-branch").await?;
         let target = match push::decide(deploy_branch.as_deref(), &updates) {
             Ok(Decision::Deploy(target)) => target,
-            Ok(Decision::Accept) => return Ok(0),
-            Err(refusal) => return Err(refused(&refusal, &record.name)),
+            Ok(Decision::Accept) => {
+                context.app.pushes.keep_others(&token, other_branches::of(&updates, None));
+                return Ok(0);
+            }
+            Err(refusal) => {
+                let others = other_branches::of(&updates, None);
+                let is_other = matches!(refusal, Refusal::OtherBranch { .. });
+                if is_other && other_branches::are_taken(&context, &record, &push, &others).await? {
+                    context.app.pushes.keep_others(&token, others);
+                    return Ok(0);
+                }
+                return Err(refused(&refusal, &record.name));
+            }
         };
+        context.app.pushes.keep_others(&token, other_branches::of(&updates, Some(&target.reference)));
         let quarantine = context.io.environment.get("GIT_QUARANTINE_PATH").map(PathBuf::from);
         let repositories = &context.app.repositories;
         let snapshot =
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
+        let commit = snapshot.commit().as_str().to_owned();
         let order = order(&context, &record, &push, snapshot);
+        let event = || Event::ReceiveApp {
+            app: record.name.clone(),
+            by: order.by.clone(),
+            commit,
+            branch: target.branch.clone(),
+        };
+        let asked = context.app.hooks.ask(Hook::ReceiveApp, Scene::deploy(&order.console), event).await;
+        asked.map_err(|veto| vetoed(&veto))?;
         let ticket = Ticket::take(&context.app, &order).await?;
         let Some(turn) = take_turn(&context, record.id, &ticket).await? else {
             return Err(cancelled(&context, order, ticket).await);
