@@ -57,6 +57,7 @@ mod logs;
 mod networks;
 mod never_dropping;
 mod one_off;
+mod plugins_bundled;
 mod processes_commands;
 mod processes_formation;
 mod processes_stopping;
