@@ -229,7 +229,11 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
             io.signals = mpsc::channel(1).1;
         }
         let targets = dispatch::resolve(&app, &caller, C::SCOPE, command.target()).await?;
-        dispatch::ask_gates(&app, &caller, C::NAME, (&targets, command.target()), &io.console).await?;
+        let name = match (&plugin, C::NAME.split_once(':')) {
+            (Some(plugin), Some((_, verb))) => format!("{}:{verb}", plugin.name),
+            _ => C::NAME.to_owned(),
+        };
+        dispatch::ask_gates(&app, &caller, &name, (&targets, command.target()), &io.console).await?;
         command.run(Context { app, caller, io, targets, plugin }).await
     })
 }

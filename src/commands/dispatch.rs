@@ -84,7 +84,11 @@ async fn dispatch(
         }
         Err(error) => return Err(usage_error(entry.name, &error)),
     };
-    authorize(entry, &caller)?;
+    match plugin {
+        // Under the name that was typed: `mysql:list`.
+        Some(_) => admit(&name, entry.scope, entry.role, &caller)?,
+        None => authorize(entry, &caller)?,
+    }
     (entry.start)(matches, Opening { app, caller, io, plugin }).await
 }
 
@@ -154,9 +158,7 @@ pub(super) fn admit(name: &str, scope: Scope, role: Role, caller: &Caller) -> Re
         Scope::Server if caller.access != AppAccess::All => {
             denied(format!("{name} needs a key for all apps, yours is for some"))
         }
-        Scope::Host if !caller.is_host() => {
-            denied(format!("{name} can only be run on the host itself"))
-        }
+        Scope::Host if !caller.is_host() => denied(format!("{name} can only be run on the host itself")),
         _ => Ok(()),
     }
 }

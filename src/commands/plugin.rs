@@ -20,7 +20,8 @@ use crate::model::plugin::{PluginName, PluginRecord};
 /// What is recorded of the plugin of that name.
 async fn record(context: &Context, name: &str) -> Result<PluginRecord, CommandError> {
     let missing = || {
-        CommandError::user(format!("Plugin {name} does not exist")).hint("See those that there are: plugin:list")
+        CommandError::user(format!("Plugin {name} does not exist"))
+            .hint("See those that there are: plugin:list")
     };
     let name: PluginName = name.parse().map_err(|_| missing())?;
     let records = context.app.store.plugins().await?;

@@ -3,8 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, stack, storage, upgrade,
-    urls, version,
+    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, stack, storage,
+    upgrade, urls, version,
 };
 
 /// Every command, in the order in which help shows them.

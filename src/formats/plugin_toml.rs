@@ -177,7 +177,8 @@ pub fn parse(text: &str) -> Result<Manifest, PluginTomlError> {
 }
 
 fn check_api(text: &str) -> Result<(), PluginTomlError> {
-    let value: toml::Table = text.parse().map_err(|error: toml::de::Error| PluginTomlError(error.to_string()))?;
+    let value: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| PluginTomlError(error.to_string()))?;
     match value.get("plugin").and_then(|plugin| plugin.get("api")).and_then(toml::Value::as_integer) {
         Some(api) if api != i64::from(API) => Err(PluginTomlError(format!(
             "it is written for API {api}, this Slipway has {API}: take another version of it or of Slipway"

@@ -142,7 +142,11 @@ fn read<T: DeserializeOwned + Default>(plugin: &PluginName, hook: Hook, said: &[
     // The text itself is not repeated: it may hold secrets.
     serde_json::from_slice(said).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        no(plugin, hook, format!("what it wrote is not the JSON of docs/plugins.md (line {line}, column {column})"))
+        no(
+            plugin,
+            hook,
+            format!("what it wrote is not the JSON of docs/plugins.md (line {line}, column {column})"),
+        )
     })
 }
 

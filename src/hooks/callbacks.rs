@@ -77,9 +77,8 @@ impl Callbacks {
     /// The run with that token. All are compared, each in the same time whatever it is.
     pub fn find(&self, token: &str) -> Option<Session> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |session: &&Session| {
-            verify_slices_are_equal(session.token.as_bytes(), token.as_bytes()).is_ok()
-        };
+        let is_it =
+            |session: &&Session| verify_slices_are_equal(session.token.as_bytes(), token.as_bytes()).is_ok();
         sessions.values().filter(is_it).last().cloned()
     }
 }

@@ -174,7 +174,9 @@ impl Hooks {
             .filter_map(|(key, setting)| Some((key.as_str().to_owned(), setting.default.clone()?)))
             .collect();
         let is_known = |key: &str, scope: Option<SettingScope>| {
-            known.iter().any(|(name, setting)| name.as_str() == key && scope.is_none_or(|scope| setting.scope == scope))
+            known.iter().any(|(name, setting)| {
+                name.as_str() == key && scope.is_none_or(|scope| setting.scope == scope)
+            })
         };
         let global = self.store.plugin_settings(&plugin.name, None).await?;
         let global = global.into_iter().filter(|(key, _)| is_known(key, None));

@@ -49,7 +49,9 @@ impl<'a> Display<'a> {
             }
             if *self.left.lock().await == 0 {
                 // Nobody sees it any more: only the end matters, and only as much of it as a line has.
-                line.extend_from_slice(rest.get(rest.len().saturating_sub(LONGEST_LINE)..).unwrap_or_default());
+                line.extend_from_slice(
+                    rest.get(rest.len().saturating_sub(LONGEST_LINE)..).unwrap_or_default(),
+                );
                 line.drain(..line.len().saturating_sub(LONGEST_LINE));
                 continue;
             }

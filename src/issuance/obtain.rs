@@ -231,8 +231,7 @@ async fn keep(
     let hosts = new.hosts.clone();
     app.store.set_certificate(new).await?;
     app.reconciler.publish_routes().await;
-    let event =
-        || Event::PostCertsUpdate { app: Some(record.name.clone()), action: "add".to_owned(), hosts };
+    let event = || Event::PostCertsUpdate { app: Some(record.name.clone()), action: "add".to_owned(), hosts };
     app.hooks.tell(Hook::PostCertsUpdate, Scene::default(), event).await;
     Ok(clock::format_seconds(not_after))
 }

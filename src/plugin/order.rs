@@ -63,10 +63,7 @@ fn sort(plugins: &PluginSet, hook: Hook) -> (Vec<Arc<Plugin>>, Vec<Arc<Plugin>>)
 }
 
 /// Of those that are left, only what is in a circle itself: who merely waits for one is not at fault.
-fn circle(
-    left: &BTreeMap<&str, &Arc<Plugin>>,
-    first: &BTreeMap<&str, BTreeSet<&str>>,
-) -> Vec<Arc<Plugin>> {
+fn circle(left: &BTreeMap<&str, &Arc<Plugin>>, first: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Arc<Plugin>> {
     let reaches_itself = |start: &str| {
         let (mut seen, mut todo) = (BTreeSet::new(), vec![start]);
         while let Some(name) = todo.pop() {
@@ -93,7 +90,8 @@ mod tests {
 
     fn set(plugins: &[(&str, &str)]) -> PluginSet {
         let plugin = |(name, rest): &(&str, &str)| {
-            let text = format!("[plugin]\nname = '{name}'\nversion = '1'\napi = 1\n[hooks.pre-deploy]\n{rest}");
+            let text =
+                format!("[plugin]\nname = '{name}'\nversion = '1'\napi = 1\n[hooks.pre-deploy]\n{rest}");
             let plugin = Plugin {
                 name: name.parse().unwrap(),
                 folder: PathBuf::new(),

@@ -47,7 +47,8 @@ fn enter(words: &[OsString]) -> Result<u8, Box<dyn Error>> {
     let order: Order = serde_json::from_str(order.to_str().unwrap_or_default())?;
     let walls = &order.walls;
     if order.namespaces {
-        arrange(&walls.views, &walls.hidden).map_err(|error| format!("cannot arrange what is seen: {error}"))?;
+        arrange(&walls.views, &walls.hidden)
+            .map_err(|error| format!("cannot arrange what is seen: {error}"))?;
     }
     prctl::set_no_new_privs()?;
     limit(walls.limits)?;
@@ -66,7 +67,9 @@ fn enter(words: &[OsString]) -> Result<u8, Box<dyn Error>> {
     loop {
         // The first process is the parent of all whose own is gone.
         match waitpid(Pid::from_raw(-1), None) {
-            Ok(WaitStatus::Exited(ended, status)) if ended == child => return Ok(u8::try_from(status & 0xff)?),
+            Ok(WaitStatus::Exited(ended, status)) if ended == child => {
+                return Ok(u8::try_from(status & 0xff)?);
+            }
             Ok(WaitStatus::Signaled(ended, signal, _)) if ended == child => {
                 return Ok(128_u8.saturating_add(u8::try_from(signal as i32)?));
             }

@@ -52,7 +52,9 @@ impl Commands for PluginFace {
         let token = io.environment.get(TOKEN).map(String::as_str).unwrap_or_default();
         let Some(session) = app.hooks.callbacks().find(token) else {
             io.console.warn("Access denied").await;
-            io.console.warn("SLIPWAY_TOKEN is that of no run: it ends with the executable that it was given to").await;
+            io.console
+                .warn("SLIPWAY_TOKEN is that of no run: it ends with the executable that it was given to")
+                .await;
             return 1;
         };
         let (caller, console) = (session.caller(), io.console.clone());

@@ -153,7 +153,8 @@ impl Store {
         let (name, setting, secret) = (name.to_string(), key.to_owned(), self.key.clone());
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            let id: i64 = transaction.query_row("SELECT id FROM plugins WHERE name = ?1", [name], |row| row.get(0))?;
+            let id: i64 =
+                transaction.query_row("SELECT id FROM plugins WHERE name = ?1", [name], |row| row.get(0))?;
             let app = app.map(|app| app.0);
             transaction.execute(
                 "DELETE FROM plugin_settings WHERE plugin = ?1 AND app IS ?2 AND key = ?3",
@@ -190,7 +191,8 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let (id, key, sealed): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let bytes = secret.open(&place(id, app, &key), &sealed)?;
-                let text = String::from_utf8(bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
                 settings.push((key, SecretString::from(text)));
             }
             Ok(settings)

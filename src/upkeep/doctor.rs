@@ -9,8 +9,8 @@ mod engine;
 mod files;
 mod host;
 mod network;
-mod sockets;
 mod plugins;
+mod sockets;
 mod surroundings;
 
 use std::sync::Arc;

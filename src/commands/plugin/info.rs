@@ -61,7 +61,10 @@ impl Command for Info {
             let shown = match value {
                 Some(_) if setting.secret => "(set, secret)".to_owned(),
                 Some((_, value)) => value.expose_secret().to_owned(),
-                None => setting.default.as_ref().map_or("(not set)".to_owned(), |text| format!("{text} (default)")),
+                None => setting
+                    .default
+                    .as_ref()
+                    .map_or("(not set)".to_owned(), |text| format!("{text} (default)")),
             };
             console.detail(format!("setting {key}: {shown}: {}", setting.description)).await;
         }

@@ -27,8 +27,8 @@ pub struct Install {
     /// Do not run its `install`
     #[arg(long)]
     skip_install_trigger: bool,
-    /// URL of a repository or an archive, a folder of the host, or `--` for an archive on standard input
-    #[arg(allow_hyphen_values = true)]
+    /// URL of a repository or an archive, a folder of the host, or `-` for an archive on standard input
+    #[arg(allow_hyphen_values = true, default_value = "--")]
     source: String,
 }
 
@@ -53,11 +53,7 @@ impl Command for Install {
 }
 
 impl Install {
-    async fn put(
-        &self,
-        context: &mut Context,
-        source: crate::model::plugin::PluginSource,
-    ) -> CommandResult {
+    async fn put(&self, context: &mut Context, source: crate::model::plugin::PluginSource) -> CommandResult {
         let (manifest, _) = read_incoming(context).await?;
         let name = self.name.as_deref().unwrap_or(&manifest.plugin.name);
         let name: PluginName = name.parse().map_err(CommandError::user)?;
@@ -67,8 +63,9 @@ impl Install {
                 .hint("Install it under another one: --name NAME"));
         }
         if context.app.store.plugins().await?.iter().any(|record| record.name == name) {
-            return Err(CommandError::user(format!("Plugin {name} already exists"))
-                .hint(format!("Update it: plugin:update {name}; or install this one under another name: --name NAME")));
+            return Err(CommandError::user(format!("Plugin {name} already exists")).hint(format!(
+                "Update it: plugin:update {name}; or install this one under another name: --name NAME"
+            )));
         }
         if !self.force {
             let what = format!("{name} {}", manifest.plugin.version);

@@ -13,8 +13,10 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), CommandError> {
         match known {
             Some(entry) if entry.name == command => {}
             Some(entry) => {
-                return Err(CommandError::user(format!("permissions.commands: {command} is another name of a command"))
-                    .hint(format!("Write {}", entry.name)));
+                return Err(CommandError::user(format!(
+                    "permissions.commands: {command} is another name of a command"
+                ))
+                .hint(format!("Write {}", entry.name)));
             }
             // A command of another plugin, which may come later.
             None if command.contains(':') && !registry::is_namespace(registry::namespace(command)) => {}
@@ -70,6 +72,11 @@ pub(super) async fn confirm(
         true => console.detail("nothing").await,
         false => console.detail(lines.join("\n")).await,
     }
-    confirm::agree(context, &format!("To let it, type \"{name}\""), name.as_str(), "Type the plugin's name, or use --force")
-        .await
+    confirm::agree(
+        context,
+        &format!("To let it, type \"{name}\""),
+        name.as_str(),
+        "Type the plugin's name, or use --force",
+    )
+    .await
 }

@@ -45,8 +45,10 @@ impl Command for Set {
         let found = settings.iter().find(|(key, _)| key.as_str() == self.key);
         let (_, setting) = found.ok_or_else(|| {
             let known: Vec<&str> = settings.keys().map(|key| key.as_str()).collect();
-            CommandError::user(format!("{name} has no setting {}", self.key))
-                .hint(format!("It has: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }))
+            CommandError::user(format!("{name} has no setting {}", self.key)).hint(format!(
+                "It has: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ))
         })?;
         let app = context.targets.first().map(|record| record.id);
         if app.is_some() && setting.scope == SettingScope::Global {

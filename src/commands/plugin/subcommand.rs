@@ -52,7 +52,11 @@ pub async fn run(app: &Arc<App>, caller: Caller, call: Call, io: CommandIo) -> C
     let (mut targets, mut target) = (Vec::new(), Target::Nothing);
     if facts.scope == SubcommandScope::App {
         let word = words.first().ok_or_else(|| {
-            CommandError::user("Please specify an app to run the command on").hint(usage(&plugin, &subcommand, facts))
+            CommandError::user("Please specify an app to run the command on").hint(usage(
+                &plugin,
+                &subcommand,
+                facts,
+            ))
         })?;
         targets.push(find_app(app, &caller, word).await?);
         target = Target::One(word.clone());
@@ -138,15 +142,16 @@ fn scope(facts: &Subcommand) -> Scope {
 }
 
 /// Runs an executable joined with the client; its status is the command's.
-pub(super) async fn execute(
-    app: &Arc<App>,
-    execution: &Execution<'_>,
-    io: CommandIo,
-) -> CommandResult {
+pub(super) async fn execute(app: &Arc<App>, execution: &Execution<'_>, io: CommandIo) -> CommandResult {
     let (began, started_at) = (Instant::now(), clock::unix_seconds());
     let broken = |error: &dyn std::error::Error| {
-        CommandError::user(format!("{} of {} cannot be run: {}", execution.executable, execution.plugin.name, chain(error)))
-            .hint(format!("See plugin:info {}", execution.plugin.name))
+        CommandError::user(format!(
+            "{} of {} cannot be run: {}",
+            execution.executable,
+            execution.plugin.name,
+            chain(error)
+        ))
+        .hint(format!("See plugin:info {}", execution.plugin.name))
     };
     let ready = app.hooks.ready(execution).await.map_err(|error| broken(&error))?;
     let process = ready.program.start().map_err(|error| broken(&error))?;
@@ -185,7 +190,8 @@ async fn relay(mut process: Process, io: CommandIo) -> CommandResult {
         process.wait().await
     };
     let aside = async {
-        let interrupted = async { while signals.recv().await.is_some_and(|name| name != "INT" && name != "TERM") {} };
+        let interrupted =
+            async { while signals.recv().await.is_some_and(|name| name != "INT" && name != "TERM") {} };
         tokio::select! {
             // Dropping the process ends it with all that it has started.
             () = interrupted => {}

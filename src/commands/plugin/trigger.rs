@@ -51,8 +51,10 @@ impl Command for Trigger {
         let hook: Hook = self.hook.parse().map_err(CommandError::user)?;
         if !plugin.manifest.hooks.contains_key(&hook) {
             let known: Vec<&str> = plugin.manifest.hooks.keys().map(|hook| hook.as_str()).collect();
-            return Err(CommandError::user(format!("{} has no hook {hook}", plugin.name))
-                .hint(format!("It has: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })));
+            return Err(CommandError::user(format!("{} has no hook {hook}", plugin.name)).hint(format!(
+                "It has: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            )));
         }
         let app = match &self.app {
             Some(name) => Some(find_app(&context.app, &context.caller, name).await?.name),

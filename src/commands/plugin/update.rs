@@ -16,7 +16,7 @@ pub struct Update {
     /// Back to what was there before the last update
     #[arg(long, conflicts_with_all = ["committish", "from"])]
     undo: bool,
-    /// Take it from elsewhere: a URL, a folder of the host, or `--` for an archive on standard input
+    /// Take it from elsewhere: a URL, a folder of the host, or `-` for an archive on standard input
     #[arg(long, allow_hyphen_values = true)]
     from: Option<String>,
     /// Agree to what it asks for
@@ -60,12 +60,16 @@ impl Update {
     async fn bring(&self, context: &mut Context, known: PluginSource) -> Result<PluginSource, CommandError> {
         let (from, committish) = match (&self.from, known) {
             (Some(from), _) => (from.clone(), self.committish.clone()),
-            (None, PluginSource::Git { url, committish, .. }) => (url, self.committish.clone().or(committish)),
+            (None, PluginSource::Git { url, committish, .. }) => {
+                (url, self.committish.clone().or(committish))
+            }
             (None, PluginSource::Archive { url }) => (url, None),
             (None, PluginSource::Folder { path }) => (path, None),
             (None, PluginSource::Stdin) => {
-                return Err(CommandError::user("It came as an archive on standard input")
-                    .hint(format!("Give the new one there: plugin:update {} --force --from --", self.plugin)));
+                return Err(CommandError::user("It came as an archive on standard input").hint(format!(
+                    "Give the new one there: plugin:update {} --force --from -",
+                    self.plugin
+                )));
             }
         };
         staging::stage(context, &from, committish.as_deref()).await
@@ -81,8 +85,11 @@ impl Update {
         let places = context.app.plugins.places();
         let (previous, incoming) = (places.previous(&record.name), places.incoming());
         if !previous.exists() {
-            return Err(CommandError::user(format!("{} was not updated since it was installed", record.name))
-                .hint("There is nothing to go back to"));
+            return Err(CommandError::user(format!(
+                "{} was not updated since it was installed",
+                record.name
+            ))
+            .hint("There is nothing to go back to"));
         }
         blocking(move || copy::folder(&previous, &incoming)).await?.map_err(files)?;
         Ok(known)
@@ -122,7 +129,10 @@ impl Update {
         }
         context.console().step(format!("Plugin {name} is at {}", manifest.plugin.version)).await;
         if !self.undo {
-            context.console().detail(format!("Back to the version before: plugin:update {name} --undo")).await;
+            context
+                .console()
+                .detail(format!("Back to the version before: plugin:update {name} --undo"))
+                .await;
         }
         Ok(0)
     }

@@ -92,11 +92,7 @@ pub static CONTRACTS: &[Contract] = &[
         fields: &[APP, ("old", "the name that it had"), BY],
         ..*FIRST
     },
-    Contract {
-        hook: Hook::PostDelete,
-        when: "an app was destroyed, with all that belonged to it",
-        ..*FIRST
-    },
+    Contract { hook: Hook::PostDelete, when: "an app was destroyed, with all that belonged to it", ..*FIRST },
     Contract {
         hook: Hook::ReceiveApp,
         when: "a push to the deploy branch has come, and nothing was done with it yet",
@@ -111,7 +107,12 @@ pub static CONTRACTS: &[Contract] = &[
         kind: Kind::Adds(Addition::BuildArguments),
         seconds: 60,
         arguments: &["APP", "SOURCE"],
-        fields: &[APP, BY, ("build", "the build's number"), ("source", "a commit's hash, or an image's name")],
+        fields: &[
+            APP,
+            BY,
+            ("build", "the build's number"),
+            ("source", "a commit's hash, or an image's name"),
+        ],
     },
     Contract {
         hook: Hook::PostBuild,
@@ -131,7 +132,10 @@ pub static CONTRACTS: &[Contract] = &[
             BY,
             IMAGE,
             DESCRIPTION,
-            ("config_keys", "the names of the config vars that it would have, without those that are added here"),
+            (
+                "config_keys",
+                "the names of the config vars that it would have, without those that are added here",
+            ),
         ],
         ..*FIRST
     },

@@ -10,8 +10,11 @@ const CHECK: &str = "plugins";
 pub async fn examine(app: &App) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(reason) = app.hooks.missing_walls() {
-        let what = format!("this host allows no namespaces: plugins see its files, and may leave processes behind ({reason})");
-        let fix = "Run Slipway as root on a host with unshare (util-linux); in a container: --privileged".to_owned();
+        let what = format!(
+            "this host allows no namespaces: plugins see its files, and may leave processes behind ({reason})"
+        );
+        let fix = "Run Slipway as root on a host with unshare (util-linux); in a container: --privileged"
+            .to_owned();
         findings.push(Finding::warning(CHECK, "walls", (what, fix)));
     }
     let broken = app.plugins.unusable();
