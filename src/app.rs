@@ -32,11 +32,13 @@ use crate::build::buildpacks::hints::Hints;
 use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::Drains;
+use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::predecessors::Predecessors;
 use crate::hooks::Hooks;
 use crate::logs::Logs;
+use crate::model::service::ServiceId;
 use crate::plugin::Plugins;
 use crate::run::addresses::CurrentAddresses;
 use crate::run::crashes::Crashes;
@@ -71,6 +73,8 @@ pub struct App {
     pub build_hints: Hints,
     /// The plugins that can be used.
     pub plugins: Plugins,
+    /// Ports of the host that lead to services.
+    pub forwards: Forwards,
     /// Tells them what happens.
     pub hooks: Hooks,
     /// The apps' git repositories.
@@ -85,6 +89,8 @@ pub struct App {
     pub reconciler: Reconciler,
     /// At most one deploy at a time for each app.
     pub leases: Leases,
+    /// At most one change at a time for each service. Taken before an app's.
+    pub service_leases: Leases<ServiceId>,
     /// So many builds at a time on the host. Taken before the lease.
     pub build_queue: BuildQueue,
     /// The builds under way, so that they can be cancelled.

@@ -20,8 +20,10 @@ use crate::settings::Settings;
 
 /// The name under which git calls this program, and the command that the server runs for it.
 const HOOK: &str = "pre-receive";
-/// The one command that needs no server.
+/// A command that needs no server.
 const TEST: &str = "buildpacks:test";
+/// What hooks of plugins send messages with; needs none either.
+const WEBHOOK: &str = "webhook";
 
 /// The server's own word for the first process within walls: see `process::confinement`.
 const CONFINED: &str = "confined";
@@ -36,6 +38,8 @@ pub struct Roles {
     pub serve: fn(bool) -> ExitCode,
     /// Tests a buildpack, with the words behind the command.
     pub test: fn(Vec<OsString>) -> ExitCode,
+    /// Sends a message to a URL, with the words behind the command.
+    pub webhook: fn(Vec<OsString>) -> ExitCode,
     /// Runs a program within walls, as the words behind the command say.
     pub confined: fn(Vec<OsString>) -> ExitCode,
 }
@@ -45,6 +49,7 @@ pub struct Roles {
 enum Role {
     Serve { takes_over: bool },
     Test(Vec<OsString>),
+    Webhook(Vec<OsString>),
     Confined(Vec<OsString>),
     Hook,
     Client(Vec<String>),
@@ -59,6 +64,7 @@ pub fn main(roles: Roles) -> ExitCode {
     let request = match role {
         Role::Serve { takes_over } => return (roles.serve)(takes_over),
         Role::Test(words) => return (roles.test)(words),
+        Role::Webhook(words) => return (roles.webhook)(words),
         Role::Confined(words) => return (roles.confined)(words),
         Role::Hook => Request {
             words: vec![HOOK.to_owned()],
@@ -91,6 +97,7 @@ fn role(mut arguments: impl Iterator<Item = OsString>) -> Result<Role, OsString>
     Ok(match words.as_slice() {
         [word] if word == "serve" => Role::Serve { takes_over: false },
         [word, option] if word == "serve" && option == TAKE_OVER => Role::Serve { takes_over: true },
+        [word, rest @ ..] if word == WEBHOOK => Role::Webhook(rest.iter().map(OsString::from).collect()),
         [word, rest @ ..] if word == TEST => Role::Test(rest.iter().map(OsString::from).collect()),
         [word, ..] if word == HOOK => Role::Hook,
         _ => Role::Client(words),

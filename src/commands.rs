@@ -43,6 +43,7 @@ pub mod resource;
 pub mod router;
 pub mod run;
 pub mod service;
+pub mod services;
 pub mod stack;
 pub mod storage;
 pub mod table;
@@ -64,6 +65,7 @@ use crate::console::{CommandIo, Console};
 use crate::deploy::{Order, Work};
 use crate::model::role::{Caller, Role};
 use crate::plugin::Plugin;
+use crate::services::Service;
 use crate::store::apps::AppRecord;
 
 /// What a command acts on, and so which keys may use it at all.
@@ -77,6 +79,8 @@ pub enum Scope {
     Apps,
     /// One app, or what holds for all apps: that needs a key for all apps.
     AppOrServer,
+    /// One service, which has to exist: open to keys for all apps, and to those of an app that is linked to it.
+    Service,
     /// The server as a whole: needs a key for all apps.
     Server,
     /// Only the host itself, over the Unix socket.
@@ -92,6 +96,8 @@ pub enum Target {
     One(String),
     /// Every app that the caller may see.
     Every,
+    /// The service of that name, of the plugin whose command it is.
+    Service(String),
     /// What holds for all apps.
     Server,
 }
@@ -127,6 +133,8 @@ pub struct Context {
     pub targets: Vec<AppRecord>,
     /// The plugin whose engine a command of [`registry::SERVICE`] is for: `mysql` of `mysql:create`.
     pub plugin: Option<Arc<Plugin>>,
+    /// The service that the arguments named.
+    pub service: Option<Service>,
 }
 
 impl Context {
@@ -138,6 +146,16 @@ impl Context {
     /// The one app of a command with [`Scope::App`].
     pub fn target(&self) -> Result<&AppRecord, CommandError> {
         self.targets.first().ok_or_else(|| CommandError::user("Please specify an app to run the command on"))
+    }
+
+    /// The service of a command with [`Target::Service`].
+    pub fn service(&self) -> Result<&Service, CommandError> {
+        self.service.as_ref().ok_or_else(|| CommandError::user("Please specify a service"))
+    }
+
+    /// The plugin whose engine a command of [`registry::SERVICE`] is for.
+    pub fn plugin(&self) -> Result<&Arc<Plugin>, CommandError> {
+        self.plugin.as_ref().ok_or_else(|| CommandError::user("This command is a plugin's with an engine"))
     }
 
     /// An order for a deploy, in the caller's name and cancelled when they go away.
@@ -179,6 +197,8 @@ struct Opening {
     caller: Caller,
     io: CommandIo,
     plugin: Option<Arc<Plugin>>,
+    /// The command as it was typed, with its plugin's name.
+    name: String,
 }
 
 impl Entry {
@@ -211,11 +231,24 @@ impl Entry {
 
     /// The parser of its arguments, which also knows its help text.
     pub fn parser(&self) -> clap::Command {
-        let command = clap::Command::new(self.name)
+        self.parser_of(None)
+    }
+
+    /// The same under the name that it has as that plugin's.
+    pub fn parser_of(&self, plugin: Option<&Plugin>) -> clap::Command {
+        let command = clap::Command::new(self.shown(plugin))
             .no_binary_name(true)
             .disable_version_flag(true)
             .help_template("Usage: {usage}\n\n{about-with-newline}\n{all-args}");
         (self.parser)(command)
+    }
+
+    /// As it is typed: `mysql:create` for `service:create`.
+    pub fn shown(&self, plugin: Option<&Plugin>) -> String {
+        match (plugin, self.name.strip_prefix("service:")) {
+            (Some(plugin), Some(verb)) => format!("{}:{verb}", plugin.name),
+            _ => self.name.to_owned(),
+        }
     }
 }
 
@@ -223,17 +256,15 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
     Box::pin(async move {
         let command =
             C::from_arg_matches(&matches).map_err(|error| dispatch::usage_error(C::NAME, &error))?;
-        let Opening { app, caller, mut io, plugin } = opening;
+        let Opening { app, caller, mut io, plugin, name } = opening;
         if !C::TAKES_SIGNALS {
             // Without anybody who takes them, Ctrl-C ends the command instead: see `CommandIo::signals`.
             io.signals = mpsc::channel(1).1;
         }
-        let targets = dispatch::resolve(&app, &caller, C::SCOPE, command.target()).await?;
-        let name = match (&plugin, C::NAME.split_once(':')) {
-            (Some(plugin), Some((_, verb))) => format!("{}:{verb}", plugin.name),
-            _ => C::NAME.to_owned(),
-        };
-        dispatch::ask_gates(&app, &caller, &name, (&targets, command.target()), &io.console).await?;
-        command.run(Context { app, caller, io, targets, plugin }).await
+        let target = command.target();
+        let service = dispatch::resolve_service(&app, &caller, C::SCOPE, (plugin.as_ref(), &target)).await?;
+        let targets = dispatch::resolve(&app, &caller, C::SCOPE, target.clone()).await?;
+        dispatch::ask_gates(&app, &caller, &name, (&targets, target), &io.console).await?;
+        command.run(Context { app, caller, io, targets, plugin, service }).await
     })
 }

@@ -256,7 +256,12 @@ async fn content(
             Ok(content)
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
-        Work::Rollback { to, keep_config: false } => Ok(to.content.clone()),
+        Work::Rollback { to, keep_config: false } => {
+            let mut content = to.content.clone();
+            // A link is as it is now: a service knows a former user no more.
+            content.config.extend(app.store.linked_config(record.id).await?);
+            Ok(content)
+        }
         // Config vars that were set for the next deploy stay for that.
         Work::Replace => current
             .map(|release| release.content.clone())

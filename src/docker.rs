@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
+use ipnet::Ipv4Net;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::docker::error::EngineError;
@@ -41,6 +42,8 @@ mod options;
 pub mod output;
 mod removal;
 mod running;
+pub mod service;
+mod small_subnets;
 pub mod survey;
 pub mod usage;
 pub mod user_network;
@@ -71,6 +74,8 @@ struct Inner {
     network_turn: Semaphore,
     /// Set when the server starts.
     removal_hook: OnceLock<RemovalHook>,
+    /// Where the subnets of links' networks come from. Set when the server starts.
+    subnets: OnceLock<Ipv4Net>,
 }
 
 /// What an engine says about itself.
@@ -87,8 +92,9 @@ impl Engine {
     pub fn connect(socket: &Path, owner: OwnerId) -> Self {
         let (socket, network_turn) = (socket.to_owned(), Semaphore::new(1));
         let (client, data_directory) = (OnceCell::new(), OnceCell::new());
-        let removal_hook = OnceLock::new();
-        Self { inner: Arc::new(Inner { socket, owner, client, data_directory, network_turn, removal_hook }) }
+        let (removal_hook, subnets) = (OnceLock::new(), OnceLock::new());
+        let inner = Inner { socket, owner, client, data_directory, network_turn, removal_hook, subnets };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whose things this handle makes and sees.

@@ -6,6 +6,8 @@ pub mod stdin_queue;
 
 use std::future::Future;
 
+use tokio::net::TcpStream;
+
 use crate::console::CommandIo;
 use crate::model::role::Caller;
 
@@ -13,6 +15,15 @@ use crate::model::role::Caller;
 pub trait Commands: Clone + Send + Sync + 'static {
     /// Who holds the key with this SHA-256 fingerprint (`SHA256:…`), if it was added and not removed since.
     fn identify(&self, fingerprint: &str) -> impl Future<Output = Option<Caller>> + Send;
+
+    /// A connection to a service by the name under which linked apps find it, if the caller may connect to it and it
+    /// serves on that port.
+    fn tunnel(
+        &self,
+        caller: &Caller,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = Option<TcpStream>> + Send;
 
     /// Runs one command to its end and returns its exit status.
     ///

@@ -22,7 +22,7 @@ use crate::formats::plugin_toml::OnFailure;
 use crate::hooks::callbacks::Callbacks;
 use crate::hooks::execution::{End, Execution, Ran, Surroundings};
 use crate::model::hook::Hook;
-use crate::model::hook::contract::{Kind, contract};
+use crate::model::hook::contract::{Kind, NOT_MINE, contract};
 use crate::model::hook::event::Event;
 use crate::model::plugin::PluginName;
 use crate::plugin::{Plugin, Plugins};
@@ -134,6 +134,26 @@ impl Hooks {
             return Ok(());
         }
         self.hear(scene, event()).await.map(drop)
+    }
+
+    /// Offers something to one plugin after the other, and says whether one took it.
+    pub async fn offer(
+        &self,
+        hook: Hook,
+        scene: Scene<'_>,
+        event: impl FnOnce() -> Event,
+    ) -> Result<bool, Veto> {
+        if !self.has(hook) {
+            return Ok(false);
+        }
+        let event = event();
+        for plugin in self.listeners(hook) {
+            let ran = self.run_hook(&plugin, &event, scene).await;
+            if ran.end != End::Status(NOT_MINE) && self.judge(&plugin, hook, ran, scene).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Runs one of a plugin's own executables, such as `install`, and gives its last line too.

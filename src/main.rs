@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     slipway::cli::main(Roles {
         serve: slipway::server::run,
         test: slipway::trial::main,
+        webhook: slipway::webhook::main,
         confined: slipway::process::confined::main,
     })
 }

@@ -36,6 +36,7 @@ use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 use crate::reconcile::told::Told;
+use crate::services::settle;
 
 /// How often everything is looked at although nothing was noticed: what nobody is told of, such as a network that was
 /// taken away, is mended within seconds, too. A look that finds nothing is one question to the engine.
@@ -51,10 +52,11 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Runs the reconcilers until the server stops.
 pub async fn run(app: Arc<App>, wakings: Wakings) {
-    let Wakings { routes, containers, garbage, cron, one_offs, certificates, over } = wakings;
+    let Wakings { routes, containers, services, garbage, cron, one_offs, certificates, over } = wakings;
     tokio::join!(
         publish_on_request(&app, routes, &over),
         containers_on_notice(&app, &containers),
+        services_on_notice(&app, &services),
         garbage_on_notice(&app, &garbage),
         scheduler::run(&app, &cron),
         one_offs::run(&app, &one_offs),
@@ -107,6 +109,25 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
         tokio::select! {
             () = async { notice.notified().await; sleep(GATHER).await } => {}
             () = sleep(pause) => {}
+            () = app.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// An image that has to be built again, or an engine that takes its time to stop, holds up no app.
+async fn services_on_notice(app: &Arc<App>, notice: &Notify) {
+    let mut failed = false;
+    loop {
+        let settled = settle::settle(app).await;
+        if let Err(error) = &settled
+            && !failed
+        {
+            tracing::warn!(%error, "the services are not as they should be; trying again");
+        }
+        failed = settled.is_err();
+        tokio::select! {
+            () = async { notice.notified().await; sleep(GATHER).await } => {}
+            () = sleep(EVERY) => {}
             () = app.shutdown.cancelled() => return,
         }
     }
@@ -178,5 +199,6 @@ async fn follow_events(app: &Arc<App>) -> Result<(), EngineError> {
         }
         app.reconciler.publish_routes().await;
         app.reconciler.check_containers();
+        app.reconciler.check_services();
     }
 }

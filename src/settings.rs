@@ -7,12 +7,13 @@ pub mod https;
 use std::env;
 use std::fs;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use crate::model::hostname::Hostname;
@@ -46,6 +47,8 @@ pub struct Settings {
     /// The directory below which apps may mount directories of the host (`SLIPWAY_STORAGE_ROOT`); `storage` in the
     /// root if unset.
     pub storage_root: Option<HostPath>,
+    /// The range from which networks of links and services get their subnets.
+    pub link_networks: Ipv4Net,
     /// Limits on SSH clients.
     pub ssh: SshLimits,
     /// Limits on pushes and builds.
@@ -164,6 +167,7 @@ impl Default for Settings {
             log: "info".to_owned(),
             docker: PathBuf::from("/var/run/docker.sock"),
             storage_root: None,
+            link_networks: Ipv4Net::new_assert(Ipv4Addr::new(10, 213, 0, 0), 16),
             ssh: SshLimits::default(),
             deploy: DeployLimits::default(),
             build: BuildSettings::default(),

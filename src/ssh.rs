@@ -13,3 +13,4 @@ pub mod input_gate;
 pub mod limits;
 pub mod listener;
 pub mod session;
+pub mod tunnel;

@@ -11,6 +11,7 @@ pub mod cron;
 pub mod docker_options;
 pub mod domains;
 pub mod drains;
+pub mod exposures;
 pub mod formation;
 pub mod health;
 pub mod instances;
@@ -26,6 +27,8 @@ pub mod releases;
 pub mod resources;
 pub mod routing;
 pub mod secret;
+pub mod service_links;
+pub mod services;
 pub mod stopping;
 pub mod storage;
 

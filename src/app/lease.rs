@@ -1,11 +1,14 @@
-//! One deploy at a time for each app, and one push that moves its branches. A lease lives in a task: when that ends, however it ends, the lease is free.
+//! One deploy at a time for each app, one push that moves its branches; one change at a time for each service. A lease
+//! lives in a task: when that ends, however it ends, the lease is free.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::model::service::ServiceId;
 use crate::store::apps::AppId;
 
 tokio::task_local! {
@@ -29,27 +32,49 @@ pub async fn while_held<T>(app: AppId, work: impl Future<Output = T>) -> Option<
     HELD.scope(held, is_waited_for.run_until_cancelled(work)).await
 }
 
-/// Hands out leases.
-#[derive(Debug, Default)]
-pub struct Leases {
+/// Hands out leases, by the numbers of what they are for.
+#[derive(Debug)]
+pub struct Leases<K = AppId> {
     /// Protects the map only; never held across an await.
-    apps: Mutex<HashMap<AppId, Arc<Semaphore>>>,
+    owners: Mutex<HashMap<K, Arc<Semaphore>>>,
 }
 
-/// The right to change what runs of one app, or where its branches point. Dropping it gives it back.
+/// The right to change what runs of one app or service, or where an app's branches point. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Lease {
     #[expect(dead_code, reason = "held for its drop")]
     permit: OwnedSemaphorePermit,
 }
 
-impl Leases {
+impl<K> Default for Leases<K> {
+    fn default() -> Self {
+        Self { owners: Mutex::default() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Leases<K> {
     /// The lease, if nobody has it.
-    pub fn try_acquire(&self, app: AppId) -> Option<Lease> {
-        let permit = self.semaphore(app).try_acquire_owned().ok()?;
+    pub fn try_acquire(&self, owner: K) -> Option<Lease> {
+        let permit = self.semaphore(owner).try_acquire_owned().ok()?;
         Some(Lease { permit })
     }
 
+    async fn wait(&self, owner: K) -> Lease {
+        loop {
+            // The semaphore is never closed, so the first turn of the loop is the last.
+            if let Ok(permit) = self.semaphore(owner).acquire_owned().await {
+                return Lease { permit };
+            }
+        }
+    }
+
+    fn semaphore(&self, owner: K) -> Arc<Semaphore> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.entry(owner).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
+
+impl Leases<AppId> {
     /// Waits for the lease; whoever asked first gets it first.
     pub async fn acquire(&self, app: AppId) -> Lease {
         let held = HELD.try_with(Clone::clone).ok();
@@ -57,17 +82,14 @@ impl Leases {
             held.is_waited_for.cancel();
             std::future::pending::<()>().await;
         }
-        loop {
-            // The semaphore is never closed, so the first turn of the loop is the last.
-            if let Ok(permit) = self.semaphore(app).acquire_owned().await {
-                return Lease { permit };
-            }
-        }
+        self.wait(app).await
     }
+}
 
-    fn semaphore(&self, app: AppId) -> Arc<Semaphore> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(app).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+impl Leases<ServiceId> {
+    /// Waits for the lease; whoever asked first gets it first.
+    pub async fn acquire(&self, service: ServiceId) -> Lease {
+        self.wait(service).await
     }
 }
 

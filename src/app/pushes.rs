@@ -20,6 +20,15 @@ pub struct Push {
     pub client_gone: CancellationToken,
 }
 
+/// A branch that a push moves or deletes, and that is not deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherBranch {
+    /// Its name without `refs/heads/`.
+    pub name: String,
+    /// The commit's hash; nothing if it is deleted.
+    pub commit: Option<String>,
+}
+
 /// Pushes by the token that only git's own process and its hook are given.
 #[derive(Debug, Default)]
 pub struct Pushes {
@@ -32,13 +41,14 @@ struct Entry {
     push: Push,
     /// Held from the hook's decision until git has moved the references.
     turn: Option<Lease>,
+    others: Vec<OtherBranch>,
 }
 
 impl Pushes {
     /// Enters a push and returns its token: 128 random bits in hexadecimal.
     pub fn enter(&self, push: Push) -> String {
         let token = format!("{:032x}", rand::random::<u128>());
-        self.lock().insert(token.clone(), Entry { push, turn: None });
+        self.lock().insert(token.clone(), Entry { push, turn: None, others: Vec::new() });
         token
     }
 
@@ -54,9 +64,17 @@ impl Pushes {
         }
     }
 
-    /// Takes a push out, and gives back its turn: its git process has ended.
-    pub fn leave(&self, token: &str) {
-        self.lock().remove(token);
+    /// Keeps the branches that are not deployed, if the push will be accepted.
+    pub fn keep_others(&self, token: &str, others: Vec<OtherBranch>) {
+        if let Some(entry) = self.lock().get_mut(token) {
+            entry.others = others;
+        }
+    }
+
+    /// Takes a push out, and gives back its turn: its git process has ended. Returns the branches that are not deployed
+    /// and that git was to move.
+    pub fn leave(&self, token: &str) -> Vec<OtherBranch> {
+        self.lock().remove(token).map(|entry| entry.others).unwrap_or_default()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {

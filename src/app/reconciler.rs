@@ -13,6 +13,7 @@ pub const BACKLOG: usize = 256;
 pub struct Reconciler {
     routes: mpsc::Sender<oneshot::Sender<bool>>,
     containers: Arc<Notify>,
+    services: Arc<Notify>,
     garbage: Arc<Notify>,
     cron: Arc<Notify>,
     one_offs: Arc<Notify>,
@@ -27,6 +28,8 @@ pub struct Wakings {
     pub routes: mpsc::Receiver<oneshot::Sender<bool>>,
     /// The containers may not be as they should.
     pub containers: Arc<Notify>,
+    /// Services may not be as they should.
+    pub services: Arc<Notify>,
     /// Something may not be needed any more.
     pub garbage: Arc<Notify>,
     /// Scheduled tasks may be others than before.
@@ -45,18 +48,19 @@ impl Reconciler {
         let (sender, routes) = mpsc::channel(BACKLOG);
         let (containers, garbage) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (cron, one_offs) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let certificates = Arc::new(Notify::new());
+        let (certificates, services) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let over = CancellationToken::new();
         let wakings = Wakings {
             routes,
             containers: containers.clone(),
+            services: services.clone(),
             garbage: garbage.clone(),
             cron: cron.clone(),
             one_offs: one_offs.clone(),
             certificates: certificates.clone(),
             over: over.clone(),
         };
-        (Self { routes: sender, containers, garbage, cron, one_offs, certificates, over }, wakings)
+        (Self { routes: sender, containers, services, garbage, cron, one_offs, certificates, over }, wakings)
     }
 
     /// Publishes a route table that was made after this call, and returns when it is in force; false if it could
@@ -74,6 +78,11 @@ impl Reconciler {
     /// Has the containers compared with what is wanted, soon.
     pub fn check_containers(&self) {
         self.containers.notify_one();
+    }
+
+    /// Has the services compared with what is wanted, soon.
+    pub fn check_services(&self) {
+        self.services.notify_one();
     }
 
     /// Has what nobody needs removed, soon.

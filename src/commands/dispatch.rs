@@ -16,6 +16,7 @@ use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
 use crate::model::role::{AppAccess, Caller, Role};
 use crate::plugin::Plugin;
+use crate::services::Service;
 use crate::store::apps::AppRecord;
 
 /// Runs the command that the words name, writes its error if it fails, and returns its exit status.
@@ -50,7 +51,7 @@ async fn dispatch(
         return subcommand::help(&app, &plugin, caller, io).await;
     }
     if let Some(topic) = name.strip_suffix(":help") {
-        return help::topic(topic, &caller, &io.console).await;
+        return help::topic(&app, topic, &caller, &io.console).await;
     }
     let (found, plugin) = find(&app, &name);
     let Some(entry) = found else {
@@ -66,12 +67,20 @@ async fn dispatch(
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
         }
+        let plugin = app.plugins.find(registry::namespace(&name));
+        if let Some(plugin) = plugin.filter(|plugin| plugin.engine.is_some()) {
+            return match name.contains(':') {
+                true => Err(help::unknown_of_engine(&name)),
+                false => help::engine(&plugin, &caller, &io.console).await,
+            };
+        }
         return Err(help::unknown_command(&name));
     };
     if let Some(app_name) = flags.app {
         words.insert(0, app_name);
     }
-    let parser = entry.parser();
+    let shown = entry.shown(plugin.as_deref());
+    let parser = entry.parser_of(plugin.as_deref());
     // To a command that asks nothing the flag means nothing; `run` would hand it to the app's own command.
     if flags.force && parser.get_arguments().any(|argument| argument.get_long() == Some("force")) {
         words.insert(0, "--force".to_owned());
@@ -82,18 +91,14 @@ async fn dispatch(
             io.console.stdout(error.to_string()).await;
             return Ok(0);
         }
-        Err(error) => return Err(usage_error(entry.name, &error)),
+        Err(error) => return Err(usage_error(&shown, &error)),
     };
-    match plugin {
-        // Under the name that was typed: `mysql:list`.
-        Some(_) => admit(&name, entry.scope, entry.role, &caller)?,
-        None => authorize(entry, &caller)?,
-    }
-    (entry.start)(matches, Opening { app, caller, io, plugin }).await
+    admit(&shown, entry.scope, entry.role, &caller)?;
+    (entry.start)(matches, Opening { app, caller, io, plugin, name: shown }).await
 }
 
 /// The command of that name, and the plugin whose it is.
-fn find(app: &App, name: &str) -> (Option<&'static Entry>, Option<Arc<Plugin>>) {
+pub(super) fn find(app: &App, name: &str) -> (Option<&'static Entry>, Option<Arc<Plugin>>) {
     if let Some(entry) = registry::find(name) {
         return (Some(entry), None);
     }
@@ -177,7 +182,7 @@ pub(super) async fn ask_gates(
     }
     let apps = match target {
         Target::One(_) => targets.iter().map(|record| record.name.to_string()).collect(),
-        Target::Nothing | Target::Every | Target::Server => Vec::new(),
+        Target::Nothing | Target::Every | Target::Server | Target::Service(_) => Vec::new(),
     };
     let event = || Event::UserAuth {
         user: caller.name.clone(),
@@ -206,7 +211,7 @@ pub(super) async fn resolve(
     target: Target,
 ) -> Result<Vec<AppRecord>, CommandError> {
     match target {
-        Target::Nothing => Ok(Vec::new()),
+        Target::Nothing | Target::Service(_) => Ok(Vec::new()),
         Target::One(name) => Ok(vec![find_app(app, caller, &name).await?]),
         Target::Every => {
             let apps = app.store.apps().await?;
@@ -217,6 +222,29 @@ pub(super) async fn resolve(
         }
         Target::Server => Ok(Vec::new()),
     }
+}
+
+/// Finds the service that the arguments name. A caller whose key is for some apps only knows those that these are
+/// linked to.
+pub(super) async fn resolve_service(
+    app: &App,
+    caller: &Caller,
+    scope: Scope,
+    (plugin, target): (Option<&Arc<Plugin>>, &Target),
+) -> Result<Option<Service>, CommandError> {
+    let (Target::Service(name), Some(plugin)) = (target, plugin) else { return Ok(None) };
+    let service = Service::find(app, plugin, name).await?;
+    if caller.access == AppAccess::All {
+        return Ok(Some(service));
+    }
+    let links = app.store.links_to_service(service.record.id).await?;
+    let is_open = links.iter().any(|link| caller.access.includes(&link.app_name));
+    if scope == Scope::Service && is_open {
+        return Ok(Some(service));
+    }
+    // As if there were none: which there are is not theirs to know.
+    Err(CommandError::user(format!("{} service {name} does not exist", service.title()))
+        .hint(format!("See `{}:list` for those that your key opens", plugin.name)))
 }
 
 /// The app of that name, if it exists and the caller may know of it.

@@ -2,14 +2,16 @@
 
 use clap::Args;
 
+use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::dispatch::authorize;
+use crate::commands::dispatch::{authorize, find};
 use crate::commands::plugin::subcommand;
-use crate::commands::registry::{self, COMMANDS};
+use crate::commands::registry::{self, COMMANDS, SERVICE};
 use crate::commands::table::columns;
 use crate::commands::{Command, Context, Entry, Scope, Target};
 use crate::console::Console;
 use crate::model::role::{AppAccess, Caller, Role};
+use crate::plugin::Plugin;
 
 /// Lists the commands, or those of one namespace
 #[derive(Debug, Args)]
@@ -32,19 +34,24 @@ impl Command for Help {
         match self.topic {
             None => {
                 all(&context.caller, console).await?;
+                engines(&context.app, console).await;
                 subcommand::print_all(&context.app, &context.caller, console).await;
                 Ok(0)
             }
-            Some(name) => topic(&name, &context.caller, console).await,
+            Some(name) => topic(&context.app, &name, &context.caller, console).await,
         }
     }
 }
 
 /// Lists the commands of a namespace, or says all about one command.
-pub async fn topic(name: &str, caller: &Caller, console: &Console) -> CommandResult {
+pub async fn topic(app: &App, name: &str, caller: &Caller, console: &Console) -> CommandResult {
     if !registry::is_namespace(name) {
-        let entry = registry::find(name).ok_or_else(|| unknown_command(name))?;
-        console.stdout(entry.parser().render_help().to_string()).await;
+        if let Some(plugin) = app.plugins.find(name).filter(|plugin| plugin.engine.is_some()) {
+            return engine(&plugin, caller, console).await;
+        }
+        let (entry, plugin) = find(app, name);
+        let entry = entry.ok_or_else(|| unknown_command(name))?;
+        console.stdout(entry.parser_of(plugin.as_deref()).render_help().to_string()).await;
         return Ok(0);
     }
     // `logs` is a command, and the namespace of `logs:set`.
@@ -67,8 +74,31 @@ pub async fn greet(caller: &Caller, console: &Console) -> CommandResult {
 }
 
 async fn all(caller: &Caller, console: &Console) -> CommandResult {
-    print(COMMANDS.iter().filter(|entry| open(entry, caller)), console).await;
+    print(COMMANDS.iter().filter(|entry| open(entry, caller)), None, console).await;
     console.line("Write COMMAND --help for the arguments of one.").await;
+    Ok(0)
+}
+
+/// Lists the plugins whose engines people get services of, if there are any.
+async fn engines(app: &App, console: &Console) {
+    let plugins = app.plugins.all();
+    let rows: Vec<Vec<String>> = plugins
+        .values()
+        .filter_map(|plugin| {
+            let title = &plugin.engine.as_ref()?.service.title;
+            Some(vec![format!("    {}:help", plugin.name), format!("Services of {title}")])
+        })
+        .collect();
+    if !rows.is_empty() {
+        console.line("Services, of which each engine has the same commands:").await;
+        console.stdout(columns(&rows)).await;
+    }
+}
+
+/// Lists the commands of a plugin with an engine.
+pub async fn engine(plugin: &Plugin, caller: &Caller, console: &Console) -> CommandResult {
+    let listed = SERVICE.iter().filter(|entry| open(entry, caller));
+    print(listed, Some(plugin), console).await;
     Ok(0)
 }
 
@@ -82,8 +112,15 @@ pub async fn namespace(namespace: &str, caller: &Caller, console: &Console) -> C
         return Err(CommandError::user(format!("Your key opens no command of `{namespace}`"))
             .hint("See `help` for those that it opens."));
     }
-    print(listed.into_iter(), console).await;
+    print(listed.into_iter(), None, console).await;
     Ok(0)
+}
+
+/// The error for a command that no engine has.
+pub fn unknown_of_engine(name: &str) -> CommandError {
+    let namespace = registry::namespace(name);
+    CommandError::user(format!("`{name}` is not a slipway command."))
+        .hint(format!("See `{namespace}:help` for its commands."))
 }
 
 /// The error for a command that does not exist, with the nearest one that does.
@@ -120,10 +157,10 @@ fn open(entry: &Entry, caller: &Caller) -> bool {
     !entry.hidden && authorize(entry, caller).is_ok()
 }
 
-async fn print(entries: impl Iterator<Item = &Entry>, console: &Console) {
+async fn print(entries: impl Iterator<Item = &Entry>, plugin: Option<&Plugin>, console: &Console) {
     let rows: Vec<Vec<String>> = entries
         .map(|entry| {
-            let mut parser = entry.parser();
+            let mut parser = entry.parser_of(plugin);
             let usage = parser.render_usage().to_string();
             let usage = usage.trim_start_matches("Usage:").trim().to_owned();
             let about = parser.get_about().map(ToString::to_string).unwrap_or_default();

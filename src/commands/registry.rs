@@ -3,8 +3,8 @@
 use crate::commands::{
     Entry, app_json, apps, auth, builder, buildpacks, builds, certs, checks, cleanup, config, cron, disk,
     docker_options, doctor, domains, drains, git, help, keys, letsencrypt, links, logs, maintenance, network,
-    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, stack, storage,
-    upgrade, urls, version,
+    nginx, plugin, ports, ps, redirect, releases, repo, resource, router, run, service, services, stack,
+    storage, upgrade, urls, version,
 };
 
 /// Every command, in the order in which help shows them.
@@ -99,6 +99,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<drains::list::List>(),
     Entry::of::<drains::remove::Remove>(),
     Entry::of::<run::enter::Enter>(),
+    Entry::of::<git::from_app::FromApp>(),
     Entry::of::<git::from_archive::FromArchive>(),
     Entry::of::<git::from_image::FromImage>(),
     Entry::of::<git::from_image::LoadImage>(),
@@ -191,6 +192,8 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<run::logs::Logs>(),
     Entry::of::<run::manage::Retire>(),
     Entry::of::<run::manage::Stop>(),
+    Entry::of::<services::link::Link>(),
+    Entry::of::<services::list::List>().alias(&["services"]),
     Entry::of::<keys::add::Add>(),
     Entry::of::<keys::list::List>(),
     Entry::of::<keys::remove::Remove>(),
@@ -216,7 +219,31 @@ pub static COMMANDS: &[Entry] = &[
 ];
 
 /// What every plugin with an engine has, under its own name instead of `service`: `mysql:create`.
-pub static SERVICE: &[Entry] = &[Entry::of::<service::list::List>()];
+pub static SERVICE: &[Entry] = &[
+    Entry::of::<service::links::AppLinks>(),
+    Entry::of::<service::connect::Connect>(),
+    Entry::of::<service::create::Create>(),
+    Entry::of::<service::destroy::Destroy>(),
+    Entry::of::<service::connect::Enter>(),
+    Entry::of::<service::events::Events>(),
+    Entry::of::<service::list::Exists>(),
+    Entry::of::<service::expose::Expose>(),
+    Entry::of::<service::info::Info>(),
+    Entry::of::<service::link::Link>(),
+    Entry::of::<service::links::Linked>(),
+    Entry::of::<service::links::Links>(),
+    Entry::of::<service::list::List>(),
+    Entry::of::<service::logs::Logs>(),
+    Entry::of::<service::run_state::Pause>(),
+    Entry::of::<service::link::Promote>(),
+    Entry::of::<service::run_state::Restart>(),
+    Entry::of::<service::rotate::Rotate>(),
+    Entry::of::<service::set::Set>(),
+    Entry::of::<service::run_state::Start>(),
+    Entry::of::<service::run_state::Stop>(),
+    Entry::of::<service::expose::Unexpose>(),
+    Entry::of::<service::link::Unlink>(),
+];
 
 /// The command of a plugin with an engine, by what stands behind the colon.
 pub fn service(verb: &str) -> Option<&'static Entry> {

@@ -96,7 +96,8 @@ impl Wish {
         self.flag.is_none() && self.format != Some(Format::Json)
     }
 
-    /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`.
+    /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`,
+    /// or nothing.
     pub async fn print(
         &self,
         console: &Console,
@@ -105,9 +106,10 @@ impl Wish {
         rows: Rows,
     ) -> Result<(), CommandError> {
         if let Some(flag) = &self.flag {
-            let key = flag.strip_prefix(&format!("{title}-")).unwrap_or(flag);
+            let key = flag.strip_prefix(&prefix(title, "-")).unwrap_or(flag);
             let Some((_, value)) = rows.iter().find(|(name, _)| name == key || name == flag) else {
-                let valid: Vec<String> = rows.iter().map(|(name, _)| format!("--{title}-{name}")).collect();
+                let valid: Vec<String> =
+                    rows.iter().map(|(name, _)| format!("--{}{name}", prefix(title, "-"))).collect();
                 return Err(CommandError::user(format!(
                     "Invalid flag passed, valid flags: {}",
                     valid.join(", ")
@@ -120,7 +122,7 @@ impl Wish {
             let object: BTreeMap<String, String> = rows.into_iter().collect();
             return print_json(console, &object).await;
         }
-        console.headline(format!("{subject} {title} information")).await;
+        console.headline(format!("{subject} {}information", prefix(title, " "))).await;
         for (key, value) in rows {
             console.line(format!("       {:<30} {value}", label(title, &key)).trim_end()).await;
         }
@@ -136,8 +138,13 @@ fn parse_format(text: &str) -> Result<Format, CommandError> {
     }
 }
 
+/// What stands before a key; nothing where there is no title.
+fn prefix(title: &str, behind: &str) -> String {
+    if title.is_empty() { String::new() } else { format!("{title}{behind}") }
+}
+
 fn label(title: &str, key: &str) -> String {
-    let words = format!("{title} {}", key.replace('-', " "));
+    let words = format!("{}{}", prefix(title, " "), key.replace('-', " "));
     let mut characters = words.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
     format!("{first}{}:", characters.as_str())

@@ -8,7 +8,7 @@ pub mod list;
 pub mod logs;
 pub mod manage;
 mod named;
-mod stream;
+pub mod stream;
 
 use crate::app::App;
 use crate::app::one_offs::Claim;

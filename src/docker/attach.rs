@@ -54,11 +54,20 @@ impl ProcessInput {
 impl Engine {
     /// Takes hold of a container's input and output. Attach before the start and nothing is lost.
     pub async fn attach(&self, id: &ContainerId) -> Result<Attached, EngineError> {
-        let facts = self.inspect(id.as_str()).await?;
+        let terminal = self.inspect(id.as_str()).await?.terminal;
+        self.attach_to(id, terminal).await
+    }
+
+    /// The same for a container that works beside a service.
+    pub async fn attach_service(&self, id: &ContainerId) -> Result<Attached, EngineError> {
+        self.attach_to(id, false).await
+    }
+
+    async fn attach_to(&self, id: &ContainerId, terminal: bool) -> Result<Attached, EngineError> {
         let keys = query_value(DETACH_KEYS);
         let target = format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1&detachKeys={keys}");
         let upgraded = self.wire().await?.upgrade(Call::post(target, "").upgrading("tcp")).await?;
-        Ok(attached(upgraded, facts.terminal))
+        Ok(attached(upgraded, terminal))
     }
 }
 

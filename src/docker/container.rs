@@ -313,7 +313,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
 }
 
 /// `json-file` rather than `local`: it is what log shippers read, and rotates just as well.
-fn log_config(log: OutputLog) -> HostConfigLogConfig {
+pub(super) fn log_config(log: OutputLog) -> HostConfigLogConfig {
     match log {
         OutputLog::Off => HostConfigLogConfig { typ: Some("none".to_owned()), config: None },
         OutputLog::Rotated => {
@@ -326,7 +326,7 @@ fn log_config(log: OutputLog) -> HostConfigLogConfig {
     }
 }
 
-fn restart_policy(policy: RestartPolicy) -> EngineRestartPolicy {
+pub(super) fn restart_policy(policy: RestartPolicy) -> EngineRestartPolicy {
     let (name, maximum) = match policy {
         RestartPolicy::No => (RestartPolicyNameEnum::NO, None),
         RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),

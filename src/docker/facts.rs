@@ -165,6 +165,19 @@ impl Engine {
         serde_json::to_value(answer).map_err(|error| EngineError::Broken(error.into()))
     }
 
+    /// Whether some variable of a container's environment has this in it; false if there is no such container.
+    pub async fn environment_mentions(&self, id: &ContainerId, text: &str) -> Result<bool, EngineError> {
+        let inspect = self.client().await?.inspect_container(id.as_str(), None::<InspectContainerOptions>);
+        match inspect.await.map_err(EngineError::from) {
+            Ok(found) => {
+                let environment = found.config.and_then(|config| config.env).unwrap_or_default();
+                Ok(environment.iter().any(|pair| pair.contains(text)))
+            }
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lists containers, running or not, in the order of their names.
     pub async fn list(&self, filter: &ContainerFilter) -> Result<Vec<ContainerFacts>, EngineError> {
         let mut wanted = vec![owner_filter(self.owner())];

@@ -35,6 +35,24 @@ impl Engine {
     /// Reads a container's log. A container whose log is off gives an error.
     pub async fn logs(&self, id: &ContainerId, options: LogOptions) -> Result<OutputStream, EngineError> {
         let terminal = self.inspect(id.as_str()).await?.terminal;
+        self.log_of(id, terminal, options).await
+    }
+
+    /// Reads the log of a service's container.
+    pub async fn service_log(
+        &self,
+        id: &ContainerId,
+        options: LogOptions,
+    ) -> Result<OutputStream, EngineError> {
+        self.log_of(id, false, options).await
+    }
+
+    async fn log_of(
+        &self,
+        id: &ContainerId,
+        terminal: bool,
+        options: LogOptions,
+    ) -> Result<OutputStream, EngineError> {
         let tail = options.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
         let target = format!(
             "/containers/{id}/logs?stdout=1&stderr=1&follow={}&timestamps={}&since={}&tail={tail}",

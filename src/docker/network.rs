@@ -125,7 +125,7 @@ impl Engine {
     pub async fn ensure_link_network(&self, name: &str) -> Result<(), EngineError> {
         let turn = self.inner.network_turn.acquire().await;
         let _turn = turn.map_err(|closed| EngineError::Broken(Box::new(closed)))?;
-        if self.network_facts(name).await?.is_none() {
+        if self.user_network(name).await?.is_none() {
             self.make_network(name, NetworkKind::Link).await?;
         }
         Ok(())
@@ -135,8 +135,8 @@ impl Engine {
     async fn make_network(&self, name: &str, kind: NetworkKind) -> Result<(), EngineError> {
         let mut attempt = 1;
         loop {
-            let made = match self.find_free_subnet().await {
-                Ok(subnet) => self.create_network(name, Some(subnet), kind).await,
+            let made = match self.choose_subnet(kind).await {
+                Ok(config) => self.create_network(name, Some(config), kind).await,
                 Err(error) => Err(error),
             };
             match made {
@@ -191,6 +191,23 @@ impl Engine {
         }
     }
 
+    /// Links' networks are many and small; without a range for them they come from where the others do.
+    async fn choose_subnet(&self, kind: NetworkKind) -> Result<IpamConfig, EngineError> {
+        let small = if kind == NetworkKind::Link { self.free_small_subnet().await? } else { None };
+        Ok(match small {
+            Some(subnet) => IpamConfig { subnet: Some(subnet.to_string()), ..IpamConfig::default() },
+            None => {
+                let subnet = self.find_free_subnet().await?;
+                IpamConfig {
+                    subnet: Some(subnet.to_string()),
+                    ip_range: Some(subnet.upper_half().to_string()),
+                    gateway: Some(Ipv4Addr::from(u32::from(subnet.first) + 1).to_string()),
+                    ..IpamConfig::default()
+                }
+            }
+        })
+    }
+
     /// Static addresses need a subnet that the *user* configured. Only the engine knows which one is free on this
     /// host, so it is asked to choose one for a network that is thrown away again.
     async fn find_free_subnet(&self) -> Result<Subnet, EngineError> {
@@ -205,15 +222,9 @@ impl Engine {
     async fn create_network(
         &self,
         name: &str,
-        subnet: Option<Subnet>,
+        config: Option<IpamConfig>,
         kind: NetworkKind,
     ) -> Result<(), EngineError> {
-        let config = subnet.map(|subnet| IpamConfig {
-            subnet: Some(subnet.to_string()),
-            ip_range: Some(subnet.upper_half().to_string()),
-            gateway: Some(Ipv4Addr::from(u32::from(subnet.first) + 1).to_string()),
-            ..IpamConfig::default()
-        });
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),

@@ -175,6 +175,23 @@ impl Repositories {
         self.resolved(app, url, wanted, wanted).await
     }
 
+    /// Copies what another app's branch, tag or commit consists of; `None` if there is none of that name. As with
+    /// [`Repositories::fetch`], no branch is moved.
+    pub async fn copy(
+        &self,
+        from: &AppName,
+        to: &AppName,
+        reference: &str,
+    ) -> Result<Option<CommitId>, GitError> {
+        let Some(commit) = self.resolve(from, reference).await? else { return Ok(None) };
+        let heads = format!("+refs/heads/*:{SYNC_REFERENCE}/heads/*");
+        let tags = format!("+refs/tags/*:{SYNC_REFERENCE}/tags/*");
+        let program = fetch_program(&self.path(to)).variable("GIT_ALLOW_PROTOCOL", "file").argument("--");
+        let program = program.argument(self.path(from)).arguments([heads, tags]);
+        run(&program, "fetch", FETCH_TIME).await?;
+        Ok(Some(commit))
+    }
+
     async fn resolved(
         &self,
         app: &AppName,

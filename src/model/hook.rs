@@ -22,6 +22,10 @@ pub enum Hook {
     PostDelete,
     /// A push has come.
     ReceiveApp,
+    /// A push has come with a branch that is not deployed.
+    ReceiveBranch,
+    /// Such a branch was moved or deleted.
+    PostReceiveBranch,
     /// A source is about to be built.
     PreBuild,
     /// There is an image.
@@ -82,6 +86,8 @@ impl Hook {
             Self::PostAppRename => "post-app-rename",
             Self::PostDelete => "post-delete",
             Self::ReceiveApp => "receive-app",
+            Self::ReceiveBranch => "receive-branch",
+            Self::PostReceiveBranch => "post-receive-branch",
             Self::PreBuild => "pre-build",
             Self::PostBuild => "post-build",
             Self::PreRelease => "pre-release",

@@ -83,7 +83,6 @@ pub async fn of(
     }
     options.link_networks = store.link_networks(app).await?;
     join_networks(store, app, process_type, phase, &mut options).await?;
-    options.networks.extend(store.link_networks(app).await?);
     Ok(options)
 }
 

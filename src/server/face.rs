@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::net::TcpStream;
+
 use crate::app::App;
 use crate::commands::dispatch;
 use crate::console::CommandIo;
 use crate::face::Commands;
 use crate::model::role::Caller;
+use crate::services::tunnel;
 
 /// All of them, with the handles that they need.
 #[derive(Clone)]
@@ -24,6 +27,16 @@ impl Commands for Face {
             }),
             Err(error) => {
                 tracing::error!(%error, "a key cannot be looked up");
+                None
+            }
+        }
+    }
+
+    async fn tunnel(&self, caller: &Caller, host: &str, port: u16) -> Option<TcpStream> {
+        match tunnel::open(&self.0, caller, host, port).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(host, port, %error, "a tunnel to a service cannot be opened");
                 None
             }
         }

@@ -67,7 +67,12 @@ pub(super) async fn give(standing: &mut Standing, handed: HandedOver) -> Result<
     let drain = app.settings.upgrade.drain();
     let records = standing.records.take();
     let leaving = Leaving { standing, channel, drain, one_offs: &app.one_offs, since: Instant::now() };
-    let faces = async { join_all(faces).await.into_iter().for_each(drop) };
+    let faces = async {
+        join_all(faces).await.into_iter().for_each(drop);
+        if timeout(drain, app.forwards.finished()).await.is_err() {
+            tracing::info!("connections to exposed services are cut off");
+        }
+    };
     let telling = records.map(|records| tokio::spawn(access::tell(records)));
     leaving.run(faces).await;
     if let Some(telling) = telling {

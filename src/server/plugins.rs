@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
+use tokio::net::TcpStream;
+
 use crate::app::lease::while_held;
 use crate::commands::dispatch;
 use crate::commands::registry;
@@ -44,6 +46,10 @@ pub(super) struct PluginFace(pub(super) Face);
 
 impl Commands for PluginFace {
     async fn identify(&self, _: &str) -> Option<Caller> {
+        None
+    }
+
+    async fn tunnel(&self, _: &Caller, _: &str, _: u16) -> Option<TcpStream> {
         None
     }
 

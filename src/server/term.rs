@@ -28,6 +28,7 @@ use crate::console::Console;
 use crate::console::door::Door;
 use crate::docker::Engine;
 use crate::drains::{self, Drains};
+use crate::forward::Forwards;
 use crate::git::repositories::Repositories;
 use crate::git::submodules::Submodules;
 use crate::handover::message::FromNew;
@@ -155,6 +156,8 @@ async fn begin(
         proofs: Proofs::new(standing.router.clone()),
         leases: Leases::default(),
         push_turns: Leases::default(),
+        service_leases: Leases::default(),
+        forwards: Forwards::default(),
         build_queue: BuildQueue::new(settings.deploy.max_builds),
         build_hints: Hints::default(),
         surroundings: surroundings::of_host(&settings, host_name()),
@@ -227,6 +230,7 @@ async fn serve(standing: &mut Standing, mut term: Term) -> Result<End, Box<dyn E
         stop(standing, term, faces).await?;
         return Ok(End::Stopped);
     };
+    app.forwards.close();
     app.reconciler.end();
     if timeout(PATIENCE, &mut term.background.reconciling).await.is_err() {
         tracing::warn!("reconcilers were cut off by the upgrade");
@@ -339,6 +343,7 @@ fn host_name() -> String {
 /// The engine, which lets go of no container whose last lines are not kept.
 fn engine(settings: &Settings, logs: &Logs) -> Result<Engine, Box<dyn Error>> {
     let engine = Engine::connect(&settings.docker, owner(&settings.root)?);
+    engine.take_subnets_from(settings.link_networks);
     let logs = logs.clone();
     engine.before_removals(move |engine, container| {
         let logs = logs.clone();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use russh::ChannelId;
 use russh::keys::Algorithm;
 use russh::server::Session;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +19,7 @@ use crate::ssh::channel::{Asking, Running, SessionChannel, Start};
 use crate::ssh::exec::{Request, Work};
 use crate::ssh::input_gate::InputGate;
 use crate::ssh::limits::{Occupancy, Slot};
+use crate::ssh::tunnel::MOST_TUNNELS;
 
 /// Sessions that may be open on one connection at a time (as `MaxSessions` of OpenSSH).
 pub const MOST_SESSIONS: usize = 10;
@@ -57,6 +59,7 @@ pub struct Connection<C> {
     pub(super) key_slot: Option<Slot<String>>,
     pub(super) channels: HashMap<ChannelId, SessionChannel>,
     pub(super) gate: InputGate,
+    tunnels: Arc<Semaphore>,
     /// This connection's own commands.
     running: TaskTracker,
     pub(super) authenticated: CancellationToken,
@@ -72,6 +75,7 @@ impl<C: Commands> Connection<C> {
             key_slot: None,
             channels: HashMap::new(),
             gate: InputGate::new(MOST_SESSIONS),
+            tunnels: Arc::new(Semaphore::new(MOST_TUNNELS)),
             running: TaskTracker::new(),
             authenticated: CancellationToken::new(),
         }
@@ -90,6 +94,11 @@ impl<C: Commands> Connection<C> {
     /// Whether a key may come in: it has an accepted algorithm and somebody holds it.
     pub(super) async fn is_known(&self, fingerprint: &str, algorithm: &Algorithm) -> bool {
         is_accepted(algorithm) && self.shared.commands.identify(fingerprint).await.is_some()
+    }
+
+    /// Room for one more tunnel, if there is some.
+    pub(super) fn tunnel_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.tunnels.clone().try_acquire_owned().ok()
     }
 
     /// The channel, if its command runs.

@@ -12,6 +12,7 @@ use crate::ssh::auth::{ProvenKey, fingerprint};
 use crate::ssh::channel::{Asking, SessionChannel};
 use crate::ssh::connection::{Connection, MOST_SESSIONS, SessionError, answer};
 use crate::ssh::exec::Work;
+use crate::ssh::tunnel::{self, MOST_TUNNELS};
 
 impl<C: Commands> Handler for Connection<C> {
     type Error = SessionError;
@@ -75,15 +76,25 @@ impl<C: Commands> Handler for Connection<C> {
 
     async fn channel_open_direct_tcpip(
         &mut self,
-        _channel: Channel<Msg>,
-        _host: &str,
-        _port: u32,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
         _originator: &str,
         _originator_port: u32,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), SessionError> {
-        reply.reject(refusal("no ports are forwarded here".to_owned())).await;
+        let Some(permit) = self.tunnel_permit() else {
+            reply.reject(refusal(format!("at most {MOST_TUNNELS} tunnels on one connection"))).await;
+            return Ok(());
+        };
+        let (commands, key) = (self.shared.commands.clone(), self.key.clone());
+        let (host, port) = (host.to_owned(), u16::try_from(port).unwrap_or_default());
+        // In a task of its own: this runs inside russh's loop, and the service may take its time.
+        tokio::spawn(async move {
+            let _permit = permit;
+            tunnel::run(&commands, key, (host, port), channel, reply).await;
+        });
         Ok(())
     }
 
@@ -218,7 +229,8 @@ impl<C: Commands> Handler for Connection<C> {
     }
 }
 
-fn refusal(reason: String) -> ChannelOpenFailure {
+/// Says no to a channel, and why.
+pub(super) fn refusal(reason: String) -> ChannelOpenFailure {
     ChannelOpenFailure::Other { code: ChannelOpenFailure::AdministrativelyProhibited.code(), reason }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock;
 use crate::model::app_name::AppName;
-use crate::store::{Store, StoreError, keys, parse, taken};
+use crate::store::{Store, StoreError, keys, parse, service_links, taken};
 
 /// The number of an app's row, which outlives a renaming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,8 +109,10 @@ impl Store {
 
     /// Forgets the app and all that belongs to it.
     pub async fn delete_app(&self, id: AppId) -> Result<(), StoreError> {
+        let key = self.key.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
+            service_links::depart_all(&transaction, &key, id)?;
             transaction.execute("UPDATE apps SET current_release = NULL WHERE id = ?1", [id.0])?;
             transaction.execute("DELETE FROM instances WHERE app = ?1", [id.0])?;
             transaction.execute("DELETE FROM apps WHERE id = ?1", [id.0])?;

@@ -1,11 +1,13 @@
 //! Config vars, sealed. `None` as the app stands for the global ones.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
-use crate::store::{Store, StoreError, links, parse};
+use crate::store::{Store, StoreError, links, parse, service_links};
 
 /// Config vars that an app.json gives to its app.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +32,17 @@ impl Store {
             let mut merged = read(connection, &key, None)?;
             merged.extend(read(connection, &key, Some(app))?);
             Ok(merged)
+        })
+        .await
+    }
+
+    /// Those of an app's config vars that are its links to apps and services.
+    pub async fn linked_config(&self, app: AppId) -> Result<ConfigVars, StoreError> {
+        let key = self.key.clone();
+        self.call(move |connection| {
+            let linked = linked(connection, app)?;
+            let own = read(connection, &key, Some(app))?;
+            Ok(own.into_iter().filter(|(key, _)| linked.contains(key)).collect())
         })
         .await
     }
@@ -62,13 +75,20 @@ pub(super) fn restore(
 ) -> Result<(), StoreError> {
     let (own, global) = (read(connection, secret, Some(app))?, read(connection, secret, None)?);
     // A link is as it is now, whatever it was then.
-    let linked = links::keys(connection, app)?;
+    let linked = linked(connection, app)?;
     let unset = own.into_keys().filter(|key| !wanted.contains_key(key) && !linked.contains(key)).collect();
     let set = wanted
         .into_iter()
         .filter(|(key, value)| global.get(key) != Some(value) && !linked.contains(key))
         .collect();
     change(connection, secret, Some(app), (set, unset))
+}
+
+/// The vars of an app that are its links.
+fn linked(connection: &Connection, app: AppId) -> Result<BTreeSet<ConfigKey>, StoreError> {
+    let mut keys = links::keys(connection, app)?;
+    keys.extend(service_links::keys(connection, app)?);
+    Ok(keys)
 }
 
 /// Adds what an app.json gives, within somebody's transaction. What a person set meanwhile stays.

@@ -61,12 +61,14 @@ impl Store {
         self.call(move |connection| target(connection, app)).await
     }
 
-    /// The networks that an app's containers join because it links to others.
+    /// The networks that an app's containers join because it is linked to other apps, and to services.
     pub async fn link_networks(&self, app: AppId) -> Result<Vec<String>, StoreError> {
         self.call(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT network FROM link_targets JOIN links ON links.target = link_targets.app
-                 WHERE links.app = ?1 ORDER BY network",
+                 WHERE links.app = ?1
+                 UNION SELECT network FROM services JOIN service_links ON service_links.service = services.id
+                 WHERE service_links.app = ?1 ORDER BY network",
             )?;
             let networks = statement.query_map([app.0], |row| row.get(0))?;
             Ok(networks.collect::<Result<_, _>>()?)

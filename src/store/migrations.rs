@@ -74,6 +74,8 @@ const STEPS: &[&str] = &[
      ) STRICT;",
     // Automatic certificates.
     include_str!("schema_acme.sql"),
+    // Services.
+    include_str!("schema_services.sql"),
     // Plugins, their settings and runs.
     include_str!("schema_plugins.sql"),
 ];

@@ -219,3 +219,32 @@ fn another_git_server_is_followed() {
     }
     assert_eq!((version(), repo.ls_remote(&server, &alice, &app)), before);
 }
+
+#[test]
+fn a_commit_of_another_app_is_deployed_without_a_push() {
+    let (server, alice) = Server::with_person("alice");
+    let [staging, production] = ["staging", "production"].map(names::unique);
+    let repo = torture::repo();
+    repo.push(&server, &alice, &staging).success();
+    server.ssh(&alice, &format!("apps:create {production}")).success();
+
+    let line = format!("git:from-app {production} {staging}");
+    let output = server.ssh(&alice, &line).success();
+    assert!(output.stdout.contains("main of"), "{}", output.stdout);
+    assert!(server.get(&production, "/instance").text().contains("\nversion 1\n"));
+
+    // What is pushed afterwards stands on the same commit.
+    torture::commit_version(&repo, "2");
+    repo.push(&server, &alice, &production).success();
+    assert!(server.get(&production, "/instance").text().contains("\nversion 2\n"));
+    assert!(server.get(&staging, "/instance").text().contains("\nversion 1\n"));
+
+    for (words, hint) in [
+        (format!("{production} {staging} nowhere"), "Push it there first"),
+        (format!("{production} {production}"), "ps:rebuild"),
+        (format!("{production} nobody"), "does not exist"),
+    ] {
+        let refused = server.ssh(&alice, &format!("git:from-app {words}"));
+        assert!(refused.code != 0 && refused.stderr.contains(hint), "{words}: {}", refused.stderr);
+    }
+}

@@ -19,6 +19,7 @@ pub mod process;
 pub mod repo;
 pub mod samples;
 pub mod server;
+pub mod service_client;
 pub mod tls;
 pub mod torture;
 pub mod transcript;

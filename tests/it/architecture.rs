@@ -156,6 +156,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("ssh", &["console", "face", "model", "settings"]),
     ("socket", &["console", "face", "model"]),
+    ("webhook", &[]),
     ("trial", &["build", "console", "docker", "git", "model", "run", "settings"]),
     ("cli", &["console", "face", "settings", "socket"]),
     (

@@ -4,18 +4,24 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use slipway::commands::Entry;
 use slipway::commands::Scope;
 use slipway::commands::dispatch::authorize;
-use slipway::commands::registry::{COMMANDS, namespace};
+use slipway::commands::registry::{COMMANDS, SERVICE, namespace};
 use slipway::model::role::{AppAccess, Caller, Role};
 
 fn caller(role: Role, access: AppAccess) -> Caller {
     Caller { name: "ann".to_owned(), fingerprint: Some("SHA256:x".to_owned()), role, access, pass: None }
 }
 
+/// All of them, those that each engine has under its own name among them.
+fn every_command() -> impl Iterator<Item = &'static Entry> {
+    COMMANDS.iter().chain(SERVICE)
+}
+
 #[test]
 fn every_command_and_every_argument_has_help() {
-    for entry in COMMANDS {
+    for entry in every_command() {
         let parser = entry.parser();
         assert!(parser.get_about().is_some(), "{} has no help text", entry.name);
         for argument in parser.get_arguments().filter(|argument| argument.get_id() != "help") {
@@ -26,15 +32,14 @@ fn every_command_and_every_argument_has_help() {
 
 #[test]
 fn names_are_unique_and_parsers_are_sound() {
-    let mut names: Vec<&str> = COMMANDS
-        .iter()
+    let mut names: Vec<&str> = every_command()
         .flat_map(|entry| [entry.name].into_iter().chain(entry.aliases.iter().copied()))
         .collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
-    for entry in COMMANDS {
+    for entry in every_command() {
         entry.parser().debug_assert();
     }
 }
@@ -62,7 +67,7 @@ fn every_role_opens_what_it_should_and_nothing_else() {
         ("host", Caller::host()),
     ];
     let mut table = String::new();
-    for entry in COMMANDS {
+    for entry in every_command() {
         let open: Vec<&str> = callers
             .iter()
             .filter(|(_, caller)| authorize(entry, caller).is_ok())
@@ -76,7 +81,7 @@ fn every_role_opens_what_it_should_and_nothing_else() {
 #[test]
 fn what_acts_on_the_server_is_closed_to_keys_for_one_app() {
     let limited = caller(Role::Admin, AppAccess::Only(vec!["blog".parse().unwrap()]));
-    for entry in COMMANDS.iter().filter(|entry| entry.scope == Scope::Server) {
+    for entry in every_command().filter(|entry| entry.scope == Scope::Server) {
         assert!(authorize(entry, &limited).is_err(), "{}", entry.name);
     }
 }
@@ -104,10 +109,13 @@ fn reference() -> String {
          `--quiet` before a command hides headers and progress; `--app APP` before a command stands for its first argument.\n",
     );
     let mut last = "";
-    for entry in COMMANDS.iter().filter(|entry| !entry.hidden) {
+    for entry in every_command().filter(|entry| !entry.hidden) {
         let current = namespace(entry.name);
         if current != last {
             write!(text, "\n## {current}\n").unwrap();
+            if current == "service" {
+                text.push_str("\nEach engine has these under its own name: `mysql:create`, `redis:create` ([services](services.md)).\n");
+            }
             last = current;
         }
         let mut parser = entry.parser();
@@ -137,6 +145,7 @@ fn scope(scope: Scope) -> &'static str {
         Scope::App => "one app",
         Scope::Apps => "your apps",
         Scope::AppOrServer => "one app, or a key for all apps with --global",
+        Scope::Service => "a service that is linked to one of your apps, or a key for all apps",
         Scope::Server => "a key for all apps",
         Scope::Host => "the host itself",
     }

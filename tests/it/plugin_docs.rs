@@ -45,6 +45,7 @@ fn hooks() -> String {
         let kind = match contract.kind {
             Kind::Watches => "watches",
             Kind::Vetoes => "may veto",
+            Kind::Takes => "may take it, or veto",
             Kind::Adds(Addition::BuildArguments) => "adds `build_arguments`, may veto",
             Kind::Adds(Addition::ConfigVars) => "adds `config`, may veto",
             Kind::Adds(Addition::Findings) => "adds `findings`",

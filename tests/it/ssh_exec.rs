@@ -1,6 +1,10 @@
 //! What a client sees of one command: output, status, environment, refusals.
 
-use crate::ssh_client::{TestServer, finish, seen};
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::ssh_client::{TestServer, finish, finish_with_input, seen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_error_and_status_arrive_apart() {
@@ -64,7 +68,7 @@ async fn forwarding_is_refused_and_the_command_runs() {
     let child = server.ssh_at("INFO", &server.key).args(["-W", "127.0.0.1:80", "slipway"]).spawn().unwrap();
     let (status, _, error) = seen(&finish(child).await);
     assert_ne!(status, 0);
-    assert!(error.contains("no ports are forwarded here"), "{error}");
+    assert!(error.contains("no service 127.0.0.1:80 that this key may connect to"), "{error}");
     // Agent, X11 and remote forwarding are declined, and nothing else changes.
     let child = server.ssh().args(["-A", "-R", "0:127.0.0.1:80", "slipway", "whoami"]).spawn().unwrap();
     assert_eq!(seen(&finish(child).await).1, "person\n");
@@ -74,6 +78,26 @@ async fn forwarding_is_refused_and_the_command_runs() {
         .spawn()
         .unwrap();
     assert_ne!(seen(&finish(child).await).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_passes_bytes_both_ways_until_both_sides_have_ended() {
+    let server = TestServer::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("service:{}", listener.local_addr().unwrap().port());
+    let echo = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        // Said only after the client has ended what it says.
+        stream.write_all(&heard).await.unwrap();
+    });
+    let child = server.ssh().args(["-W", &place, "slipway"]).stdin(Stdio::piped()).spawn().unwrap();
+    let sent = vec![b'x'; 3 << 20];
+    let (status, output, error) = seen(&finish_with_input(child, &sent).await);
+    assert_eq!((status, error.as_str()), (0, ""));
+    assert_eq!(output.len(), sent.len());
+    echo.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

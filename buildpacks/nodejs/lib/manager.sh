@@ -98,12 +98,26 @@ install_manager() {
         choose_manager_version "$package" "${wanted:-$(usual_version "$package")}" "$name"
         registry_unpack "$SCRATCH/manager.json" "$INSTALLED" "$folder"
         (cd "$folder" && rm -rf docs man html changelogs ./*.md)
+        install_native_part "$package" "$folder"
         keep_manager "$package" "$wanted" "$folder"
     fi
     while IFS=$'\t' read -r command path; do
         ln -sf "../lib/node_modules/$package/${path#./}" "$NODE_HOME/bin/$command"
         chmod +x "$folder/$path"
     done < <(jq --raw-output '.bin | if type == "string" then {} else . end | to_entries[] | [.key, .value] | @tsv' "$folder/package.json")
+}
+
+# From version 12 on pnpm is a binary in a package of its own for each platform, which the package's own program puts in
+# its place. Without it pnpm would fetch one by itself at its first run, and ask the registry for more than mirrors have.
+install_native_part() {
+    local package=$1 folder=$2 platform native
+    platform=$(node_package)
+    native="@$package/exe.${platform#node-}"
+    [ -n "$(jq --raw-output --arg native "$native" '.optionalDependencies[$native] // empty' "$folder/package.json")" ] || return 0
+    registry_package "$native" "$SCRATCH/native.json" \
+        || fail "$native could not be looked up: $FETCH_ERROR" "Check that this host can reach it, then push again"
+    registry_unpack "$SCRATCH/native.json" "$INSTALLED" "$folder/node_modules/$native"
+    (cd "$folder" && node install.js) || fail "$package $INSTALLED could not be set up" "Push again; if it stays, write another version to packageManager in package.json"
 }
 
 # What was chosen for this Node and this wish stays until one of them changes.

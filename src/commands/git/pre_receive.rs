@@ -8,6 +8,7 @@ use crate::app::pushes::Push;
 use crate::build::BuildSource;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::git::from_archive::cancelled;
+use crate::commands::git::other_branches;
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::error::vetoed;
@@ -52,9 +53,21 @@ impl Command for PreReceive {
         let deploy_branch = context.app.store.computed_property(record.id, "deploy-branch").await?;
         let target = match push::decide(deploy_branch.as_deref(), &updates) {
             Ok(Decision::Deploy(target)) => target,
-            Ok(Decision::Accept) => return Ok(0),
-            Err(refusal) => return Err(refused(&refusal, &record.name)),
+            Ok(Decision::Accept) => {
+                context.app.pushes.keep_others(&token, other_branches::of(&updates, None));
+                return Ok(0);
+            }
+            Err(refusal) => {
+                let others = other_branches::of(&updates, None);
+                let is_other = matches!(refusal, Refusal::OtherBranch { .. });
+                if is_other && other_branches::are_taken(&context, &record, &push, &others).await? {
+                    context.app.pushes.keep_others(&token, others);
+                    return Ok(0);
+                }
+                return Err(refused(&refusal, &record.name));
+            }
         };
+        context.app.pushes.keep_others(&token, other_branches::of(&updates, Some(&target.reference)));
         let quarantine = context.io.environment.get("GIT_QUARANTINE_PATH").map(PathBuf::from);
         let repositories = &context.app.repositories;
         let snapshot =

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::app::pushes::Push;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::apps::create::{create, ensure_repository};
+use crate::commands::git::other_branches;
 use crate::commands::git::turn::await_turn;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::{CommandIo, Console, Output};
@@ -66,13 +67,15 @@ impl Command for ReceivePack {
             client_gone: context.io.client_gone.clone(),
         };
         let app = context.app.clone();
+        let (caller, console) = (context.caller.name.clone(), context.io.console.clone());
         let token = app.pushes.enter(push);
         let served = serve(&context, ServiceKind::ReceivePack, &record.name, Some(token.clone()));
         let result = match served {
             Ok(process) => pump(process, context.io).await,
             Err(error) => Err(error),
         };
-        app.pushes.leave(&token);
+        let others = app.pushes.leave(&token);
+        other_branches::tell(&app, &record, &caller, &console, others).await;
         collect_garbage_later(&app, record.name);
         result
     }

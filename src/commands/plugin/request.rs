@@ -37,6 +37,7 @@ pub(super) fn lines(name: &PluginName, manifest: &Manifest) -> Vec<String> {
         let may = match contract.kind {
             Kind::Watches => "is told when",
             Kind::Vetoes => "may say no when",
+            Kind::Takes => "may take or refuse it when",
             Kind::Adds(Addition::BuildArguments) => "may say no and add build arguments when",
             Kind::Adds(Addition::ConfigVars) => "may say no and add config vars when",
             Kind::Adds(Addition::Findings) => "adds lines when",

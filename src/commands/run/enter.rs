@@ -1,13 +1,12 @@
 //! `enter`.
 
 use clap::Args;
-use nix::sys::signal::Signal;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::run::stream::{Controls, Until, relay};
-use crate::commands::run::{no_instances, terminal_environment};
+use crate::commands::run::no_instances;
+use crate::commands::run::stream::exec_in;
 use crate::commands::{Command, Context, Scope, Target};
-use crate::docker::exec::ExecSpec;
+use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
@@ -39,22 +38,7 @@ impl Command for Enter {
         let record = context.target()?.clone();
         let instance = choose(&context, &record, self.process.as_deref()).await?;
         let command = command(&context, &instance, self.command).await?;
-        let terminal = context.io.terminal.as_ref();
-        let environment = terminal_environment(terminal);
-        let spec = ExecSpec { command, environment, terminal: terminal.is_some(), stdin: true };
-        let engine = context.app.engine.clone();
-        let (id, attached) = engine.exec(&instance.container, &spec).await?;
-        let gone = context.io.client_gone.clone();
-        let controls = Controls::Exec { engine: engine.clone(), id: id.clone() };
-        let until = tokio::select! {
-            until = relay(context.io, attached, &controls) => until?,
-            () = gone.cancelled() => Until::ClientGone,
-        };
-        if until == Until::ClientGone {
-            engine.kill_exec(&id, Signal::SIGKILL).await?;
-            return Ok(1);
-        }
-        Ok(u8::try_from(engine.exec_exit_code(&id).await?).unwrap_or(1))
+        exec_in(context, &instance.container, command, ConfigVars::new()).await
     }
 }
 

@@ -1,15 +1,19 @@
 //! Joins a client's streams with those of a process in a container, byte for byte.
 
 use futures_util::StreamExt as _;
+use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, CommandResult};
+use crate::commands::Context;
+use crate::commands::run::terminal_environment;
 use crate::console::{CommandIo, Console, Terminal};
 use crate::docker::Engine;
 use crate::docker::attach::{Attached, ProcessInput};
 use crate::docker::error::EngineError;
-use crate::docker::exec::ExecId;
+use crate::docker::exec::{ExecId, ExecSpec};
 use crate::docker::output::{OutputStream, StandardStream};
+use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
 
 /// What ended the relaying.
@@ -60,6 +64,32 @@ impl Controls {
             },
         }
     }
+}
+
+/// Runs a command inside a running container for a client; ends with its status.
+pub async fn exec_in(
+    context: Context,
+    container: &ContainerId,
+    command: Vec<String>,
+    variables: ConfigVars,
+) -> CommandResult {
+    let terminal = context.io.terminal.as_ref();
+    let mut environment = terminal_environment(terminal);
+    environment.extend(variables);
+    let spec = ExecSpec { command, environment, terminal: terminal.is_some(), stdin: true };
+    let engine = context.app.engine.clone();
+    let (id, attached) = engine.exec(container, &spec).await?;
+    let gone = context.io.client_gone.clone();
+    let controls = Controls::Exec { engine: engine.clone(), id: id.clone() };
+    let until = tokio::select! {
+        until = relay(context.io, attached, &controls) => until?,
+        () = gone.cancelled() => Until::ClientGone,
+    };
+    if until == Until::ClientGone {
+        engine.kill_exec(&id, Signal::SIGKILL).await?;
+        return Ok(1);
+    }
+    Ok(u8::try_from(engine.exec_exit_code(&id).await?).unwrap_or(1))
 }
 
 /// Relays until the process's output ends. Input, signals and window changes are passed on meanwhile.

@@ -11,9 +11,15 @@ pub enum Kind {
     Watches,
     /// It is asked. They run one after the other; one that fails stops what was about to happen.
     Vetoes,
+    /// It is offered something, one after the other, until one takes it by ending with 0; with [`NOT_MINE`] it does not,
+    /// and with anything else it says no.
+    Takes,
     /// It says on standard output what is to be added. It may stop what was about to happen as well.
     Adds(Addition),
 }
+
+/// How a hook that [takes](Kind::Takes) ends where it has no interest: Dokku's code for what is not implemented.
+pub const NOT_MINE: i32 = 10;
 
 /// What can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +105,32 @@ pub static CONTRACTS: &[Contract] = &[
         kind: Kind::Vetoes,
         arguments: &["APP", "COMMIT", "BRANCH"],
         fields: &[APP, BY, ("commit", "the commit's full hash"), ("branch", "the branch")],
+        ..*FIRST
+    },
+    Contract {
+        hook: Hook::ReceiveBranch,
+        when: "a push has come with a branch that is not deployed; if no plugin takes it, the push is refused",
+        kind: Kind::Takes,
+        arguments: &["APP", "BRANCH", "COMMIT"],
+        fields: &[
+            APP,
+            BY,
+            ("branch", "the branch"),
+            ("commit", "the commit's full hash; it cannot be fetched yet"),
+        ],
+        ..*FIRST
+    },
+    Contract {
+        hook: Hook::PostReceiveBranch,
+        when: "a branch that is not deployed was pushed or deleted, and the push is complete",
+        seconds: 600,
+        arguments: &["APP", "BRANCH", "COMMIT"],
+        fields: &[
+            APP,
+            BY,
+            ("branch", "the branch"),
+            ("commit", "the commit's full hash; null (as an argument: empty) if the branch is gone"),
+        ],
         ..*FIRST
     },
     Contract {

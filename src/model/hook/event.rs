@@ -16,6 +16,8 @@ pub enum Event {
     PostAppRename { app: AppName, old: AppName, by: String },
     PostDelete { app: AppName, by: String },
     ReceiveApp { app: AppName, by: String, commit: String, branch: String },
+    ReceiveBranch { app: AppName, by: String, branch: String, commit: String },
+    PostReceiveBranch { app: AppName, by: String, branch: String, commit: Option<String> },
     PreBuild { app: AppName, by: String, build: i64, source: String },
     PostBuild { app: AppName, by: String, build: i64, image: String },
     PreRelease { app: AppName, by: String, image: String, description: String, config_keys: Vec<String> },
@@ -47,6 +49,8 @@ impl Event {
             Self::PostAppRename { .. } => Hook::PostAppRename,
             Self::PostDelete { .. } => Hook::PostDelete,
             Self::ReceiveApp { .. } => Hook::ReceiveApp,
+            Self::ReceiveBranch { .. } => Hook::ReceiveBranch,
+            Self::PostReceiveBranch { .. } => Hook::PostReceiveBranch,
             Self::PreBuild { .. } => Hook::PreBuild,
             Self::PostBuild { .. } => Hook::PostBuild,
             Self::PreRelease { .. } => Hook::PreRelease,
@@ -78,6 +82,8 @@ impl Event {
             | Self::PostAppRename { app, .. }
             | Self::PostDelete { app, .. }
             | Self::ReceiveApp { app, .. }
+            | Self::ReceiveBranch { app, .. }
+            | Self::PostReceiveBranch { app, .. }
             | Self::PreBuild { app, .. }
             | Self::PostBuild { app, .. }
             | Self::PreRelease { app, .. }
@@ -112,6 +118,10 @@ impl Event {
         match self {
             Self::PostAppRename { app, old, .. } => vec![old.to_string(), app.to_string()],
             Self::ReceiveApp { commit, branch, .. } => with(&[commit, branch]),
+            Self::ReceiveBranch { branch, commit, .. } => with(&[branch, commit]),
+            Self::PostReceiveBranch { branch, commit, .. } => {
+                with(&[branch, commit.as_deref().unwrap_or_default()])
+            }
             Self::PreBuild { source, .. } => with(&[source]),
             Self::PostBuild { image, .. } | Self::PreRelease { image, .. } => with(&[image]),
             Self::PreDeploy { release, .. } | Self::PostDeploy { release, .. } => with(&[release]),
@@ -163,6 +173,8 @@ mod tests {
             Event::PostAppRename { app: app.clone(), old: "old".parse().unwrap(), by: by() },
             Event::PostDelete { app: app.clone(), by: by() },
             Event::ReceiveApp { app: app.clone(), by: by(), commit: text("c0ffee"), branch: text("main") },
+            Event::ReceiveBranch { app: app.clone(), by: by(), branch: text("idea"), commit: text("c0ffee") },
+            Event::PostReceiveBranch { app: app.clone(), by: by(), branch: text("idea"), commit: None },
             Event::PreBuild { app: app.clone(), by: by(), build: 7, source: text("c0ffee") },
             Event::PostBuild { app: app.clone(), by: by(), build: 7, image: text("sha256:1") },
             Event::PreRelease {

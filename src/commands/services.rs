@@ -1,0 +1,4 @@
+//! `services:*`: services of all engines.
+
+pub mod link;
+pub mod list;

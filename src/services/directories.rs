@@ -1,0 +1,95 @@
+//! Where a service's files lie on the host: `services/ENGINE/NAME/{data,config}` in the root.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::app::App;
+use crate::command_error::CommandError;
+use crate::model::service::ServiceId;
+use crate::services::Service;
+
+/// Where directories of destroyed services wait for their removal.
+const REMOVED: &str = ".removed";
+
+/// All of a service's files.
+pub fn root(app: &App, service: &Service) -> PathBuf {
+    all(app).join(service.record.engine.as_str()).join(service.record.name.as_str())
+}
+
+/// Its data.
+pub fn data(app: &App, service: &Service) -> PathBuf {
+    root(app, service).join(&service.record.data)
+}
+
+/// Its own configuration files.
+pub fn config(app: &App, service: &Service) -> PathBuf {
+    root(app, service).join("config")
+}
+
+fn all(app: &App) -> PathBuf {
+    app.settings.root.join("services")
+}
+
+/// Makes them, if they are not there.
+pub async fn ensure(app: &App, service: &Service) -> Result<(), CommandError> {
+    let (all, data, config) = (all(app), data(app, service), config(app, service));
+    let made = blocking(move || {
+        fs::create_dir_all(&all)?;
+        // Whom the data belongs to in the container is somebody else on the host.
+        fs::set_permissions(&all, fs::Permissions::from_mode(0o700))?;
+        fs::create_dir_all(&data)?;
+        fs::create_dir_all(&config)
+    });
+    made.await.map_err(|error| {
+        CommandError::internal(format!("The directories of {service} cannot be made"), error)
+            .hint("Look at the free space and the permissions of the server's root")
+    })
+}
+
+/// Takes a service's files out of the way of another one of the same name. They are still there until they are
+/// discarded.
+pub async fn set_aside(app: &App, service: &Service) -> Result<(), CommandError> {
+    let (from, removed) = (root(app, service), all(app).join(REMOVED));
+    let to = removed.join(service.record.id.0.to_string());
+    let moved = blocking(move || {
+        fs::create_dir_all(&removed)?;
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
+        }
+    });
+    moved.await.map_err(|error| {
+        CommandError::internal(format!("The files of {service} cannot be moved away"), error)
+            .hint("They are as they were. Look at the permissions of the server's root, then try again")
+    })
+}
+
+/// Removes the files of services that are set aside and recorded no more.
+pub async fn discard(app: &App, recorded: Vec<ServiceId>) -> io::Result<()> {
+    let removed = all(app).join(REMOVED);
+    blocking(move || {
+        let entries = match fs::read_dir(&removed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let id = number(&path).map(ServiceId);
+            if id.is_some_and(|id| !recorded.contains(&id)) {
+                fs::remove_dir_all(&path)?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn number(path: &Path) -> Option<i64> {
+    path.file_name()?.to_str()?.parse().ok()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,91 @@
+//! No acknowledged row is lost, whatever is killed while rows are written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::engine;
+use crate::harness::http::Connection;
+use crate::harness::names;
+use crate::harness::server::Server;
+use crate::harness::service_client::{deploy, rows};
+use crate::harness::wait::wait_until;
+
+/// Writes one number after the other until told to stop; gives those that were acknowledged.
+fn write_until(
+    stop: &AtomicBool,
+    address: std::net::SocketAddr,
+    host: &str,
+    (variable, first): (&str, u64),
+) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    let mut number = first;
+    while !stop.load(Ordering::Relaxed) {
+        let path = format!("/rows?n={number}&var={variable}");
+        let answer =
+            Connection::open(address).and_then(|mut connection| connection.request("POST", host, &path, b""));
+        match answer {
+            Ok(answer) if answer.status == 200 => acknowledged.push(number),
+            // The engine or the server is away: again with the next number, a moment later.
+            _ => thread::sleep(Duration::from_millis(20)),
+        }
+        number += 1;
+    }
+    acknowledged
+}
+
+fn no_acknowledged_row_is_lost(engine_name: &str, variable: &'static str) {
+    let (mut server, alice) = Server::with_person("alice");
+    let app = names::unique("ledger");
+    server.ssh(&alice, &format!("{engine_name}:create ledger")).success();
+    deploy(&server, &alice, &app);
+    server.ssh(&alice, &format!("{engine_name}:link ledger {app}")).success();
+    assert_eq!(rows(&server, &app, variable), Vec::<u64>::new());
+    let id = server.ssh(&alice, &format!("{engine_name}:info ledger --id")).success().stdout;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4u64)
+        .map(|writer| {
+            let (stop, address, host) = (stop.clone(), server.http_address(), server.host(&app));
+            let from = (variable, writer * 1_000_000);
+            thread::spawn(move || write_until(&stop, address, &host, from))
+        })
+        .collect();
+    let count = || rows_or_none(&server, &app, variable);
+    let enough = |least: usize| {
+        wait_until("rows are written", Duration::from_secs(60), || count().is_some_and(|rows| rows >= least));
+    };
+    enough(20);
+    engine::request("POST", &format!("/containers/{}/kill?signal=SIGKILL", id.trim()));
+    wait_until("the service serves again", Duration::from_secs(60), || count().is_some());
+    let before = count().unwrap();
+    enough(before + 20);
+    stop.store(true, Ordering::Relaxed);
+    let mut acknowledged: Vec<u64> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+    acknowledged.sort_unstable();
+
+    // The server's end is none of the service's: the very container serves on.
+    server.kill();
+    server.start_again();
+    server.wait_until_reachable(&app, "/");
+    let kept = rows(&server, &app, variable);
+    let lost: Vec<_> = acknowledged.iter().filter(|number| !kept.contains(number)).collect();
+    assert!(lost.is_empty() && acknowledged.len() >= 40, "{lost:?} of {} are lost", acknowledged.len());
+    assert_eq!(server.ssh(&alice, &format!("{engine_name}:info ledger --id")).success().stdout, id);
+}
+
+fn rows_or_none(server: &Server, app: &str, variable: &str) -> Option<usize> {
+    let answer = server.get(app, &format!("/rows?var={variable}"));
+    (answer.status == 200).then(|| answer.text().lines().count())
+}
+
+#[test]
+fn no_acknowledged_row_of_postgres_is_lost() {
+    no_acknowledged_row_is_lost("postgres", "DATABASE_URL");
+}
+
+#[test]
+fn no_acknowledged_row_of_redis_is_lost() {
+    no_acknowledged_row_is_lost("redis", "REDIS_URL");
+}
