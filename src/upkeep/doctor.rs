@@ -9,6 +9,7 @@ mod engine;
 mod files;
 mod host;
 mod network;
+mod plugins;
 mod services;
 mod sockets;
 mod surroundings;
@@ -70,6 +71,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
     findings.extend(acme::examine(app).await);
+    findings.extend(plugins::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
         findings.extend(services::examine(app).await);

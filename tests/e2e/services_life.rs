@@ -88,14 +88,10 @@ fn the_end(server: &Server, alice: &Person, app: &str) {
     assert_eq!(users(server, alice, "main"), 1);
     run(server, alice, &format!("postgres:unlink main {renamed}"));
     assert_eq!(server.get(&renamed, "/env?name=SLIPWAY_POSTGRES_BLACK_URL").text(), "");
-    wait_until("the user goes with the link", Duration::from_secs(60), || {
-        users(server, alice, "main") == 0
-    });
+    wait_until("the user goes with the link", Duration::from_secs(60), || users(server, alice, "main") == 0);
     // The last link goes with its app, and its user with it.
     run(server, alice, &format!("apps:destroy --force {renamed}"));
-    wait_until("the user goes with the app", Duration::from_secs(60), || {
-        users(server, alice, "spare") == 0
-    });
+    wait_until("the user goes with the app", Duration::from_secs(60), || users(server, alice, "spare") == 0);
     refused(server, alice, "postgres:destroy main", &["Confirmation did not match"]);
     for service in ["main", "spare"] {
         let root = run(server, alice, &format!("postgres:info {service} --service-root")).stdout;

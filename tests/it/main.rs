@@ -21,6 +21,7 @@ mod faults;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod plugin_docs;
 mod router_docs;
 #[cfg(test)]
 mod socket_client;
