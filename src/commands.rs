@@ -197,6 +197,8 @@ struct Opening {
     caller: Caller,
     io: CommandIo,
     plugin: Option<Arc<Plugin>>,
+    /// The command as it was typed, with its plugin's name.
+    name: String,
 }
 
 impl Entry {
@@ -254,14 +256,15 @@ fn start<C: Command>(matches: ArgMatches, opening: Opening) -> Running {
     Box::pin(async move {
         let command =
             C::from_arg_matches(&matches).map_err(|error| dispatch::usage_error(C::NAME, &error))?;
-        let Opening { app, caller, mut io, plugin } = opening;
+        let Opening { app, caller, mut io, plugin, name } = opening;
         if !C::TAKES_SIGNALS {
             // Without anybody who takes them, Ctrl-C ends the command instead: see `CommandIo::signals`.
             io.signals = mpsc::channel(1).1;
         }
         let target = command.target();
         let service = dispatch::resolve_service(&app, &caller, C::SCOPE, (plugin.as_ref(), &target)).await?;
-        let targets = dispatch::resolve(&app, &caller, C::SCOPE, target).await?;
+        let targets = dispatch::resolve(&app, &caller, C::SCOPE, target.clone()).await?;
+        dispatch::ask_gates(&app, &caller, &name, (&targets, target), &io.console).await?;
         command.run(Context { app, caller, io, targets, plugin, service }).await
     })
 }

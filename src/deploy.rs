@@ -10,7 +10,7 @@ pub mod destroy;
 mod env;
 pub mod error;
 mod formation;
-mod hooks;
+pub mod hooks;
 pub mod journal;
 pub mod links;
 pub mod prepare;
@@ -33,6 +33,7 @@ use crate::app::App;
 use crate::build::{self, BuildOrder, BuildSource};
 use crate::console::Console;
 use crate::deploy::error::DeployError;
+use crate::deploy::hooks::Telling;
 use crate::deploy::journal::{AppLog, Journal};
 use crate::deploy::roll_out::Before;
 use crate::deploy::tasks::Tasks;
@@ -104,6 +105,9 @@ pub async fn run_with(app: &Arc<App>, order: Order, ticket: Ticket) -> Result<()
     let order = Order { console, cancel, ..order };
     // On the heap: what all stages hold together is too much for a thread's stack where callers hold much as well.
     let result = Box::pin(queue_and_run(app, &order, &ticket)).await;
+    if let Err(error) = &result {
+        hooks::failed(app, &order, error).await;
+    }
     let Order { work, console, .. } = order;
     drop(console);
     journal.close(result.as_ref().err()).await;
@@ -139,6 +143,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
         return Err(DeployError::Cancelled);
     }
     let tasks = Tasks { app, record, order, build };
+    let telling = Telling { app, record, order };
     let mut completion = Completion::default();
     if let Work::Build(_) = order.work {
         completion = env::complete(&record.name, &mut content, &order.console).await?;
@@ -150,6 +155,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     if let Work::Build(_) | Work::Recover(_) = order.work {
         tasks.predeploy(&mut content).await?;
     }
+    telling.before_release(&mut content).await?;
     let wanted = Wanted {
         content,
         by: &order.by,
@@ -160,6 +166,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     order.console.step(format!("Deploying {} {}", record.name, release.version)).await;
     let tasks_are_due = tasks.are_due(&release);
     let switched = async {
+        telling.before_deploy(&release).await?;
         if tasks_are_due {
             timed("release task", tasks.release(&release)).await?;
             tasks.owe_first_deploy().await?;
@@ -174,7 +181,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
             if tasks_are_due {
                 timed("postdeploy", tasks.postdeploy(&release)).await;
             }
-            hooks::deployed(app, record, order, &release).await;
+            telling.deployed(&release).await;
             Ok(())
         }
         Err(error) => {
@@ -201,7 +208,9 @@ async fn content(
     match &order.work {
         Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
-            let options = prepare::build_options(&app.store, record.id).await?;
+            let mut options = prepare::build_options(&app.store, record.id).await?;
+            let telling = Telling { app, record, order };
+            options.arguments.extend(telling.before_build(build, source).await?);
             let surroundings = app.surroundings.current().await;
             let build_order = BuildOrder {
                 engine: &app.engine,
@@ -235,22 +244,19 @@ async fn content(
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built??;
             app.build_queue.leave(build);
-            Ok(ReleaseContent {
+            let content = ReleaseContent {
                 image: built.image,
                 source: source.source(),
                 config,
                 processes: built.processes,
                 exposed_ports: built.exposed_ports,
                 app_json: built.app_json,
-            })
-        }
-        Work::Rollback { to, keep_config: true } => Ok(from(to)),
-        Work::Rollback { to, keep_config: false } => {
-            let mut content = to.content.clone();
-            // A link is as it is now: a service knows a former user no more.
-            content.config.extend(app.store.linked_config(record.id).await?);
+            };
+            telling.built(build, &content).await;
             Ok(content)
         }
+        Work::Rollback { to, keep_config: true } => Ok(from(to)),
+        Work::Rollback { to, keep_config: false } => older(app, record, to).await,
         // Config vars that were set for the next deploy stay for that.
         Work::Replace => current
             .map(|release| release.content.clone())
@@ -259,6 +265,13 @@ async fn content(
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
     }
+}
+
+/// What an older release was, but for its links, which are as they are now: a service knows a former user no more.
+async fn older(app: &App, record: &AppRecord, to: &Release) -> Result<ReleaseContent, DeployError> {
+    let mut content = to.content.clone();
+    content.config.extend(app.store.linked_config(record.id).await?);
+    Ok(content)
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

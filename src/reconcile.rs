@@ -5,7 +5,8 @@
 
 pub mod awaited;
 pub mod containers;
-pub mod exits;
+pub mod daily;
+mod exits;
 pub mod garbage;
 mod handshake_hosts;
 pub mod instance_log;
@@ -14,7 +15,8 @@ pub mod renewal;
 pub mod replace;
 pub mod routes;
 mod start_order;
-pub mod watch;
+pub mod told;
+mod watch;
 pub mod watched;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use crate::docker::error::EngineError;
 use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
+use crate::reconcile::told::Told;
 use crate::services::{backup_schedule, settle};
 
 /// How often everything is looked at although nothing was noticed: what nobody is told of, such as a network that was
@@ -62,6 +65,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         watch_engine(&app),
         watch::run(&app),
         instance_log::watch(&app),
+        daily::run(&app),
     );
 }
 
@@ -73,6 +77,7 @@ async fn publish_on_request(
     over: &CancellationToken,
 ) {
     let mut waiting = Vec::new();
+    let mut told = Told::default();
     let mut failed = false;
     loop {
         tokio::select! {
@@ -80,7 +85,7 @@ async fn publish_on_request(
             () = sleep(BACK_OFF), if failed => {}
             () = over.cancelled() => return,
         }
-        let published = routes::publish(app).await;
+        let published = routes::publish(app, &mut told).await;
         if let Err(error) = &published
             && !failed
         {

@@ -6,8 +6,31 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
+use crate::model::service::ServiceId;
 use crate::store::apps::AppId;
+
+tokio::task_local! {
+    /// What this task must not wait for.
+    static HELD: Held;
+}
+
+/// A lease that somebody has who waits for this task.
+#[derive(Clone, Debug)]
+struct Held {
+    app: AppId,
+    /// Cancelled when it is waited for all the same.
+    is_waited_for: CancellationToken,
+}
+
+/// Does something for somebody who has an app's lease. It ends without a result as soon as it would wait for that
+/// lease, since neither could go on.
+pub async fn while_held<T>(app: AppId, work: impl Future<Output = T>) -> Option<T> {
+    let held = Held { app, is_waited_for: CancellationToken::new() };
+    let is_waited_for = held.is_waited_for.clone();
+    HELD.scope(held, is_waited_for.run_until_cancelled(work)).await
+}
 
 /// Hands out leases, by the numbers of what they are for.
 #[derive(Debug)]
@@ -36,8 +59,7 @@ impl<K: Copy + Eq + Hash> Leases<K> {
         Some(Lease { permit })
     }
 
-    /// Waits for the lease; whoever asked first gets it first.
-    pub async fn acquire(&self, owner: K) -> Lease {
+    async fn wait(&self, owner: K) -> Lease {
         loop {
             // The semaphore is never closed, so the first turn of the loop is the last.
             if let Ok(permit) = self.semaphore(owner).acquire_owned().await {
@@ -49,6 +71,25 @@ impl<K: Copy + Eq + Hash> Leases<K> {
     fn semaphore(&self, owner: K) -> Arc<Semaphore> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.entry(owner).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
+
+impl Leases<AppId> {
+    /// Waits for the lease; whoever asked first gets it first.
+    pub async fn acquire(&self, app: AppId) -> Lease {
+        let held = HELD.try_with(Clone::clone).ok();
+        if let Some(held) = held.filter(|held| held.app == app) {
+            held.is_waited_for.cancel();
+            std::future::pending::<()>().await;
+        }
+        self.wait(app).await
+    }
+}
+
+impl Leases<ServiceId> {
+    /// Waits for the lease; whoever asked first gets it first.
+    pub async fn acquire(&self, service: ServiceId) -> Lease {
+        self.wait(service).await
     }
 }
 
@@ -65,5 +106,14 @@ mod tests {
         assert!(leases.try_acquire(AppId(2)).is_some());
         drop(first);
         leases.acquire(AppId(1)).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_waited_for_does_not_wait_in_turn() {
+        let leases = Leases::default();
+        let held = leases.acquire(AppId(1)).await;
+        assert!(while_held(AppId(1), leases.acquire(AppId(1))).await.is_none());
+        assert!(while_held(AppId(1), leases.acquire(AppId(2))).await.is_some());
+        drop(held);
     }
 }

@@ -13,7 +13,10 @@ use crate::command_error::CommandError;
 use crate::commands::turns::Turns;
 use crate::commands::{Context, Target, links};
 use crate::deploy::{self, Work};
+use crate::hooks::Scene;
 use crate::model::config_var::{ConfigKey, ConfigVars};
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::store::apps::{AppId, AppRecord};
 
 /// Which vars: an app's, or with `--global` those of all apps.
@@ -68,10 +71,19 @@ async fn change(
     restart: bool,
 ) -> Result<(), CommandError> {
     let description = describe(&set, &unset);
+    let names = |keys: Vec<&ConfigKey>| keys.into_iter().map(ToString::to_string).collect::<Vec<_>>();
+    let event = Event::PostConfigUpdate {
+        app: app.and(context.targets.first()).map(|record| record.name.clone()),
+        by: context.caller.name.clone(),
+        set: names(set.keys().collect()),
+        unset: names(unset.iter().collect()),
+    };
     if app.is_some() {
         links::guard(context, context.target()?, set.keys().chain(&unset)).await?;
     }
     context.app.store.change_config(app, set, unset).await?;
+    let scene = Scene::command(context.console());
+    context.app.hooks.tell(Hook::PostConfigUpdate, scene, || event).await;
     if !restart {
         return Ok(());
     }
@@ -92,6 +104,11 @@ pub async fn restart(
         concerned.into_iter().filter(|record| record.current_release.is_some() && !record.stopped).collect();
     let mut turns = Turns::new(context.console(), running.len());
     for record in running {
+        if context.caller.holds_up(&record.name) {
+            let text = format!("{} is not restarted: its deploy waits for this very plugin", record.name);
+            context.console().step(text).await;
+            continue;
+        }
         context.console().step(format!("Restarting app {}", record.name)).await;
         let order = context.order(&record, Work::Restart(None), description);
         let result = deploy::run(&context.app, order).await.map_err(|error| {

@@ -6,10 +6,15 @@ use clap::error::ErrorKind;
 
 use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
+use crate::commands::plugin::subcommand;
 use crate::commands::{Entry, Opening, Scope, Target, help, registry};
-use crate::console::CommandIo;
+use crate::console::{CommandIo, Console};
+use crate::deploy::error::vetoed;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
-use crate::model::role::{AppAccess, Caller};
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
+use crate::model::role::{AppAccess, Caller, Role};
 use crate::plugin::Plugin;
 use crate::services::Service;
 use crate::store::apps::AppRecord;
@@ -42,6 +47,9 @@ async fn dispatch(
         return help::greet(&caller, &io.console).await;
     }
     let name = words.remove(0);
+    if let Some(plugin) = name.strip_suffix(":help").and_then(|name| app.plugins.find(name)) {
+        return subcommand::help(&app, &plugin, caller, io).await;
+    }
     if let Some(topic) = name.strip_suffix(":help") {
         return help::topic(&app, topic, &caller, &io.console).await;
     }
@@ -50,6 +58,11 @@ async fn dispatch(
         if name == "--app" {
             return Err(CommandError::user("--app needs the name of an app and a command")
                 .hint("For example: --app blog config:show"));
+        }
+        if let Some((plugin, subcommand)) = subcommand::find(&app, &name) {
+            words.splice(0..0, flags.app);
+            let call = subcommand::Call { plugin, subcommand, words };
+            return subcommand::run(&app, caller, call, io).await;
         }
         if registry::is_namespace(&name) {
             return help::namespace(&name, &caller, &io.console).await;
@@ -80,8 +93,8 @@ async fn dispatch(
         }
         Err(error) => return Err(usage_error(&shown, &error)),
     };
-    authorize(entry, &caller)?;
-    (entry.start)(matches, Opening { app, caller, io, plugin }).await
+    admit(&shown, entry.scope, entry.role, &caller)?;
+    (entry.start)(matches, Opening { app, caller, io, plugin, name: shown }).await
 }
 
 /// The command of that name, and the plugin whose it is.
@@ -129,28 +142,56 @@ impl GlobalFlags {
 
 /// Says whether the caller's role and keys open the command at all. Its apps are checked once they are known.
 pub fn authorize(entry: &Entry, caller: &Caller) -> Result<(), CommandError> {
+    admit(entry.name, entry.scope, entry.role, caller)
+}
+
+/// The same of a command that is not in the registry: a plugin's.
+pub(super) fn admit(name: &str, scope: Scope, role: Role, caller: &Caller) -> Result<(), CommandError> {
     let denied = |hint: String| Err(CommandError::user("Access denied").hint(hint));
     if let Some(pass) = &caller.pass
-        && !pass.commands.iter().any(|command| command == entry.name)
+        && !pass.commands.iter().any(|command| command == name)
     {
         return denied(format!(
             "The plugin {} has no permission for {1}: its plugin.toml would say `commands = [\"{1}\"]` in [permissions]",
-            pass.plugin, entry.name
+            pass.plugin, name
         ));
     }
-    if caller.role < entry.role {
-        let needed = entry.role;
-        return denied(format!("{} needs the role {needed}, your key has {}", entry.name, caller.role));
+    if caller.role < role {
+        return denied(format!("{name} needs the role {role}, your key has {}", caller.role));
     }
-    match entry.scope {
+    match scope {
         Scope::Server if caller.access != AppAccess::All => {
-            denied(format!("{} needs a key for all apps, yours is for some", entry.name))
+            denied(format!("{name} needs a key for all apps, yours is for some"))
         }
-        Scope::Host if !caller.is_host() => {
-            denied(format!("{} can only be run on the host itself", entry.name))
-        }
+        Scope::Host if !caller.is_host() => denied(format!("{name} can only be run on the host itself")),
         _ => Ok(()),
     }
+}
+
+/// Asks plugins whether somebody with a key may run a command that their key opens. The host is never asked for: who
+/// has it can switch any plugin off.
+pub(super) async fn ask_gates(
+    app: &App,
+    caller: &Caller,
+    command: &str,
+    (targets, target): (&[AppRecord], Target),
+    console: &Console,
+) -> Result<(), CommandError> {
+    if caller.is_host() || caller.pass.is_some() || !app.hooks.has(Hook::UserAuth) {
+        return Ok(());
+    }
+    let apps = match target {
+        Target::One(_) => targets.iter().map(|record| record.name.to_string()).collect(),
+        Target::Nothing | Target::Every | Target::Server | Target::Service(_) => Vec::new(),
+    };
+    let event = || Event::UserAuth {
+        user: caller.name.clone(),
+        role: caller.role.to_string(),
+        command: command.to_owned(),
+        apps,
+    };
+    let asked = app.hooks.ask(Hook::UserAuth, Scene::command(console), event).await;
+    asked.map_err(|veto| vetoed(&veto))
 }
 
 /// Refuses a caller whose key is for some apps: what apps share is not theirs alone to reach into.

@@ -7,10 +7,24 @@ pub mod report;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::hostname::Hostname;
 use crate::store::apps::AppRecord;
 use crate::urls;
+
+/// Tells plugins that domains were changed, those of the command's app or the global ones.
+async fn changed(context: &Context, action: &str, domains: &[String]) {
+    let event = || Event::PostDomainsUpdate {
+        app: context.targets.first().map(|record| record.name.clone()),
+        by: context.caller.name.clone(),
+        action: action.to_owned(),
+        domains: domains.to_vec(),
+    };
+    context.app.hooks.tell(Hook::PostDomainsUpdate, Scene::command(context.console()), event).await;
+}
 
 /// Reads host names, all of them or an error.
 fn parse(words: &[String]) -> Result<Vec<Hostname>, CommandError> {

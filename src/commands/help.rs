@@ -5,6 +5,7 @@ use clap::Args;
 use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::dispatch::{authorize, find};
+use crate::commands::plugin::subcommand;
 use crate::commands::registry::{self, COMMANDS, SERVICE};
 use crate::commands::table::columns;
 use crate::commands::{Command, Context, Entry, Scope, Target};
@@ -34,6 +35,7 @@ impl Command for Help {
             None => {
                 all(&context.caller, console).await?;
                 engines(&context.app, console).await;
+                subcommand::print_all(&context.app, &context.caller, console).await;
                 Ok(0)
             }
             Some(name) => topic(&context.app, &name, &context.caller, console).await,

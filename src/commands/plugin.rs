@@ -1,9 +1,17 @@
 //! `plugin:*`: which plugins there are, where they come from, what they may do.
 
+pub mod info;
 pub mod install;
 pub mod list;
+pub mod new;
+pub mod report;
 mod request;
+pub mod set;
 mod staging;
+pub mod subcommand;
+pub mod trigger;
+pub mod uninstall;
+pub mod update;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;

@@ -22,8 +22,11 @@ use crate::docker::facts::{ContainerFacts, ContainerFilter, RunState};
 use crate::docker::labels::ContainerKind;
 use crate::docker::logs::LogOptions;
 use crate::docker::output::OutputChunk;
+use crate::hooks::Scene;
 use crate::model::container_id::ContainerId;
 use crate::model::cron::CronStatus;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::store::StoreError;
 use crate::store::cron::{CronEnd, CronRun};
 
@@ -234,6 +237,7 @@ fn failed(error: BeginError) -> CronEnd {
 /// Records the end of a run, removes its container and shortens the history. A run that goes on is only let go.
 async fn settle(app: &App, run: &CronRun, end: Option<CronEnd>) {
     if let Some(end) = end {
+        let told = end.clone();
         if let Err(error) = record(app, run, end).await {
             tracing::error!(app = run.app.0, run = run.id, %error, "the end of a task cannot be recorded");
         }
@@ -242,8 +246,27 @@ async fn settle(app: &App, run: &CronRun, end: Option<CronEnd>) {
         }
         // Its image may have been the last thing that was kept for it.
         app.reconciler.collect_garbage();
+        tell(app, run, told).await;
     }
     app.cron_runs.leave(run.id);
+}
+
+/// Tells plugins how a run ended.
+async fn tell(app: &App, run: &CronRun, end: CronEnd) {
+    if !app.hooks.has(Hook::PostCron) {
+        return;
+    }
+    // An app that is gone has no hooks of its tasks any more.
+    let Ok(Some(record)) = app.store.app_by_id(run.app).await else { return };
+    let code = end.exit_code.map_or_else(String::new, |code| format!(" with {code}"));
+    let event = || Event::PostCron {
+        app: record.name,
+        task: run.task.to_string(),
+        run: run.id,
+        succeeded: end.status == CronStatus::Succeeded,
+        outcome: format!("{}{code}", end.status),
+    };
+    app.hooks.tell(Hook::PostCron, Scene::default(), event).await;
 }
 
 async fn record(app: &App, run: &CronRun, end: CronEnd) -> Result<(), BeginError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::deploy::error::DeployError;
+use crate::deploy::hooks::Telling;
 use crate::deploy::stop_first::{StopFirst, Swap};
 use crate::deploy::{Order, Work, checks, formation, links, prepare, switch, timed};
 use crate::model::release::Release;
@@ -70,6 +71,7 @@ pub async fn run(
     timed("stop first", swap.begin()).await?;
     let result = async {
         let started = timed("start", start.instances(&plan.start, &order.console, &order.cancel)).await?;
+        Telling { app, record, order }.check(&started, start.port).await?;
         let change = switch::Change { started, plan: &plan, quantities, completion: before.completion };
         timed("switch", switch::switch(app, record, order, release, change)).await
     };

@@ -71,7 +71,9 @@ impl Hooks {
         let mut arguments = BTreeMap::new();
         for (plugin, said) in self.hear(scene, event()).await? {
             let said: BuildArguments = read(&plugin.name, Hook::PreBuild, &said)?;
+            let names = said.build_arguments.keys().cloned().collect();
             arguments.extend(said.build_arguments);
+            tell(scene, &plugin.name, "build arguments", names).await;
         }
         Ok(arguments)
     }
@@ -88,11 +90,14 @@ impl Hooks {
         }
         for (plugin, said) in self.hear(scene, event()).await? {
             let said: Config = read(&plugin.name, Hook::PreRelease, &said)?;
+            let mut names = Vec::new();
             for (key, value) in said.config {
                 let value = ConfigValue::from_bytes(value.into_bytes())
                     .map_err(|error| no(&plugin.name, Hook::PreRelease, format!("{key}: {error}")))?;
+                names.push(key.to_string());
                 config.insert(key, value);
             }
+            tell(scene, &plugin.name, "config vars", names).await;
         }
         Ok(config)
     }
@@ -100,8 +105,9 @@ impl Hooks {
     /// Lines of `doctor`, with the plugins that say them. A plugin that fails says so itself.
     pub async fn findings(&self) -> Vec<(PluginName, Finding)> {
         let mut findings = Vec::new();
-        for plugin in self.listeners(Hook::HealthReport) {
-            let ran = self.run_hook(&plugin, &Event::HealthReport {}, Scene::default()).await;
+        let event = Event::HealthReport {};
+        for plugin in self.listeners(&event).await {
+            let ran = self.run_hook(&plugin, &event, Scene::default()).await;
             let said: Result<Findings, String> = match ran.end.is_good() {
                 true => read(&plugin.name, Hook::HealthReport, &ran.added).map_err(|veto| veto.reason),
                 false => Err(format!("its hook health-report {}", ran.end.words())),
@@ -117,6 +123,15 @@ impl Hooks {
             }
         }
         findings
+    }
+}
+
+/// Says what a plugin has added, by name.
+async fn tell(scene: Scene<'_>, plugin: &PluginName, what: &str, names: Vec<String>) {
+    if let Some(console) = scene.console
+        && !names.is_empty()
+    {
+        console.stderr(format!("[{plugin}] adds {what}: {}\n", names.join(", "))).await;
     }
 }
 

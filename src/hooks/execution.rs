@@ -17,7 +17,6 @@ use crate::hooks::output::{Display, Kept, keep};
 use crate::hooks::{Hooks, walls};
 use crate::model::app_name::AppName;
 use crate::plugin::{Plugin, chain};
-use crate::process::confinement::PLACE;
 use crate::process::{PATH, ProcessError, Program};
 use crate::store::StoreError;
 use crate::store::plugins::PluginRun;
@@ -42,6 +41,8 @@ pub struct Execution<'a> {
     pub app: Option<AppName>,
     /// Whether a deploy of that app waits for it.
     pub is_deploying: bool,
+    /// Who runs it, where somebody does.
+    pub user: Option<String>,
 }
 
 /// How a run ended.
@@ -121,7 +122,7 @@ impl End {
 impl Hooks {
     /// Makes an executable ready to be run: its walls, its environment, its token.
     pub async fn ready(&self, execution: &Execution<'_>) -> Result<Ready, ExecutionError> {
-        let Execution { plugin, executable, arguments, app, is_deploying } = execution;
+        let Execution { plugin, executable, arguments, app, is_deploying, user } = execution;
         let places = self.plugins.places();
         walls::prepare_data(plugin, places).map_err(ExecutionError::Data)?;
         let walls = walls::around(plugin, places, &self.root, &self.builder);
@@ -149,6 +150,9 @@ impl Hooks {
         if let Some(hook) = executable.strip_prefix("hooks/") {
             program = program.variable("SLIPWAY_HOOK", hook);
         }
+        if let Some(user) = user {
+            program = program.variable("SLIPWAY_USER", user);
+        }
         if let Some(app) = app {
             program = program.variable("SLIPWAY_APP", app.as_str()).variable("DOKKU_APP_NAME", app.as_str());
         }
@@ -156,7 +160,7 @@ impl Hooks {
     }
 
     /// What is set of a plugin, as its executables get it: for the app, else for all, else the default.
-    async fn settings(
+    pub(super) async fn settings(
         &self,
         plugin: &Plugin,
         app: Option<&AppName>,
@@ -259,9 +263,4 @@ fn signal(number: i32) -> End {
         Ok(signal) => End::Signal(signal.as_str().to_owned()),
         Err(_) => End::Status(SIGNALLED + number),
     }
-}
-
-/// Where a confined process finds the plugin's folder, for messages.
-pub fn shown(text: &str) -> String {
-    text.replace(&format!("{PLACE}/plugin/"), "")
 }

@@ -12,6 +12,7 @@ use crate::acme::renewal_info::Predecessor;
 use crate::app::App;
 use crate::clock;
 use crate::command_error::CommandError;
+use crate::hooks::Scene;
 use crate::issuance::account;
 use crate::issuance::budget;
 use crate::issuance::choice::Choice;
@@ -20,6 +21,8 @@ use crate::issuance::plan;
 use crate::issuance::proofs::Prover;
 use crate::issuance::telling::Telling;
 use crate::model::certificate::{CertificateKind, CertificateName};
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::hostname::Hostname;
 use crate::store::acme::AcmeState;
 use crate::store::apps::AppRecord;
@@ -225,8 +228,11 @@ async fn keep(
         not_after,
         pair: CertificatePair { chain: issued.chain, key: issued.key },
     };
+    let hosts = new.hosts.clone();
     app.store.set_certificate(new).await?;
     app.reconciler.publish_routes().await;
+    let event = || Event::PostCertsUpdate { app: Some(record.name.clone()), action: "add".to_owned(), hosts };
+    app.hooks.tell(Hook::PostCertsUpdate, Scene::default(), event).await;
     Ok(clock::format_seconds(not_after))
 }
 

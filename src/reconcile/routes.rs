@@ -14,6 +14,7 @@ use crate::model::container_id::ContainerId;
 use crate::model::hostname::Hostname;
 use crate::model::path_route::PathRoute;
 use crate::model::port_mapping::PortMapping;
+use crate::reconcile::told::Told;
 use crate::reconcile::{awaited, handshake_hosts, watched};
 use crate::requests::policy::{Situation, Values, policy_of};
 use crate::run::readiness::Prospect;
@@ -28,12 +29,13 @@ use slipway_router::table::{
 };
 
 /// Makes a table and hands it to the router. If that fails the router keeps the one it has.
-pub async fn publish(app: &Arc<App>) -> Result<(), CommandError> {
+pub(super) async fn publish(app: &Arc<App>, told: &mut Told) -> Result<(), CommandError> {
     let table = table(app).await?;
     let published = app
         .router
         .publish(&table)
         .map_err(|error| CommandError::internal("the route table contradicts itself", error))?;
+    told.tell(app, &table);
     for unbound in published.unbound {
         tracing::error!(port = unbound.port, error = %unbound.source, "a port cannot be listened on");
     }

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::path::Path;
 use tokio::net::TcpStream;
 
+use tokio::net::TcpStream;
+
+use crate::app::lease::while_held;
 use crate::commands::dispatch;
 use crate::commands::registry;
 use crate::console::CommandIo;
@@ -61,6 +64,20 @@ impl Commands for PluginFace {
                 .await;
             return 1;
         };
-        session.on_behalf(dispatch::execute(app, session.caller(), words, io)).await
+        let (caller, console) = (session.caller(), io.console.clone());
+        let deploying = match caller.pass.as_ref().and_then(|pass| pass.deploying.clone()) {
+            Some(name) => app.store.app(&name).await.ok().flatten(),
+            None => None,
+        };
+        let work = session.on_behalf(dispatch::execute(app, caller, words, io));
+        let Some(record) = deploying else { return work.await };
+        match while_held(record.id, work).await {
+            Some(status) => status,
+            None => {
+                console.warn(format!("This would wait for the deploy of {} to end", record.name)).await;
+                console.warn("That deploy waits for this hook: leave it to a person, or to a hook that no deploy waits for").await;
+                1
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ mod engine;
 mod files;
 mod host;
 mod network;
+mod plugins;
 mod services;
 mod sockets;
 mod surroundings;
@@ -72,6 +73,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(surroundings::examine(app).await);
     findings.extend(acme::examine(app).await);
     findings.extend(backups::examine(app).await);
+    findings.extend(plugins::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
         findings.extend(services::examine(app).await);

@@ -13,6 +13,7 @@ pub mod log_host;
 pub mod names;
 pub mod pebble;
 pub mod person;
+pub mod plugin;
 pub mod private_engine;
 pub mod process;
 pub mod repo;

@@ -23,6 +23,7 @@ mod faults;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod plugin_docs;
 mod router_docs;
 #[cfg(test)]
 #[path = "../support/s3_server.rs"]

@@ -7,6 +7,7 @@ mod history;
 mod keys_and_domains;
 mod opening;
 mod options;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;

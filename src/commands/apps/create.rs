@@ -7,7 +7,10 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::domains::warn_of_taken;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::git::error::GitError;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -33,7 +36,7 @@ impl Command for Create {
             return Err(CommandError::user("Name is already taken").hint("Choose another one"));
         }
         context.console().step(format!("Creating {name}...")).await;
-        let record = create(&context.app, &name).await?;
+        let record = create(&context, &name).await?;
         warn_of_taken(&context, &record).await?;
         Ok(0)
     }
@@ -52,7 +55,8 @@ pub async fn ensure_repository(app: &App, name: &AppName) -> Result<(), CommandE
 }
 
 /// Makes an app: its record, and its repository.
-pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError> {
+pub async fn create(context: &Context, name: &AppName) -> Result<AppRecord, CommandError> {
+    let app = &context.app;
     let record = app.store.create_app(name).await?;
     if let Err(error) = app.repositories.create(name).await {
         app.store.delete_app(record.id).await?;
@@ -62,5 +66,7 @@ pub async fn create(app: &App, name: &AppName) -> Result<AppRecord, CommandError
     app.reconciler.publish_routes().await;
     // Its default name may want one.
     app.reconciler.check_certificates();
+    let event = || Event::PostCreate { app: name.clone(), by: context.caller.name.clone() };
+    app.hooks.tell(Hook::PostCreate, Scene::command(context.console()), event).await;
     Ok(record)
 }

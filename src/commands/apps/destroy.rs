@@ -6,6 +6,9 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::confirm::confirm;
 use crate::commands::{Command, Context, Scope, Target, links};
 use crate::deploy::destroy;
+use crate::hooks::Scene;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::mount::MountSource;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
@@ -43,6 +46,8 @@ impl Command for Destroy {
         let console = context.console();
         console.step(format!("Destroying {} (including all add-ons)", record.name)).await;
         destroy::destroy(&context.app, &record, console).await?;
+        let event = || Event::PostDelete { app: record.name.clone(), by: context.caller.name.clone() };
+        context.app.hooks.tell(Hook::PostDelete, Scene::command(console), event).await;
         Ok(0)
     }
 }

@@ -7,7 +7,10 @@ use crate::commands::domains::warn_of_taken;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::Work;
 use crate::deploy::destroy;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -39,6 +42,12 @@ impl Command for Rename {
         let restart =
             context.order(&record, Work::Restart(None), &format!("Rename {} to {name}", record.name));
         destroy::rename(&context.app, &record, &name, restart).await?;
+        let event = || Event::PostAppRename {
+            app: name.clone(),
+            old: record.name.clone(),
+            by: context.caller.name.clone(),
+        };
+        context.app.hooks.tell(Hook::PostAppRename, Scene::command(context.console()), event).await;
         warn_of_taken(&context, &AppRecord { name, ..record }).await?;
         Ok(0)
     }

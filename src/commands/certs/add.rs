@@ -8,7 +8,10 @@ use crate::commands::certs::{days_left, named, own_only};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::formats::certificate_chain::{CertificateChain, ChainError, mend};
 use crate::formats::pem_pair::{self, PemPair, PemPairError};
+use crate::hooks::Scene;
 use crate::model::certificate::{CertificateKind, CertificateName};
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 use crate::store::certificates::covers;
@@ -173,6 +176,12 @@ pub(super) async fn install(
     };
     context.app.store.set_certificate(new).await?;
     context.app.reconciler.publish_routes().await;
+    let event = || Event::PostCertsUpdate {
+        app: Some(app.name.clone()),
+        action: "add".to_owned(),
+        hosts: facts.hosts.clone(),
+    };
+    context.app.hooks.tell(Hook::PostCertsUpdate, Scene::command(context.console()), event).await;
     let console = context.console();
     let (hosts, days) = (facts.hosts.join(" "), days_left(facts.not_after));
     console.step(format!("Certificate {name} of {} is for {hosts}, for {days} days", app.name)).await;

@@ -5,7 +5,10 @@ use clap::Args;
 use crate::command_error::CommandResult;
 use crate::commands::certs::{named, own_only};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::hooks::Scene;
 use crate::model::certificate::CertificateName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 
 /// Removes a certificate of an app
@@ -33,6 +36,12 @@ impl Command for Remove {
         own_only(app, &record)?;
         context.app.store.remove_certificate(record.id).await?;
         context.app.reconciler.publish_routes().await;
+        let event = || Event::PostCertsUpdate {
+            app: Some(app.name.clone()),
+            action: "remove".to_owned(),
+            hosts: Vec::new(),
+        };
+        context.app.hooks.tell(Hook::PostCertsUpdate, Scene::command(context.console()), event).await;
         context.console().step(format!("Removed the certificate {} of {}", record.name, app.name)).await;
         Ok(0)
     }

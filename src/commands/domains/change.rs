@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{check_free, parse, paths};
+use crate::commands::domains::{changed, check_free, parse, paths};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -59,6 +59,7 @@ impl Command for Add {
         paths::add(&context, record, places, self.strip).await?;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
+        changed(&context, "add", &self.domains).await;
         Ok(0)
     }
 }
@@ -109,6 +110,7 @@ impl Command for Remove {
         paths::remove(&context, record, places).await?;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
+        changed(&context, "remove", &self.domains).await;
         Ok(0)
     }
 }
@@ -143,6 +145,7 @@ impl Command for Set {
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
+        changed(&context, "set", &self.domains).await;
         Ok(0)
     }
 }
@@ -170,6 +173,7 @@ impl Command for Clear {
         context.console().step(format!("Cleared domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
+        changed(&context, "clear", &[]).await;
         Ok(0)
     }
 }
@@ -199,6 +203,7 @@ impl Command for Reset {
         context.console().step(format!("Reset domains in {}", record.name)).await;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
+        changed(&context, "set", &[]).await;
         Ok(0)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{parse, warn_of_taken};
+use crate::commands::domains::{changed, parse, warn_of_taken};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -157,9 +157,11 @@ async fn present(context: &Context) -> Result<Vec<Hostname>, CommandError> {
 async fn replace(context: &Context, names: Vec<Hostname>) -> Result<(), CommandError> {
     let store = &context.app.store;
     store.set_property(None, CLEARED, names.is_empty().then(|| "true".to_owned())).await?;
+    let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
     store.change_domains(None, DomainsChange::Set(names)).await?;
     context.app.reconciler.publish_routes().await;
     context.app.reconciler.check_certificates();
+    changed(context, "set", &shown).await;
     for record in store.apps().await? {
         warn_of_taken(context, &record).await?;
     }

@@ -6,7 +6,10 @@ use tokio::task::spawn_blocking;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::drains::connection::certificates;
+use crate::hooks::Scene;
 use crate::model::drain_url::{DrainUrl, DrainUrlError};
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::drains::DrainProgress;
 
@@ -59,6 +62,12 @@ impl Command for Add {
         let progress = DrainProgress { offset: end.offset, line: end.line, dropped: 0 };
         let number = app.store.add_drain(record.id, url.clone(), authority, progress).await?;
         app.drains.changed();
+        let event = || Event::PostDrainsUpdate {
+            app: record.name.clone(),
+            by: context.caller.name.clone(),
+            action: "add".to_owned(),
+        };
+        context.app.hooks.tell(Hook::PostDrainsUpdate, Scene::command(context.console()), event).await;
         context.console().step(format!("Added drain {number} of {}: {url}", record.name)).await;
         if !url.kind().is_encrypted() {
             context.console().detail("Lines go there unencrypted: use this in a private network only").await;

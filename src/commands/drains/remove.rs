@@ -4,6 +4,9 @@ use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::{Command, Context, Scope, Target};
+use crate::hooks::Scene;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 
 /// Ends the sending of an app's log to a drain
@@ -39,6 +42,12 @@ impl Command for Remove {
         let drain = found.ok_or_else(unknown)?;
         context.app.store.remove_drain(drain.id).await?;
         context.app.drains.changed();
+        let event = || Event::PostDrainsUpdate {
+            app: record.name.clone(),
+            by: context.caller.name.clone(),
+            action: "remove".to_owned(),
+        };
+        context.app.hooks.tell(Hook::PostDrainsUpdate, Scene::command(context.console()), event).await;
         context.console().step(format!("Removed drain {} of {}: {}", drain.id, record.name, drain.url)).await;
         Ok(0)
     }

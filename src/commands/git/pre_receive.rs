@@ -11,12 +11,16 @@ use crate::commands::git::from_archive::cancelled;
 use crate::commands::git::other_branches;
 use crate::commands::git::turn::take_turn;
 use crate::commands::{Command, Context, Scope, Target};
+use crate::deploy::error::vetoed;
 use crate::deploy::ticket::Ticket;
 use crate::deploy::{self, Order, Work};
 use crate::git::push::{self, Decision, Refusal};
 use crate::git::service::PUSH_TOKEN;
 use crate::git::tree::Snapshot;
+use crate::hooks::Scene;
 use crate::model::app_name::AppName;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -68,7 +72,16 @@ impl Command for PreReceive {
         let repositories = &context.app.repositories;
         let snapshot =
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
+        let commit = snapshot.commit().as_str().to_owned();
         let order = order(&context, &record, &push, snapshot);
+        let event = || Event::ReceiveApp {
+            app: record.name.clone(),
+            by: order.by.clone(),
+            commit,
+            branch: target.branch.clone(),
+        };
+        let asked = context.app.hooks.ask(Hook::ReceiveApp, Scene::deploy(&order.console), event).await;
+        asked.map_err(|veto| vetoed(&veto))?;
         let ticket = Ticket::take(&context.app, &order).await?;
         let Some(turn) = take_turn(&context, record.id, &ticket).await? else {
             return Err(cancelled(&context, order, ticket).await);

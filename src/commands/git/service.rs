@@ -149,7 +149,7 @@ async fn app_to_push_to(context: &Context, repository: &str) -> Result<AppRecord
         return Err(CommandError::user("App auto-creation disabled.")
             .hint(format!("Re-enable app auto-creation or create an app with 'apps:create {name}'")));
     }
-    match create(&context.app, &name).await {
+    match create(context, &name).await {
         Ok(record) => Ok(record),
         // Two first pushes at once: the other one was quicker.
         Err(error) => context.app.store.app(&name).await?.ok_or(error),

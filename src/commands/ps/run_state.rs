@@ -8,8 +8,12 @@ use crate::commands::ps::check_process_types;
 use crate::commands::turns::{AtOnce, Turn, take_turns};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
+use crate::deploy::hooks::before_start;
 use crate::deploy::{self, Work, destroy};
 use crate::git::tree::Snapshot;
+use crate::hooks::Scene;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Source;
 use crate::model::role::Role;
@@ -154,6 +158,7 @@ impl Turn for Starting {
         }
         console.step(format!("Starting {}", record.name)).await;
         let order = deploy::Order { console, ..context.order(record, Work::Restart(None), "Start") };
+        before_start(&context.app, record, &order).await?;
         Ok(deploy::run(&context.app, order).await?)
     }
 }
@@ -165,7 +170,10 @@ impl Turn for Stopping {
             return Ok(());
         }
         console.step(format!("Stopping {}", record.name)).await;
-        destroy::stop(&context.app, record, &console).await
+        destroy::stop(&context.app, record, &console).await?;
+        let event = || Event::PostStop { app: record.name.clone(), by: context.caller.name.clone() };
+        context.app.hooks.tell(Hook::PostStop, Scene::command(&console), event).await;
+        Ok(())
     }
 }
 
@@ -174,7 +182,9 @@ impl Turn for Restarting {
         check_process_types(context, record, self.only.as_ref()).await?;
         console.step(format!("Restarting {}", record.name)).await;
         let order = context.order(record, Work::Restart(self.only.clone()), "Restart");
-        Ok(deploy::run(&context.app, deploy::Order { console, ..order }).await?)
+        let order = deploy::Order { console, ..order };
+        before_start(&context.app, record, &order).await?;
+        Ok(deploy::run(&context.app, order).await?)
     }
 }
 
@@ -183,7 +193,9 @@ impl Turn for Rebuilding {
         let source = source(context, record).await?;
         console.step(format!("Rebuilding {}", record.name)).await;
         let order = context.order(record, Work::Build(source), "Rebuild");
-        Ok(deploy::run(&context.app, deploy::Order { console, ..order }).await?)
+        let order = deploy::Order { console, ..order };
+        before_start(&context.app, record, &order).await?;
+        Ok(deploy::run(&context.app, order).await?)
     }
 }
 

@@ -8,6 +8,9 @@ use crate::commands::ps::check_process_types;
 use crate::commands::table::{Format, columns, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::{self, Work};
+use crate::hooks::Scene;
+use crate::model::hook::Hook;
+use crate::model::hook::event::Event;
 use crate::model::process_type::{MOST_INSTANCES, ProcessType};
 use crate::model::role::Role;
 use crate::run::{exclusive, plan};
@@ -67,6 +70,12 @@ impl Command for Scale {
             let order = context.order(&record, Work::Scale(changes), &format!("Scale {}", shown.join(" ")));
             deploy::run(&context.app, order).await?;
         }
+        let event = || Event::PostScale {
+            app: record.name.clone(),
+            by: context.caller.name.clone(),
+            quantities: wanted.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        };
+        context.app.hooks.tell(Hook::PostScale, Scene::command(context.console()), event).await;
         Ok(0)
     }
 }
