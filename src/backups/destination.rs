@@ -58,10 +58,11 @@ impl FromStr for Destination {
         if text.starts_with('/') {
             return directory(text);
         }
-        let (bucket, prefix) = text.strip_prefix("s3://").unwrap_or(text).split_once('/').unwrap_or((
-            text.strip_prefix("s3://").unwrap_or(text),
-            "",
-        ));
+        let (bucket, prefix) = text
+            .strip_prefix("s3://")
+            .unwrap_or(text)
+            .split_once('/')
+            .unwrap_or((text.strip_prefix("s3://").unwrap_or(text), ""));
         let prefix = prefix.trim_matches('/');
         if is_bucket(bucket) && prefix.split('/').all(|part| part != ".." && part != ".") {
             Ok(Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
@@ -119,7 +120,18 @@ mod tests {
             assert_eq!(text.parse(), Ok(expected.clone()), "{text}");
             assert_eq!(expected.to_string().parse(), Ok(expected), "{text}");
         }
-        for text in ["", "ab", "./backups", "../backups", "Backups", "-backups", "a b c", "backups/../x", "/", "/a/../b"] {
+        for text in [
+            "",
+            "ab",
+            "./backups",
+            "../backups",
+            "Backups",
+            "-backups",
+            "a b c",
+            "backups/../x",
+            "/",
+            "/a/../b",
+        ] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }
     }

@@ -171,7 +171,8 @@ mod tests {
             assert_eq!(wrong.parse::<PublicKey>(), Err(KeyError::Public), "{wrong}");
         }
         use age::secrecy::ExposeSecret;
-        let file = format!("# created: today\n# public key: {public}\n{}\n", identity.to_string().expose_secret());
+        let file =
+            format!("# created: today\n# public key: {public}\n{}\n", identity.to_string().expose_secret());
         assert!(Key::secret(&file).is_ok());
         assert!(matches!(Key::secret(&public), Err(KeyError::Secret)));
     }
@@ -179,7 +180,8 @@ mod tests {
     #[test]
     fn neither_passphrases_nor_keys_can_be_printed() {
         let passphrase = SecretString::from("hunter2".to_owned());
-        let shown = format!("{:?}{:?}", Encryption::Passphrase(passphrase.clone()), Key::Passphrase(passphrase));
+        let shown =
+            format!("{:?}{:?}", Encryption::Passphrase(passphrase.clone()), Key::Passphrase(passphrase));
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

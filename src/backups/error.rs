@@ -86,7 +86,9 @@ impl BackupError {
             }
             object_store::Error::NotFound { .. } => Self::NoPlace("the bucket does not exist".to_owned()),
             // A list's answer is none of the library's own kinds.
-            _ if says(&error, "403 Forbidden") || says(&error, "401 Unauthorized") => Self::Credentials(error),
+            _ if says(&error, "403 Forbidden") || says(&error, "401 Unauthorized") => {
+                Self::Credentials(error)
+            }
             _ if says(&error, "NoSuchBucket") => Self::NoPlace("the bucket does not exist".to_owned()),
             _ => match system_error(&error) {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Self::Full,

@@ -78,8 +78,12 @@ mod tests {
 
     #[test]
     fn the_newest_whole_one_stays_whatever_the_limits() {
-        let backups =
-            [backup(40, State::Missing), backup(50, State::Length(7)), backup(60, State::Whole), backup(70, State::Whole)];
+        let backups = [
+            backup(40, State::Missing),
+            backup(50, State::Length(7)),
+            backup(60, State::Whole),
+            backup(70, State::Whole),
+        ];
         assert_eq!(expired(Retention { count: Some(1), days: Some(30) }, &backups), [40, 50, 70]);
         assert_eq!(expired(Retention { count: Some(0), days: None }, &backups), [40, 50, 70]);
     }

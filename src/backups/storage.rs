@@ -93,22 +93,15 @@ fn remove_unfinished(folder: &FilePath) -> io::Result<()> {
 pub const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn builder(bucket: &str, access: &S3Access) -> AmazonS3Builder {
-    let retry = RetryConfig {
-        max_retries: RETRIES,
-        retry_timeout: RETRY_DEADLINE,
-        ..RetryConfig::default()
-    };
-    let options =
-        ClientOptions::new().with_timeout(REQUEST_DEADLINE).with_connect_timeout(CONNECT_DEADLINE);
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_DEADLINE, ..RetryConfig::default() };
+    let options = ClientOptions::new().with_timeout(REQUEST_DEADLINE).with_connect_timeout(CONNECT_DEADLINE);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(access.region.as_deref().unwrap_or("us-east-1"))
         .with_client_options(options)
         .with_retry(retry);
     if let Some(key) = &access.key {
-        builder = builder
-            .with_access_key_id(&key.id)
-            .with_secret_access_key(key.secret.expose_secret());
+        builder = builder.with_access_key_id(&key.id).with_secret_access_key(key.secret.expose_secret());
     }
     if let Some(endpoint) = &access.endpoint {
         let plain = endpoint.starts_with("http://");

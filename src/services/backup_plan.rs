@@ -96,14 +96,23 @@ impl BackupPlan {
     /// What went wrong with the storage, and what to do about it.
     pub fn explain(&self, error: BackupError) -> CommandError {
         let hint = match &error {
-            BackupError::Credentials(_) => "Give the storage's key: backup-auth SERVICE KEY SECRET [REGION] [SIGV] [ENDPOINT]",
+            BackupError::Credentials(_) => {
+                "Give the storage's key: backup-auth SERVICE KEY SECRET [REGION] [SIGV] [ENDPOINT]"
+            }
             BackupError::NoPlace(_) => "Make it first, or name another one",
             BackupError::Unreachable(_) => "Look whether the storage runs and this host reaches it",
             BackupError::Full => "Make room there, or keep fewer: backup-retention SERVICE --count N",
             BackupError::NotFound(_) => "See which there are: backups SERVICE",
-            BackupError::NoKey => "Give the passphrase or the secret key on the standard input: --key-stdin < FILE",
-            BackupError::WrongKey => "It is opened by what it was encrypted with then, not by what is set now: --key-stdin < FILE",
-            BackupError::Checksum | BackupError::Length { .. } | BackupError::FileMissing(_) | BackupError::Malformed(_) => {
+            BackupError::NoKey => {
+                "Give the passphrase or the secret key on the standard input: --key-stdin < FILE"
+            }
+            BackupError::WrongKey => {
+                "It is opened by what it was encrypted with then, not by what is set now: --key-stdin < FILE"
+            }
+            BackupError::Checksum
+            | BackupError::Length { .. }
+            | BackupError::FileMissing(_)
+            | BackupError::Malformed(_) => {
                 "Nothing was changed. Use another backup: backups SERVICE --check tells which are whole"
             }
             BackupError::Dump(_) => "Nothing was stored. The service's log may say more: logs SERVICE",
@@ -118,9 +127,10 @@ impl BackupPlan {
                 tracing::info!(destination = %place, %cause, "a storage cannot be used");
                 CommandError::user(format!("{place}: {error}")).hint(hint)
             }
-            BackupError::Dump(_) | BackupError::Storage(_) | BackupError::Sidecar(..) | BackupError::Malformed(_) => {
-                CommandError::internal(place, error).hint(hint)
-            }
+            BackupError::Dump(_)
+            | BackupError::Storage(_)
+            | BackupError::Sidecar(..)
+            | BackupError::Malformed(_) => CommandError::internal(place, error).hint(hint),
             _ => CommandError::user(format!("{place}: {error}")).hint(hint),
         }
     }
@@ -129,7 +139,8 @@ impl BackupPlan {
 /// Reads a destination as it is typed.
 pub fn parse(text: &str) -> Result<Destination, CommandError> {
     text.parse().map_err(|error| {
-        CommandError::user(error).hint("Write a bucket as backups or s3://backups/prefix, a directory as /mnt/backups")
+        CommandError::user(error)
+            .hint("Write a bucket as backups or s3://backups/prefix, a directory as /mnt/backups")
     })
 }
 
@@ -148,8 +159,8 @@ pub fn write_access(access: &S3Access) -> Result<SecretString, CommandError> {
 fn read_access(text: &SecretString) -> Result<S3Access, CommandError> {
     let stored: StoredAccess =
         serde_json::from_str(text.expose_secret()).map_err(|error| unusable(&error))?;
-    let key = (!stored.id.is_empty())
-        .then(|| S3Key { id: stored.id, secret: SecretString::from(stored.secret) });
+    let key =
+        (!stored.id.is_empty()).then(|| S3Key { id: stored.id, secret: SecretString::from(stored.secret) });
     Ok(S3Access { key, region: stored.region, endpoint: stored.endpoint })
 }
 

@@ -66,7 +66,9 @@ pub fn differences(recorded: &Contents, found: &Counts) -> Vec<String> {
             Some(_) => {}
         }
     }
-    words.extend(found.keys().filter(|name| !recorded.contains_key(*name)).map(|name| format!("{name} is new")));
+    words.extend(
+        found.keys().filter(|name| !recorded.contains_key(*name)).map(|name| format!("{name} is new")),
+    );
     words
 }
 

@@ -103,7 +103,9 @@ pub async fn remove_data(app: &App, service: &Service) -> Result<(), CommandErro
 pub async fn data_names(app: &App, service: &Service) -> Result<Vec<String>, CommandError> {
     let root = root(app, service);
     let read = blocking(move || names(&root)).await;
-    read.map_err(|error| CommandError::internal(format!("The directories of {service} cannot be read"), error))
+    read.map_err(|error| {
+        CommandError::internal(format!("The directories of {service} cannot be read"), error)
+    })
 }
 
 /// The names in a directory and in those below it, `ENGINE/NAME`; none if there is no such directory.

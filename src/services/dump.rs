@@ -31,7 +31,9 @@ pub async fn visit(app: &App, service: &Service, console: &Console) -> Result<Se
     if service.record.wanted == WantedState::Running && service.record.container.is_some() {
         return Ok(service.clone());
     }
-    console.step(format!("{service} does not run: its engine is started for the moment, on no network")).await;
+    console
+        .step(format!("{service} does not run: its engine is started for the moment, on no network"))
+        .await;
     apart::start(app, service, console).await
 }
 

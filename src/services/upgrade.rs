@@ -191,12 +191,8 @@ async fn former(app: &App, service: &Service) -> Result<Service, CommandError> {
         CommandError::user(format!("{service} keeps no data of an earlier version"))
             .hint("Only an upgrade to another major version keeps the former data")
     })?;
-    let record = ServiceRecord {
-        data: former.data,
-        image: former.image,
-        container: None,
-        ..service.record.clone()
-    };
+    let record =
+        ServiceRecord { data: former.data, image: former.image, container: None, ..service.record.clone() };
     Ok(Service { record, ..service.clone() })
 }
 

@@ -67,9 +67,9 @@ impl Store {
         let key = self.key.clone();
         self.call(move |connection| {
             let seal = |what: &str, secret: &Option<SecretString>| {
-                let sealed = secret.as_ref().map(|secret| {
-                    key.seal(&place(id.0, what), secret.expose_secret().as_bytes())
-                });
+                let sealed = secret
+                    .as_ref()
+                    .map(|secret| key.seal(&place(id.0, what), secret.expose_secret().as_bytes()));
                 sealed.transpose()
             };
             connection.execute(
@@ -98,7 +98,8 @@ impl Store {
     /// Records until when a schedule was followed.
     pub async fn set_backup_accounted(&self, id: ServiceId, until: i64) -> Result<(), StoreError> {
         self.call(move |connection| {
-            connection.execute("UPDATE service_backups SET accounted = ?2 WHERE service = ?1", (id.0, until))?;
+            connection
+                .execute("UPDATE service_backups SET accounted = ?2 WHERE service = ?1", (id.0, until))?;
             Ok(())
         })
         .await

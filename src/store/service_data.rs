@@ -36,7 +36,8 @@ impl Store {
                     (id.0, clock::unix_seconds()),
                 )?;
             }
-            transaction.execute(UPDATE, (id.0, data, image.name, image.version, image.reference, image.built))?;
+            transaction
+                .execute(UPDATE, (id.0, data, image.name, image.version, image.reference, image.built))?;
             transaction.commit()?;
             Ok(())
         })
@@ -54,7 +55,8 @@ impl Store {
             let transaction = connection.transaction()?;
             transaction
                 .execute("DELETE FROM service_former_data WHERE service = ?1 AND data = ?2", (id.0, &data))?;
-            transaction.execute(UPDATE, (id.0, data, image.name, image.version, image.reference, image.built))?;
+            transaction
+                .execute(UPDATE, (id.0, data, image.name, image.version, image.reference, image.built))?;
             transaction.commit()?;
             Ok(())
         })

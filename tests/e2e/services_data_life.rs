@@ -144,7 +144,12 @@ fn backups_are_made_by_the_clock_and_old_ones_removed() {
     assert_eq!(cat.trim(), format!("@daily redis:backup cache {place}"));
     let backups = || {
         let listed = server.ssh(&alice, "redis:backups cache --format json").success().json();
-        listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(backups(), [""; 0]);
     let mut all = Vec::new();

@@ -150,11 +150,7 @@ async fn an_encrypted_backup_opens_with_its_key_only() {
     let dump = noise(300_000);
     for (how, good, bad) in [
         (Encryption::Passphrase(passphrase("correct horse")), &right, [&wrong, &secret]),
-        (
-            Encryption::PublicKey(public),
-            &secret,
-            [&right, &Key::Secret(age::x25519::Identity::generate())],
-        ),
+        (Encryption::PublicKey(public), &secret, [&right, &Key::Secret(age::x25519::Identity::generate())]),
     ] {
         let backup = put(&shelf, dump.clone(), how).await;
         assert!(backup.file.ends_with(".sql.zst.age"));

@@ -64,8 +64,10 @@ impl Command for Backup {
 pub fn allow(context: &Context, destination: &Destination) -> Result<(), CommandError> {
     let is_directory = matches!(destination, Destination::Directory(_));
     if is_directory && context.caller.role < Role::Admin {
-        return Err(CommandError::user(format!("{destination} is a directory of the host, which your key may not name"))
-            .hint("Ask for a key with the role admin, or use a bucket"));
+        return Err(CommandError::user(format!(
+            "{destination} is a directory of the host, which your key may not name"
+        ))
+        .hint("Ask for a key with the role admin, or use a bucket"));
     }
     Ok(())
 }

@@ -50,11 +50,8 @@ impl Command for BackupAuth {
         }
         let endpoint = filled(self.endpoint).map(|text| check_endpoint(&text)).transpose()?;
         let secret = read_secret(&mut context, self.secret).await?;
-        let access = S3Access {
-            key: Some(S3Key { id: self.key, secret }),
-            region: filled(self.region),
-            endpoint,
-        };
+        let access =
+            S3Access { key: Some(S3Key { id: self.key, secret }), region: filled(self.region), endpoint };
         let (_lease, service) = hold(&context).await?;
         let (store, id) = (&context.app.store, service.record.id);
         let mut record = store.backup_record(id).await?;
@@ -83,7 +80,8 @@ pub async fn read_secret(context: &mut Context, typed: String) -> Result<SecretS
 /// A URL, or a host that is asked over HTTPS.
 pub fn check_endpoint(text: &str) -> Result<String, CommandError> {
     let unusable = || {
-        CommandError::user(format!("{text} is no URL of a storage")).hint("Write it as https://s3.example.com")
+        CommandError::user(format!("{text} is no URL of a storage"))
+            .hint("Write it as https://s3.example.com")
     };
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url: Url = whole.parse().map_err(|_| unusable())?;

@@ -34,11 +34,8 @@ impl Command for SetEncryption {
         if passphrase.expose_secret().is_empty() {
             return Err(CommandError::user("An empty passphrase protects nothing"));
         }
-        let change = |record: BackupRecord| BackupRecord {
-            passphrase: Some(passphrase),
-            public_key: None,
-            ..record
-        };
+        let change =
+            |record: BackupRecord| BackupRecord { passphrase: Some(passphrase), public_key: None, ..record };
         set(&context, "Backups are encrypted with the passphrase", change).await?;
         context
             .console()
@@ -68,7 +65,8 @@ impl Command for SetPublicKeyEncryption {
 
     async fn run(self, context: Context) -> CommandResult {
         let key: PublicKey = self.key.parse().map_err(|error| {
-            CommandError::user(error).hint("Make a pair with age-keygen and keep its secret half; keys of GPG are not taken")
+            CommandError::user(error)
+                .hint("Make a pair with age-keygen and keep its secret half; keys of GPG are not taken")
         })?;
         let change = |record: BackupRecord| BackupRecord {
             passphrase: None,

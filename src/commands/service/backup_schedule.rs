@@ -56,7 +56,9 @@ impl Command for BackupSchedule {
         let what = format!("backups scheduled: {schedule} to {destination}");
         store.note_service_event(id, &context.caller.name, what).await?;
         let console = context.console();
-        console.step(format!("Backups of {} are made at {schedule}, to {destination}", service.record.name)).await;
+        console
+            .step(format!("Backups of {} are made at {schedule}, to {destination}", service.record.name))
+            .await;
         let (engine, name) = (&service.record.engine, &service.record.name);
         console.detail(format!("See whether that works: {engine}:backup {name}")).await;
         Ok(0)

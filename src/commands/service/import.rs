@@ -58,7 +58,8 @@ impl Command for Import {
 
 /// What the client sends, of which there has to be something.
 async fn dump(context: &mut Context) -> Result<ByteStream, CommandError> {
-    let nothing = || CommandError::user("No data provided on stdin.").hint("Give it a file: import SERVICE < FILE");
+    let nothing =
+        || CommandError::user("No data provided on stdin.").hint("Give it a file: import SERVICE < FILE");
     if context.io.terminal.is_some() {
         return Err(nothing());
     }
@@ -68,7 +69,10 @@ async fn dump(context: &mut Context) -> Result<ByteStream, CommandError> {
 }
 
 fn rest(input: mpsc::Receiver<Bytes>) -> ByteStream {
-    Box::pin(stream::unfold(input, |mut input| async move { input.recv().await.map(|chunk| (Ok(chunk), input)) }))
+    Box::pin(stream::unfold(
+        input,
+        |mut input| async move { input.recv().await.map(|chunk| (Ok(chunk), input)) },
+    ))
 }
 
 async fn merge(context: &Context, service: &Service, dump: ByteStream) -> Result<(), CommandError> {

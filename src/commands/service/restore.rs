@@ -228,15 +228,16 @@ impl Command for Verify {
         if backup.encryption == EncryptionKind::PublicKey && key.is_none() {
             shelf.check(&backup).await.map_err(|error| plan.explain(error))?;
             console.warn("The server cannot open it: only the checksum of the file was compared").await;
-            console.warn("Give the secret key to restore it as well: verify SERVICE --key-stdin < FILE").await;
+            console
+                .warn("Give the secret key to restore it as well: verify SERVICE --key-stdin < FILE")
+                .await;
             return Ok(0);
         }
         check_key(&plan, &backup, key.as_ref())?;
         let (_lease, service) = hold(&context).await?;
         console.step(format!("Verifying {} from {}", backup.name, plan.destination)).await;
         let dump = restoring::open(&plan, &shelf, &backup, key).await?;
-        let verified =
-            restoring::verify(&context.app, &service, dump, &asker(&context), &console).await;
+        let verified = restoring::verify(&context.app, &service, dump, &asker(&context), &console).await;
         let (store, id) = (&context.app.store, service.record.id);
         let counts = match verified {
             Ok(counts) => counts,

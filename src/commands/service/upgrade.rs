@@ -38,8 +38,12 @@ impl Command for Upgrade {
             let (_lease, service) = hold(&context).await?;
             if app.store.former_service_data(service.record.id).await?.is_some() {
                 let (engine, name) = (&service.record.engine, &service.record.name);
-                return Err(CommandError::user(format!("{service} still keeps the data of its last upgrade"))
-                    .hint(format!("If all is well: {engine}:upgrade-confirm {name}. Back: {engine}:upgrade-undo {name}")));
+                return Err(CommandError::user(format!(
+                    "{service} still keeps the data of its last upgrade"
+                ))
+                .hint(format!(
+                    "If all is well: {engine}:upgrade-confirm {name}. Back: {engine}:upgrade-undo {name}"
+                )));
             }
             let image =
                 image::find(&app, &service.plugin, &service.engine, &self.container.wish(), console).await?;
@@ -68,7 +72,9 @@ async fn upgrade_to(context: &Context, service: &Service, change: Change) -> Res
     let (from, to) = (shown(&record.image), shown(&change.image));
     console.step(format!("Upgrading {} from {from} to {to}", record.name)).await;
     let way = upgrade::upgrade(app, service, change, console).await?;
-    app.store.note_service_event(record.id, &context.caller.name, format!("upgraded from {from} to {to}")).await?;
+    app.store
+        .note_service_event(record.id, &context.caller.name, format!("upgraded from {from} to {to}"))
+        .await?;
     console.headline(format!("{} runs {to}", record.name)).await;
     if way == Way::Dumped {
         let (engine, name) = (&record.engine, &record.name);
@@ -158,7 +164,10 @@ impl Command for UpgradeUndo {
         let now = upgrade::undo(&context.app, &service, context.console()).await?;
         let (store, id) = (&context.app.store, service.record.id);
         store.note_service_event(id, &context.caller.name, "upgrade undone").await?;
-        context.console().headline(format!("{} runs {} again", now.record.name, shown(&now.record.image))).await;
+        context
+            .console()
+            .headline(format!("{} runs {} again", now.record.name, shown(&now.record.image)))
+            .await;
         Ok(0)
     }
 }

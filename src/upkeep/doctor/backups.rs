@@ -28,7 +28,11 @@ async fn look(app: &App) -> Result<Vec<Finding>, CommandError> {
         match (backups.failed_at, backups.failure) {
             (Some(at), Some(failure)) => {
                 let what = format!("the backup at {} failed: {failure}; {last}", clock::format_seconds(at));
-                findings.push(Finding::problem("backups", place, (what, format!("Try it: {engine}:backup {name}"))));
+                findings.push(Finding::problem(
+                    "backups",
+                    place,
+                    (what, format!("Try it: {engine}:backup {name}")),
+                ));
             }
             _ if backups.schedule.is_some() => findings.push(Finding::good("backups", place, last)),
             _ => {}
@@ -37,8 +41,10 @@ async fn look(app: &App) -> Result<Vec<Finding>, CommandError> {
     for record in app.store.services().await? {
         let Some(former) = app.store.former_service_data(record.id).await? else { continue };
         let (engine, name, version) = (&record.engine, &record.name, &former.image.version);
-        let what = format!("the data of version {version} is kept since {}", clock::format_seconds(former.since));
-        let fix = format!("If all is well: {engine}:upgrade-confirm {name}; back: {engine}:upgrade-undo {name}");
+        let what =
+            format!("the data of version {version} is kept since {}", clock::format_seconds(former.since));
+        let fix =
+            format!("If all is well: {engine}:upgrade-confirm {name}; back: {engine}:upgrade-undo {name}");
         findings.push(Finding::warning("upgrades", format!("{engine} {name}"), (what, fix)));
     }
     Ok(findings)
