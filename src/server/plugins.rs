@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::path::Path;
-
 use tokio::net::TcpStream;
 
 use crate::app::lease::while_held;
