@@ -50,6 +50,10 @@ struct Routes {
     apps: Vec<AppRoutes>,
 }
 
+/// The binary's allocator, so that what is measured here is what runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args_os().nth(1).ok_or("name a file with routes")?;

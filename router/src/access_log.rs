@@ -18,6 +18,7 @@ use hyper::{Method, Version};
 use tokio::sync::{Notify, mpsc};
 
 use crate::policy::log::LogFormat;
+use crate::request_id::is_lower_hex;
 
 /// How long a record may wait for company, and how many travel together at most.
 ///
@@ -48,8 +49,8 @@ pub struct AccessRecord {
     pub path: Option<PathAndQuery>,
     /// The request's id.
     pub request_id: HeaderValue,
-    /// The trace that it belongs to: 32 hexadecimal digits (W3C Trace Context), if it does.
-    pub trace_id: Option<HeaderValue>,
+    /// The `traceparent` that the instance was told (W3C Trace Context); noted only for forms that have it.
+    pub trace: Option<HeaderValue>,
     /// Where the client says it found the address; noted only for forms that have it.
     pub referer: Option<HeaderValue>,
     /// What the client says it is; noted only for forms that have it.
@@ -86,6 +87,12 @@ impl AccessRecord {
         logfmt::write(self, line);
     }
 
+    /// The trace that it belongs to: 32 hexadecimal digits, the second field of its `traceparent`.
+    fn trace_id(&self) -> Option<&str> {
+        let id = self.trace.as_ref()?.as_bytes().get(3..35)?;
+        std::str::from_utf8(id).ok().filter(|_| is_lower_hex(id))
+    }
+
     /// When the answer had ended.
     pub fn ended(&self) -> SystemTime {
         self.time + self.service
@@ -108,17 +115,36 @@ fn put(line: &mut String, text: fmt::Arguments<'_>) {
     debug_assert!(written.is_ok());
 }
 
+/// Appends a number.
+fn put_number(line: &mut String, number: impl itoa::Integer) {
+    line.push_str(itoa::Buffer::new().format(number));
+}
+
+/// Appends an address.
+fn put_address(line: &mut String, address: IpAddr) {
+    let IpAddr::V4(address) = address else { return put(line, format_args!("{address}")) };
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            line.push('.');
+        }
+        put_number(line, octet);
+    }
+}
+
 /// Appends a value of a client's between quotes. Quotes, backslashes and what is not printable ASCII are escaped, so
 /// that no client can begin a field or a line of its own.
 fn put_quoted(line: &mut String, value: &[u8]) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     line.push('"');
-    for byte in value {
-        match byte {
+    match std::str::from_utf8(value) {
+        // Without a stop at the first that is not, so that many are looked at in one step.
+        Ok(text) if value.iter().fold(true, |all, byte| all & is_plain(byte)) => line.push_str(text),
+        _ => value.iter().for_each(|byte| match byte {
             b'"' => line.push_str("\\\""),
             b'\\' => line.push_str("\\\\"),
-            byte if byte.is_ascii_graphic() || *byte == b' ' => line.push(char::from(*byte)),
+            byte if is_plain(byte) => line.push(char::from(*byte)),
             byte => put(line, format_args!("\\x{byte:02x}")),
-        }
+        }),
     }
     line.push('"');
 }
@@ -251,7 +277,7 @@ mod tests {
             host: Some(HeaderValue::from_static("blog.example.com")),
             path: Some(PathAndQuery::from_static("/posts?page=2")),
             request_id: HeaderValue::from_static("9f9e7f1c-aaaa-4bbb-8ccc-121212121212"),
-            trace_id: None,
+            trace: None,
             referer: None,
             user_agent: None,
             client: IpAddr::from([10, 0, 0, 9]),

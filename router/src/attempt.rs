@@ -11,6 +11,7 @@
 mod once;
 mod search;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,7 +21,6 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
 
 use crate::client::Client;
-use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
@@ -61,20 +61,19 @@ pub(crate) struct Dispatch<'a> {
     encrypted: bool,
 }
 
+/// Waits for the first table. Before it nothing is known of any host.
+pub(crate) async fn wait_for_table(client: &Client) -> Result<(), Fault> {
+    let worker = &client.worker;
+    let mut seat = WaitingRoom::enter(&worker.lobby, worker.settings.waiting)?;
+    while worker.table.load().is_first() {
+        worker.wait(seat.next_table()).await.filter(|came| *came).ok_or(Fault::Starting)?;
+    }
+    Ok(())
+}
+
 impl<'a> Dispatch<'a> {
-    /// Finds the app that a host belongs to. Before the first table nothing is known of any host, so it waits for that.
-    pub(crate) async fn find(
-        client: &'a Rc<Client>,
-        host: String,
-        path: PathAndQuery,
-    ) -> Result<Self, Fault> {
-        let worker = &client.worker;
-        if worker.table.load().is_first() {
-            let mut seat = WaitingRoom::enter(&worker.lobby, worker.settings.waiting)?;
-            while worker.table.load().is_first() {
-                worker.wait(seat.next_table()).await.filter(|came| *came).ok_or(Fault::Starting)?;
-            }
-        }
+    /// Finds the app that a host belongs to.
+    pub(crate) fn find(client: &'a Rc<Client>, host: String, path: PathAndQuery) -> Result<Self, Fault> {
         let (place, port) = look_up(client, &host, &path)?;
         Ok(Self { client, host, path, place, port, home: None, encrypted: false })
     }
@@ -82,6 +81,11 @@ impl<'a> Dispatch<'a> {
     /// The app.
     pub(crate) fn route(&self) -> &Arc<Route> {
         &self.place.route
+    }
+
+    /// The connection that the request came on.
+    pub(crate) fn client(&self) -> &Client {
+        self.client
     }
 
     /// The host, as the table knows it.
@@ -114,7 +118,7 @@ impl<'a> Dispatch<'a> {
 
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.
     pub(crate) async fn send(
-        mut self,
+        &mut self,
         mut request: Request<RequestBody>,
         progress: &Rc<Progress>,
         exchange: &mut Exchange,
@@ -122,19 +126,18 @@ impl<'a> Dispatch<'a> {
         let mut search = Search::default();
         let mut unsent = 0;
         loop {
-            let mut in_flight = self.find_instance(&mut search).await?;
-            let number = in_flight.instance().number;
-            let lease = match self.connect(&in_flight, unsent > 0, exchange).await {
-                Ok(lease) => lease,
-                Err(fault) => {
-                    in_flight.instance().health.refused(clock::now());
-                    self.note_failure(&mut in_flight);
-                    search.tried.push(number);
-                    search.refused = Some(fault);
-                    continue;
-                }
+            let (mut in_flight, mut lease) = match self.at_hand(&search, unsent > 0, exchange) {
+                Ok(both) => both,
+                // In a box, as are all rare waits of a request: its future is as large as the largest of them, and
+                // is copied several times before it begins.
+                Err(chosen) => Box::pin(self.reach(&mut search, chosen, unsent > 0, exchange)).await?,
             };
-            match self.attempt(request, lease, progress).await {
+            progress.touch();
+            let (copy, sent) = self.transmit(request, &mut lease);
+            let limit = self.place.route.policy.timeouts.first_byte;
+            let answered = progress.while_moving(limit, pin!(sent)).await;
+            let number = in_flight.instance().number;
+            match self.outcome(answered, lease, copy, progress) {
                 Attempt::Answered(response, lease) => {
                     self.note_answer(&mut in_flight, response.status().as_u16(), progress);
                     let cookie = self.cookie(number);

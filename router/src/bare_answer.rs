@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 
 use crate::error_page;
 use crate::fault::Fault;
+use crate::value_buffer::ValueBuffer;
 
 /// hyper's heads have about 120 bytes.
 const LONGEST: usize = 256;
@@ -29,14 +30,15 @@ impl Page {
         if bytes.len() > LONGEST || !bytes.starts_with(b"HTTP/1.") {
             return None;
         }
-        let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
-        let mut lines = head.split("\r\n");
-        let fault = match lines.next()?.split(' ').nth(1)? {
-            "400" => Fault::BadRequest("The request is not valid HTTP"),
-            "414" => Fault::TargetTooLong,
-            "431" => Fault::HeadTooLarge,
+        let fault = match bytes.get(9..12)? {
+            b"400" => Fault::BadRequest("The request is not valid HTTP"),
+            b"414" => Fault::TargetTooLong,
+            b"431" => Fault::HeadTooLarge,
             _ => return None,
         };
+        let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
+        let mut lines = head.split("\r\n");
+        lines.next();
         let is_hypers = |line: &str| {
             line == "connection: close" || line == "content-length: 0" || line.starts_with("date: ")
         };
@@ -44,7 +46,7 @@ impl Page {
             return None;
         }
         let date = lines.find(|line| line.starts_with("date: "));
-        let request_id = crate::request_id::new_request_id();
+        let request_id = crate::request_id::new_request_id(&ValueBuffer::default());
         let rest = error_page::message(fault, &request_id, date);
         Some(Self { fault, request_id, rest })
     }

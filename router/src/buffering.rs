@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
 use crate::client_body::ClientBody;
@@ -24,9 +23,9 @@ pub(crate) fn limits(bodies: &Bodies, settings: &RouterSettings) -> SpoolLimits 
 }
 
 /// Whether a request's body may be taken before an instance is asked: not where both sides talk by turns.
-pub(crate) fn may_be_taken(headers: &HeaderMap, body: &ClientBody) -> bool {
+pub(crate) fn may_be_taken(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    !body.is_end_stream() && !content_type.starts_with(b"application/grpc")
+    !content_type.starts_with(b"application/grpc")
 }
 
 /// Takes a request's body, whole unless it is larger than may be kept, and says its length in the head.

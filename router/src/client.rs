@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use hyper::header::HeaderMap;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 
 use crate::address_counts::AddressPlace;
 use crate::client::opening::Spoken;
@@ -125,68 +126,99 @@ impl Client {
     }
 }
 
+/// A connection whose client has begun to speak.
+struct Begun {
+    client: Rc<Client>,
+    /// In a box: it is large, changes hands between what sleeps and what is awake, and a connection that rests is
+    /// little else.
+    stream: Box<ClientStream>,
+    spoken: Spoken,
+    open: OpenConnection,
+}
+
 /// Serves a connection to its end.
+///
+/// What it does is in boxes, since a connection's task is as large as the largest thing that it may do, for as long as
+/// it lasts; and most of the time most of them rest.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<Stopping>) {
-    let Accepted { stream, arrival, place } = accepted;
-    let mut stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::warn!(%error, "cannot serve a connection");
-            return;
+    let Some(begun) = Box::pin(begin(worker, accepted, &mut stopping)).await else { return };
+    let Begun { client, stream, spoken, open: _open } = begun;
+    match spoken {
+        Spoken::Http1 => http1::serve(client, stream, stopping).await,
+        Spoken::Http2 => {
+            let _open = OpenConnection::begin(&client.worker, |counters| &counters.http2);
+            Box::pin(http2::serve(client, stream, stopping)).await;
         }
-    };
+    }
+}
+
+/// Waits until the client has begun to speak; none if it does not, or not so that it is understood.
+async fn begin(
+    worker: Rc<Worker>,
+    accepted: Accepted,
+    stopping: &mut watch::Receiver<Stopping>,
+) -> Option<Begun> {
+    let Accepted { stream, arrival, place } = accepted;
+    let stream = TcpStream::from_std(stream);
+    let mut stream = stream.inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()?;
     let arrival = match proxy_header::accept(&worker, &mut stream, arrival).await {
         Ok(arrival) => arrival,
         Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::debug!(proxy = %arrival.peer, error, "a trusted proxy's connection is not served");
-            return;
+            return None;
         }
     };
-    if !arrival.entrance.is_encrypted() {
-        let _open = OpenConnection::begin(&worker, |counters| &counters.plain);
-        let timeouts = worker.settings.timeouts;
-        let Some((spoken, ahead)) = opening::read(&mut stream, timeouts, &mut stopping).await else { return };
-        let client = Client::new(worker, arrival, None, place);
-        return serve_requests(client, Transport::Plain(stream), ahead, spoken, stopping).await;
+    if arrival.entrance.is_encrypted() {
+        let open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
+        let (stream, encryption) = Box::pin(encrypt(&worker, stream, arrival)).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let spoken = if is_http2 { Spoken::Http2 } else { Spoken::Http1 };
+        let client = Client::new(worker, arrival, Some(encryption), place);
+        return Some(Begun::of(client, Transport::Tls(stream), Vec::new(), spoken, open));
     }
-    let _open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
-    // In boxes, as a connection's task is as large as the largest thing that it may do.
-    match Box::pin(tls::accept(&worker, stream, arrival.entrance)).await {
+    let open = OpenConnection::begin(&worker, |counters| &counters.plain);
+    let (spoken, ahead) = opening::read(&mut stream, worker.settings.timeouts, stopping).await?;
+    let client = Client::new(worker, arrival, None, place);
+    Some(Begun::of(client, Transport::Plain(stream), ahead, spoken, open))
+}
+
+/// Brings an encrypted connection about; none if that fails, or is all that was wanted.
+async fn encrypt(
+    worker: &Worker,
+    stream: TcpStream,
+    arrival: Arrival,
+) -> Option<(Box<TlsStream<TcpStream>>, Encryption)> {
+    match tls::accept(worker, stream, arrival.entrance).await {
         Ok(Some((stream, encryption))) => {
             worker.counters.handshakes.increment();
-            let client = Client::new(worker, arrival, Some(encryption), place);
-            let spoken =
-                if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
-            serve_requests(client, Transport::Tls(Box::new(stream)), Vec::new(), spoken, stopping).await;
+            Some((Box::new(stream), encryption))
         }
-        Ok(None) => tracing::debug!(client = %arrival.peer, "an authority was answered"),
+        Ok(None) => {
+            tracing::debug!(client = %arrival.peer, "an authority was answered");
+            None
+        }
         // Scanners do little else, so that it is no warning.
         Err(error) => {
             worker.counters.failed_handshakes.count(&error);
             let error = &error as &dyn std::error::Error;
             tracing::debug!(client = %arrival.peer, error, "no encrypted connection");
+            None
         }
     }
 }
 
-async fn serve_requests(
-    client: Client,
-    transport: Transport,
-    ahead: Vec<u8>,
-    spoken: Spoken,
-    stopping: watch::Receiver<Stopping>,
-) {
-    let client = Rc::new(client);
-    let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
-    let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
-    match spoken {
-        Spoken::Http1 => http1::serve(client, stream, stopping).await,
-        // In a box, since a connection's task is as large as the largest thing that it may do.
-        Spoken::Http2 => {
-            let _open = OpenConnection::begin(&client.worker, |counters| &counters.http2);
-            Box::pin(http2::serve(Rc::clone(&client), stream, stopping)).await;
-        }
+impl Begun {
+    fn of(
+        client: Client,
+        transport: Transport,
+        ahead: Vec<u8>,
+        spoken: Spoken,
+        open: OpenConnection,
+    ) -> Self {
+        let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
+        let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
+        Self { client: Rc::new(client), stream: Box::new(stream), spoken, open }
     }
 }
 
@@ -195,5 +227,19 @@ async fn wait_for_stop(stopping: &mut watch::Receiver<Stopping>, least: Stopping
     // An error means that the router is gone, which is a reason to stop as well.
     if let Err(error) = stopping.wait_for(|stopping| *stopping >= least).await {
         tracing::trace!(%error, "the router was dropped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Most connections rest, and each holds this much as long as it lasts.
+    #[test]
+    fn what_a_connection_rests_in_is_small() {
+        fn size<F>(_: impl Fn(Rc<Worker>, Accepted, watch::Receiver<Stopping>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(serve) <= 640, "{}", size(serve));
     }
 }

@@ -2,6 +2,7 @@
 //! the input, and a close that does not destroy an answer. It knows nothing of routes.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -195,15 +196,15 @@ impl ClientStream {
     /// Waits until something comes, and keeps it; `false` if it is the end.
     pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         // On the stack, so that a connection that rests has no buffer.
-        let mut room = [0_u8; 4096];
-        let mut buffer = ReadBuf::new(&mut room);
+        let mut room = [MaybeUninit::uninit(); 4096];
+        let mut buffer = ReadBuf::uninit(&mut room);
         let result = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer));
         self.ahead.extend_from_slice(buffer.filled());
         Poll::Ready(result.is_ok() && !buffer.filled().is_empty())
     }
 
     /// Closes a connection that rests.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(mut self: Box<Self>) {
         if let Err(error) = self.shutdown().await {
             tracing::trace!(%error, "a client's connection ended");
         }
@@ -330,9 +331,14 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let is_over = !this.is_tunnel() && this.watch.is_at_rest();
+        if is_over && matches!(this.inner, Transport::Plain(_)) {
+            // It is dropped next, and closing the socket tells the client as much.
+            return Poll::Ready(Ok(()));
+        }
         let result = Pin::new(&mut this.inner).poll_shutdown(cx);
         ready!(this.bounded(cx, result))?;
-        if !this.is_tunnel() && !this.watch.is_at_rest() {
+        if !this.is_tunnel() && !is_over {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -16,6 +16,7 @@ use crate::memory::Counted;
 use crate::metrics::app::AppCounters;
 use crate::origin::Origin;
 use crate::policy::log::LogFormat;
+use crate::request_id::TRACEPARENT;
 use crate::table::Route;
 use crate::worker::Worker;
 
@@ -90,7 +91,7 @@ impl Exchange {
     pub(crate) fn set_trace(&mut self, headers: &HeaderMap) {
         self.edit(|record| {
             if matches!(record.format, LogFormat::Json | LogFormat::Logfmt) {
-                record.trace_id = headers.get("traceparent").and_then(trace_id);
+                record.trace = headers.get(TRACEPARENT).cloned();
             }
         });
     }
@@ -181,19 +182,12 @@ impl Exchange {
     }
 }
 
-/// The trace's id in a `traceparent`: the second of its fields (W3C Trace Context, section 3.2).
-fn trace_id(traceparent: &HeaderValue) -> Option<HeaderValue> {
-    let id = traceparent.as_bytes().get(3..35)?;
-    let is_id = id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if is_id { HeaderValue::from_bytes(id).ok() } else { None }
-}
-
 fn empty_record(origin: Origin) -> AccessRecord {
     AccessRecord {
         time: SystemTime::now(),
         app: None,
         format: LogFormat::default(),
-        trace_id: None,
+        trace: None,
         referer: None,
         user_agent: None,
         instance: None,

@@ -6,7 +6,10 @@ use crate::client_certificate;
 use crate::forwarding::ForwardedBy;
 use crate::origin::Origin;
 use crate::policy::headers::{Headers, Traces};
-use crate::request_id::{X_REQUEST_ID, continue_or_begin_trace, is_request_start, request_start};
+use crate::request_id::{
+    TRACEPARENT, X_REQUEST_ID, continue_or_begin_trace, is_request_start, new_traceparent, request_start,
+};
+use crate::value_buffer::ValueBuffer;
 
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -24,6 +27,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) origin: Origin,
     /// Its id.
     pub(crate) request_id: HeaderValue,
+    /// Where the values are made.
+    pub(crate) values: &'a ValueBuffer,
     /// The beginning of its path that the instance does not see.
     pub(crate) prefix: Option<&'a str>,
     /// The protocol that it may change to.
@@ -40,7 +45,7 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, passing: Passing<'_>) {
     let found = Found::scan(headers);
     if found.any_hop_by_hop() {
         let trailers = found.has(Found::TE) && wants_trailers(headers);
-        remove_hop_by_hop(headers);
+        remove_hop_by_hop(headers, found);
         if found.has(Found::TRANSFER_ENCODING) {
             // hyper would otherwise take a GET of unknown length for one without a body.
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -58,41 +63,51 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, passing: Passing<'_>) {
         remove_claims(headers, passing.policy.underscores);
     }
     word.insert(headers);
-    headers.insert(X_REQUEST_ID, passing.request_id.clone());
-    let begin = passing.policy.traces == Traces::Begin;
-    if begin || found.has(Found::TRACE) {
-        continue_or_begin_trace(headers, &passing.request_id, begin);
+    let new_trace = || {
+        let begins = passing.policy.traces == Traces::Begin;
+        begins.then(|| new_traceparent(passing.request_id.as_bytes(), passing.values))
+    };
+    if found.has(Found::TRACE) {
+        continue_or_begin_trace(headers, new_trace);
+    } else if let Some(parent) = new_trace() {
+        headers.insert(TRACEPARENT, parent);
     }
+    headers.insert(X_REQUEST_ID, passing.request_id);
     let told = headers.get(X_REQUEST_START).filter(|_| passing.origin.told.is_some());
     if told.is_none_or(|start| !is_request_start(start.as_bytes())) {
-        headers.insert(X_REQUEST_START, request_start(passing.began));
+        headers.insert(X_REQUEST_START, request_start(passing.began, passing.values));
     }
 }
 
-/// Which of the headers that must not cross as they are a request has, found in one walk: most have none of them, and
+/// Which of the headers that must not cross as they are a message has, found in one walk: most have few of them, and
 /// asking for each by name would cost a dozen look-ups.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found(u8);
+struct Found(u16);
 
 impl Found {
-    const HOP_BY_HOP: u8 = 1;
-    const TE: u8 = 2;
-    const TRANSFER_ENCODING: u8 = 4;
-    const CLAIM: u8 = 8;
-    const UNDERSCORE: u8 = 16;
-    const TRACE: u8 = 32;
+    const CONNECTION: u16 = 1;
+    const TE: u16 = 2;
+    const TRANSFER_ENCODING: u16 = 4;
+    /// What else ends with the connection.
+    const HOP_BY_HOP: u16 = 8;
+    const CLAIM: u16 = 16;
+    const UNDERSCORE: u16 = 32;
+    const TRACE: u16 = 64;
+    const LENGTH: u16 = 128;
+    const ROUTER_ERROR: u16 = 256;
 
     fn scan(headers: &HeaderMap) -> Self {
         let mut found = 0;
         for name in headers.keys() {
             found |= match name.as_str() {
-                "connection" | "upgrade" | "keep-alive" | "proxy-connection" | "http2-settings" => {
-                    Self::HOP_BY_HOP
-                }
+                "connection" => Self::CONNECTION,
+                "upgrade" | "keep-alive" | "proxy-connection" | "http2-settings" => Self::HOP_BY_HOP,
                 "te" => Self::TE,
                 "transfer-encoding" => Self::TRANSFER_ENCODING,
                 "forwarded" | "x-real-ip" | "proxy" => Self::CLAIM,
                 "traceparent" | "tracestate" => Self::TRACE,
+                "content-length" => Self::LENGTH,
+                "x-router-error" => Self::ROUTER_ERROR,
                 name if name.starts_with("x-forwarded") || client_certificate::is_claim(name) => Self::CLAIM,
                 name if name.contains('_') => Self::UNDERSCORE,
                 _ => 0,
@@ -101,26 +116,30 @@ impl Found {
         Self(found)
     }
 
-    fn has(self, which: u8) -> bool {
+    fn has(self, which: u16) -> bool {
         self.0 & which != 0
     }
 
     fn any_hop_by_hop(self) -> bool {
-        self.has(Self::HOP_BY_HOP | Self::TE | Self::TRANSFER_ENCODING)
+        self.has(Self::CONNECTION | Self::HOP_BY_HOP | Self::TE | Self::TRANSFER_ENCODING)
     }
 }
 
 /// Makes an instance's headers those of an answer to a client. `upgrade` keeps the headers of a protocol change.
 pub(crate) fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue, upgrade: bool) {
+    let found = Found::scan(headers);
     let protocol = if upgrade { headers.remove(header::UPGRADE) } else { None };
-    // A length beside a transfer coding is void (RFC 9112, section 6.3), and hyper would believe it.
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    if found.has(Found::TRANSFER_ENCODING) {
+        // A length beside a transfer coding is void (RFC 9112, section 6.3), and hyper would believe it.
         headers.remove(header::CONTENT_LENGTH);
+    } else if found.has(Found::LENGTH) {
+        keep_one_length(headers);
     }
-    keep_one_length(headers);
-    remove_hop_by_hop(headers);
-    // Only the router says that the router failed.
-    headers.remove(crate::error_page::X_ROUTER_ERROR);
+    remove_hop_by_hop(headers, found);
+    if found.has(Found::ROUTER_ERROR) {
+        // Only the router says that the router failed.
+        headers.remove(crate::error_page::X_ROUTER_ERROR);
+    }
     if let Some(protocol) = protocol {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
@@ -142,30 +161,43 @@ fn keep_one_length(headers: &mut HeaderMap) {
 }
 
 /// Removes what is meant for one connection only (RFC 9110, section 7.6.1).
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let nominated: Vec<HeaderName> = connection_options(headers)
-            .filter(|option| !is_common_option(option))
-            .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
-            // Nobody may take these away by calling them hop-by-hop: they say where a message goes and ends.
-            .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
-            .collect();
-        for name in nominated {
-            headers.remove(name);
+fn remove_hop_by_hop(headers: &mut HeaderMap, found: Found) {
+    if found.has(Found::CONNECTION) {
+        // Nearly always it is one option, which nominates nothing that stays.
+        if !headers.get_all(header::CONNECTION).iter().all(|options| is_common_option(options.as_bytes())) {
+            remove_nominated(headers);
         }
         headers.remove(header::CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
-        headers.remove(name);
+    if found.has(Found::HOP_BY_HOP) {
+        for name in [header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
+            headers.remove(name);
+        }
     }
-    for name in [header::TE, header::TRANSFER_ENCODING, header::UPGRADE] {
+    for (which, name) in [(Found::TE, header::TE), (Found::TRANSFER_ENCODING, header::TRANSFER_ENCODING)] {
+        if found.has(which) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Removes the headers that `Connection` names.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = connection_options(headers)
+        .filter(|option| !is_common_option(option.as_bytes()))
+        .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+        // Nobody may take these away by calling them hop-by-hop: they say where a message goes and ends.
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in nominated {
         headers.remove(name);
     }
 }
 
 /// The options that almost every `Connection` header has; their headers are removed anyway.
-fn is_common_option(option: &str) -> bool {
-    ["keep-alive", "close", "upgrade", "te"].iter().any(|common| option.eq_ignore_ascii_case(common))
+fn is_common_option(option: &[u8]) -> bool {
+    let common: [&[u8]; 4] = [b"keep-alive", b"close", b"upgrade", b"te"];
+    common.iter().any(|common| option.eq_ignore_ascii_case(common))
 }
 
 /// The options of all `Connection` headers.
@@ -227,6 +259,7 @@ mod tests {
             by: &ForwardedBy::new("10.0.0.9".parse().unwrap(), "http", 80, false),
             origin: Origin::direct("10.0.0.9".parse().unwrap(), "http", 80),
             request_id: HeaderValue::from_static("an-id-of-twenty-chars"),
+            values: &ValueBuffer::default(),
             prefix: None,
             upgrade: upgrade.map(HeaderValue::from_static),
             policy,

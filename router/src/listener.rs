@@ -11,19 +11,20 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
+use tokio::task::{JoinHandle as Task, spawn_local};
 
 use crate::address_counts::AddressCounts;
 use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
 use crate::listening_socket::ListeningSocket;
+use crate::local_thread;
 use crate::table::Entrance;
 use crate::trust::Trust;
 use crate::worker::{Stop, WorkerDoor};
@@ -149,14 +150,7 @@ pub(crate) fn start(
     orders: mpsc::UnboundedReceiver<Order>,
     stop: watch::Receiver<Stop>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Builder::new().name("router-accept".to_owned()).spawn(move || {
-        let tasks = LocalSet::new();
-        tasks.block_on(&runtime, run(Rc::new(doors), orders, stop));
-        let entered = runtime.enter();
-        drop(tasks);
-        drop(entered);
-    })
+    local_thread::start("router-accept".to_owned(), move || run(Rc::new(doors), orders, stop))
 }
 
 async fn run(doors: Rc<Doors>, mut orders: mpsc::UnboundedReceiver<Order>, mut stop: watch::Receiver<Stop>) {

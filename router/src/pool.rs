@@ -9,7 +9,7 @@ mod http2_message;
 pub(crate) mod lease;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -29,6 +29,7 @@ use crate::pool::channel::{Channel, Channels};
 use crate::pool::lease::{Kept, Lease, Sender};
 use crate::settings::RouterSettings;
 use crate::table::{PortRoute, Protocol};
+use crate::upstream::Upstream;
 
 /// How often resting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -59,7 +60,8 @@ struct Resting {
 /// The connections of one worker: those of HTTP/1.1 that rest, and all of HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    resting: RefCell<HashMap<Key, Vec<Resting>>>,
+    /// A tree: a worker has few, and comparing two numbers is less work than hashing them.
+    resting: RefCell<BTreeMap<Key, Vec<Resting>>>,
     channels: Channels,
     count: Cell<usize>,
     filled: Notify,
@@ -207,8 +209,8 @@ impl Pool {
     }
 }
 
-async fn open(instance: &Instance, port: u16) -> io::Result<TcpStream> {
+async fn open(instance: &Instance, port: u16) -> io::Result<Upstream> {
     let stream = TcpStream::connect(SocketAddr::new(instance.address, port)).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Upstream(stream))
 }

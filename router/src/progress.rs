@@ -1,7 +1,9 @@
 //! What the two halves of an exchange tell each other: that bytes moved, and that the request has been sent.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -107,25 +109,28 @@ impl Progress {
     }
 
     /// Runs a future that may take as long as it likes, provided that something moves every now and then.
+    ///
+    /// The future stays with the caller: taken by value it would be here twice, before and after it was pinned.
     pub(crate) async fn while_moving<F: Future>(
         &self,
         limit: Duration,
-        future: F,
+        mut future: Pin<&mut F>,
     ) -> Result<F::Output, Stalled> {
-        tokio::pin!(future);
-        loop {
-            let deadline = self.last.get() + limit;
-            tokio::select! {
-                biased;
-                output = &mut future => return Ok(output),
-                () = sleep_until(deadline) => {
-                    if self.waiting_for_client.get() {
-                        self.touch();
-                    } else if self.last.get() + limit <= deadline {
-                        return Err(Stalled);
-                    }
+        let mut deadline = pin!(sleep_until(self.last.get() + limit));
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(output));
                 }
+                ready!(deadline.as_mut().poll(cx));
+                if self.waiting_for_client.get() {
+                    self.touch();
+                } else if self.last.get() + limit <= deadline.deadline() {
+                    return Poll::Ready(Err(Stalled));
+                }
+                deadline.as_mut().reset(self.last.get() + limit);
             }
-        }
+        })
+        .await
     }
 }

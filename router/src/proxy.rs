@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
@@ -12,96 +11,104 @@ use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
-use tokio::task::spawn_local;
 
-use crate::attempt::{Answer, Dispatch};
-use crate::body::{ResponseBody, UpstreamBody};
+use crate::attempt::{Dispatch, wait_for_table};
+use crate::body::ResponseBody;
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
 use crate::client_body::ClientBody;
-use crate::deadline::Deadline;
-use crate::delivery::Delivery;
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::forward_headers::{Passing, prepare_request, prepare_response};
+use crate::forward_headers::{Passing, prepare_request};
 use crate::gate::{self, Arriving, Passage};
 use crate::health_check;
 use crate::origin::Origin;
+use crate::passed::Passed;
+use crate::policy::bodies::Bodies;
+use crate::policy::headers::Headers;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::request_body::{ContinueGate, RequestBody};
 use crate::request_id::request_id;
-use crate::response_headers;
 use crate::table::Route;
 use crate::treatment::Wish;
-use crate::upgrade::Tunnel;
 
 /// Answers one request. This is the edge where a fault becomes an answer.
-pub(crate) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+///
+/// What it gives back is moved several times before it begins, by hyper and by the runtime, and an HTTP/2 request is
+/// a task of that size. So what only some requests wait for is in boxes here and below, and nothing is handed down by
+/// value to be held on both levels; a test says how large it may be.
+pub(crate) fn serve(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> {
     let number = client.next_request();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
-    let request_id = request_id(&parts.headers);
+    let request_id = request_id(&parts.headers, &client.worker.values);
     let origin = Origin::of(&client, &parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
-    let mut site = None;
-    let pass = pass_on(&client, Asked { number, parts, body }, &mut exchange, &mut site);
-    let passed = outlive_panics(pass).await;
-    match (passed, &site) {
-        (Ok(passed), Some(site)) => passed.into_response(&client, site, exchange),
-        (passed, site) => {
-            let refusal = passed.err().unwrap_or(Refusal::Fault(Fault::Internal));
-            let site = site.as_ref().map(|site| (&*site.route.policy, site.origin));
-            let reader = Reader { accept: Accept::of(accept.as_ref()), request_id: &request_id, site };
-            let page = error_page::answer(&refusal, reader);
-            exchange.set_status(page.status().as_u16());
-            if let Some(fault) = refusal.fault() {
-                exchange.set_fault(fault);
+    let mut asked = Asked { number, parts, has_body: !body.is_end_stream() };
+    async move {
+        let mut route = None;
+        let passed = outlive_panics(pass_on(&client, &mut asked, body, &mut exchange, &mut route)).await;
+        match (passed, &route) {
+            (Ok(passed), Some(route)) => passed.into_response(&client, &route.policy, exchange),
+            (passed, route) => {
+                let refusal = passed.err().unwrap_or(Refusal::Fault(Fault::Internal));
+                let site = route.as_ref().map(|route| (&*route.policy, exchange.origin()));
+                let request_id = exchange.request_id();
+                let reader = Reader { accept: Accept::of(accept.as_ref()), request_id: &request_id, site };
+                refuse(&refusal, reader, exchange)
             }
-            exchange.add_bytes(page.body().size_hint().exact().unwrap_or_default());
-            page
         }
     }
+}
+
+/// The router's own answer.
+fn refuse(refusal: &Refusal, reader: Reader<'_>, mut exchange: Exchange) -> Response<ResponseBody> {
+    let page = error_page::answer(refusal, reader);
+    exchange.set_status(page.status().as_u16());
+    if let Some(fault) = refusal.fault() {
+        exchange.set_fault(fault);
+    }
+    exchange.add_bytes(page.body().size_hint().exact().unwrap_or_default());
+    page
 }
 
 /// Turns a panic into a fault: it ends this request and no other.
 ///
 /// The state that it may leave half-changed is the request's own; what requests share is changed in single steps.
-async fn outlive_panics<T>(pass: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(Refusal::Fault(Fault::Internal)))
+fn outlive_panics<T>(
+    pass: impl Future<Output = Result<T, Refusal>>,
+) -> impl Future<Output = Result<T, Refusal>> {
+    let outcome = AssertUnwindSafe(pass).catch_unwind();
+    outcome.map(|outcome| outcome.unwrap_or(Err(Refusal::Fault(Fault::Internal))))
 }
 
 /// A request as it came.
 struct Asked {
     /// Its number on its connection.
     number: u64,
+    /// Its head, until it becomes that of the instance's request.
     parts: Parts,
-    body: Incoming,
+    has_body: bool,
 }
 
-/// What a request arrived at.
-struct Site {
-    route: Arc<Route>,
-    origin: Origin,
-}
+impl Asked {
+    /// Whether the client waits to be asked for its body.
+    fn expects_continue(&self) -> bool {
+        self.has_body
+            && self.parts.version == Version::HTTP_11
+            && self.parts.headers.contains_key(header::EXPECT)
+    }
 
-/// An answer of an instance, before it is tied to the client.
-struct Passed {
-    answer: Answer,
-    progress: Rc<Progress>,
-    /// The client's side of the upgrade that was asked for.
-    upgrade: Option<OnUpgrade>,
-    client_version: Version,
-    wish: Wish,
-}
-
-/// Whether the client waits to be asked for its body.
-fn expects_continue(request: &Parts, body: &ClientBody) -> bool {
-    !body.is_end_stream()
-        && request.version == Version::HTTP_11
-        && request.headers.contains_key(header::EXPECT)
+    /// Whether its body is to be taken before an instance is asked.
+    fn is_taken_first(&self, bodies: &Bodies) -> bool {
+        bodies.buffer_requests && self.has_body && may_be_taken(&self.parts.headers)
+    }
 }
 
 /// The host of a request that breaks no rule, and whose client may ask for it.
@@ -119,8 +126,8 @@ fn checked_host(client: &Client, number: u64, parts: &Parts) -> Result<String, R
 }
 
 /// Lets the body through as soon as the instance asks for it.
-fn open_when_asked(request: &mut Request<RequestBody>, gate: Option<Arc<ContinueGate>>) {
-    let Some(gate) = gate else { return };
+fn open_when_asked(request: &mut Request<RequestBody>) {
+    let Some(gate) = request.body().gate() else { return };
     hyper::ext::on_informational(request, move |response| {
         if response.status() == StatusCode::CONTINUE {
             gate.open();
@@ -128,62 +135,42 @@ fn open_when_asked(request: &mut Request<RequestBody>, gate: Option<Arc<Continue
     });
 }
 
+/// What has to be done to a request before it is sent, and after its answer has begun, is done at once; of its waits
+/// only the one for the answer is not rare.
 async fn pass_on(
     client: &Rc<Client>,
-    asked: Asked,
+    asked: &mut Asked,
+    body: Incoming,
     exchange: &mut Exchange,
-    site: &mut Option<Site>,
+    route: &mut Option<Arc<Route>>,
 ) -> Result<Passed, Refusal> {
-    let Asked { number, mut parts, body } = asked;
-    let host = checked_host(client, number, &parts)?;
-    let target = target(&parts.uri);
-    let mut dispatch = Dispatch::find(client, host, target).await?;
-    let Site { route, origin } =
-        site.insert(Site { route: Arc::clone(dispatch.route()), origin: exchange.origin() });
-    exchange.set_route(route, &parts.headers);
-    let arriving = Arriving { route, request: &parts, host: dispatch.host(), origin: *origin };
-    let Passage { place, own_cookie } = gate::pass(arriving).await?;
-    gate::client_certificate(client, &route.policy)?;
-    exchange.hold(place);
-    gate::remove_cookie(&mut parts.headers, own_cookie);
-
-    dispatch.take_cookie(&mut parts.headers, origin.is_encrypted());
-    let client_version = parts.version;
-    let protocol = check::wanted_upgrade(&parts, !body.is_end_stream());
-    let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-    if !route.policy.headers.preserve_case {
-        // Among them the names of headers as they came.
-        parts.extensions.clear();
+    let host = checked_host(client, asked.number, &asked.parts)?;
+    let target = target(&asked.parts.uri);
+    if client.worker.table.load().is_first() {
+        Box::pin(wait_for_table(client)).await?;
     }
-    let progress = Rc::new(Progress::new(body.is_end_stream()));
-    let client_body = ClientBody::new(body, Rc::clone(&progress), &route.policy);
-    let wish = Wish::of(&parts, &route.policy.bodies);
-    let bodies = &route.policy.bodies;
-    let (mut body, gate) = if bodies.buffer_requests && may_be_taken(&parts.headers, &client_body) {
-        let limits = buffering::limits(bodies, &client.worker.settings);
-        (take_request(&mut parts.headers, client_body, &progress, limits).await?, None)
+    let mut dispatch = Dispatch::find(client, host, target)?;
+    let route = route.insert(Arc::clone(dispatch.route()));
+    let policy = &*route.policy;
+    exchange.set_route(route, &asked.parts.headers);
+    if route.has_rules {
+        Box::pin(pass_gate(&mut asked.parts, &dispatch, exchange, route)).await?;
+    }
+    gate::client_certificate(client, policy)?;
+    dispatch.take_cookie(&mut asked.parts.headers, exchange.origin().is_encrypted());
+
+    let progress = Rc::new(Progress::new(!asked.has_body));
+    let body = ClientBody::new(body, Rc::clone(&progress), policy);
+    let body = if asked.is_taken_first(&policy.bodies) {
+        let limits = buffering::limits(&policy.bodies, &client.worker.settings);
+        Box::pin(take_request(&mut asked.parts.headers, body, &progress, limits)).await?
     } else {
-        let gate = expects_continue(&parts, &client_body).then(Arc::<ContinueGate>::default);
-        (RequestBody::new(client_body, Rc::clone(&progress), gate.clone()), gate)
+        let gate = asked.expects_continue().then(Arc::<ContinueGate>::default);
+        RequestBody::new(body, Rc::clone(&progress), gate)
     };
 
-    body.count(|| dispatch.counted());
-    parts.version = Version::HTTP_11;
-    parts.uri = Uri::from(dispatch.target());
-    let passing = Passing {
-        by: &client.forwarded_by,
-        origin: *origin,
-        request_id: exchange.request_id(),
-        prefix: dispatch.prefix(),
-        upgrade: protocol,
-        policy: &route.policy.headers,
-        began: exchange.began(),
-    };
-    prepare_request(&mut parts.headers, passing);
-    exchange.set_trace(&parts.headers);
-    client.tell_certificate(&mut parts.headers);
-    let mut request = Request::from_parts(parts, body);
-    open_when_asked(&mut request, gate);
+    let (client_version, wish) = (asked.parts.version, Wish::of(&asked.parts, &policy.bodies));
+    let (request, upgrade) = request_for_instance(asked, body, &dispatch, exchange, &policy.headers);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {
         // Nobody asked for it; what would follow on the connection is nobody's answer.
@@ -193,63 +180,55 @@ async fn pass_on(
     Ok(Passed { answer, progress, upgrade, client_version, wish })
 }
 
-impl Passed {
-    fn into_response(
-        self,
-        client: &Rc<Client>,
-        site: &Site,
-        mut exchange: Exchange,
-    ) -> Response<ResponseBody> {
-        let Answer { response, lease, in_flight, cookie } = self.answer;
-        let (mut parts, incoming) = response.into_parts();
-        // A proxy speaks its own version, whatever the app behind it speaks (RFC 9110, section 6.2).
-        parts.version = Version::HTTP_11;
-        let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        exchange.set_status(parts.status.as_u16());
-        prepare_response(&mut parts.headers, &exchange.request_id(), is_upgrade);
-        response_headers::apply(&site.route.policy, site.origin, &mut parts.headers);
-        if let Some(cookie) = cookie {
-            parts.headers.append(header::SET_COOKIE, cookie);
-        }
-        if let (true, Some(client_end)) = (is_upgrade, self.upgrade) {
-            let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
-                return Response::from_parts(parts, ResponseBody::empty());
-            };
-            client.flags.tunnel.store(true, Ordering::Relaxed);
-            let flags = Arc::clone(&client.flags);
-            let idle = site.route.policy.timeouts.tunnel_idle;
-            let tunnel = Tunnel { client: client_end, upstream, in_flight, exchange, flags, idle };
-            let count = client.worker.count_connection();
-            // The client holds the connection's places in counts, and hyper's own hold ends here.
-            let client = Rc::clone(client);
-            spawn_local(async move {
-                tunnel.run().await;
-                drop((client, count));
-            });
-            return Response::from_parts(parts, ResponseBody::empty());
-        }
-        let treatment = self.wish.treatment(&mut parts, &site.route.policy.bodies, &client.worker.settings);
-        if self.client_version == Version::HTTP_10 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-            // Such an answer ends with the connection. Until its end was seen, that end must not look orderly.
-            client.flags.reset.store(!incoming.is_end_stream(), Ordering::Relaxed);
-        }
-        let body = UpstreamBody {
-            incoming,
-            lease: Some(lease),
-            pool: Rc::clone(&client.worker.pool),
-            in_flight,
-            exchange,
-            progress: self.progress,
-            flags: Arc::clone(&client.flags),
-            idle: site.route.policy.timeouts.idle,
-            deadline: Deadline::default(),
-            ended: false,
-        };
-        if treatment.is_none() || body.incoming.is_end_stream() {
-            return Response::from_parts(parts, ResponseBody::upstream(body));
-        }
-        Response::from_parts(parts, ResponseBody::delivery(Delivery::new(body, treatment)))
+/// Lets a request pass what its app has set about requests.
+async fn pass_gate(
+    parts: &mut Parts,
+    dispatch: &Dispatch<'_>,
+    exchange: &mut Exchange,
+    route: &Route,
+) -> Result<(), Refusal> {
+    let arriving = Arriving { route, request: parts, host: dispatch.host(), origin: exchange.origin() };
+    let Passage { place, own_cookie } = gate::pass(arriving).await?;
+    exchange.hold(place);
+    gate::remove_cookie(&mut parts.headers, own_cookie);
+    Ok(())
+}
+
+/// Makes of a client's request what its instance gets, and takes the client's side of the upgrade that it asks for.
+fn request_for_instance(
+    asked: &mut Asked,
+    mut body: RequestBody,
+    dispatch: &Dispatch<'_>,
+    exchange: &mut Exchange,
+    policy: &Headers,
+) -> (Request<RequestBody>, Option<OnUpgrade>) {
+    let client = dispatch.client();
+    let mut parts = std::mem::replace(&mut asked.parts, Request::new(()).into_parts().0);
+    let protocol = check::wanted_upgrade(&parts, asked.has_body);
+    let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
+    if !policy.preserve_case {
+        // Among them the names of headers as they came.
+        parts.extensions.clear();
     }
+    parts.version = Version::HTTP_11;
+    parts.uri = Uri::from(dispatch.target());
+    let passing = Passing {
+        by: &client.forwarded_by,
+        origin: exchange.origin(),
+        request_id: exchange.request_id(),
+        values: &client.worker.values,
+        prefix: dispatch.prefix(),
+        upgrade: protocol,
+        policy,
+        began: exchange.began(),
+    };
+    prepare_request(&mut parts.headers, passing);
+    exchange.set_trace(&parts.headers);
+    client.tell_certificate(&mut parts.headers);
+    body.count(|| dispatch.counted());
+    let mut request = Request::from_parts(parts, body);
+    open_when_asked(&mut request);
+    (request, upgrade)
 }
 
 /// The target as an origin server gets it: without scheme and authority.
@@ -273,6 +252,16 @@ mod tests {
         let result = outlive_panics::<()>(async { panic!("as a test") }).await;
         assert_eq!(result, Err(Refusal::Fault(Fault::Internal)));
         assert_eq!(outlive_panics(async { Ok(1) }).await, Ok(1));
+    }
+
+    /// It is moved by hyper and the runtime several times. What is awaited here or below and is not awaited by nearly
+    /// every request belongs in a box; `-Zprint-type-sizes` says what takes the room.
+    #[test]
+    fn what_a_request_waits_in_is_small() {
+        fn size<F>(_: impl Fn(Rc<Client>, Request<Incoming>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(serve) <= 2048, "{}", size(serve));
     }
 
     #[test]

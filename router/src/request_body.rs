@@ -46,8 +46,8 @@ pub(crate) enum Source {
     /// There is nothing to send.
     #[default]
     Nothing,
-    /// What the client sends.
-    Client(ClientBody),
+    /// What the client sends. In a box, so that the many requests that send nothing are smaller by it.
+    Client(Box<ClientBody>),
     /// What the client has sent, the whole of it unless it is too large for that.
     Kept(Spool),
 }
@@ -72,7 +72,7 @@ impl ContinueGate {
 
 impl RequestBody {
     pub(crate) fn new(body: ClientBody, progress: Rc<Progress>, gate: Option<Arc<ContinueGate>>) -> Self {
-        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(body) };
+        let source = if body.is_end_stream() { Source::Nothing } else { Source::Client(Box::new(body)) };
         progress.set_held(gate.is_some());
         let mut body = Self::of(source, progress);
         body.gate = gate.map(|gate| (gate, Deadline::default()));
@@ -86,6 +86,11 @@ impl RequestBody {
 
     fn of(source: Source, progress: Rc<Progress>) -> Self {
         Self { source, progress, gate: None, again: VecDeque::new(), replay: None, counted: None }
+    }
+
+    /// What holds it back, if anything does.
+    pub(crate) fn gate(&self) -> Option<Arc<ContinueGate>> {
+        self.gate.as_ref().map(|(gate, _)| Arc::clone(gate))
     }
 
     /// Counts its bytes, if there may be any.
@@ -147,7 +152,7 @@ impl Body for RequestBody {
         }
         let frame = match &mut this.source {
             Source::Nothing => return Poll::Ready(None),
-            Source::Client(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Client(body) => ready!(Pin::new(&mut **body).poll_frame(cx)),
             Source::Kept(body) => {
                 let frame = ready!(body.poll_frame(cx));
                 this.progress.touch();

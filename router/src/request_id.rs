@@ -1,9 +1,8 @@
 //! Following a request: its id, and the trace that it belongs to (W3C Trace Context). Pure.
 
-use std::io::Write as _;
-
-use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::value_buffer::ValueBuffer;
 
 /// The header that carries a request's id.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -13,10 +12,10 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The id that a request came with, if it is one, or a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub(crate) fn request_id(headers: &HeaderMap, values: &ValueBuffer) -> HeaderValue {
     match headers.get(X_REQUEST_ID) {
         Some(id) if is_request_id(id.as_bytes()) => id.clone(),
-        _ => new_request_id(),
+        _ => new_request_id(values),
     }
 }
 
@@ -28,34 +27,32 @@ pub(crate) fn is_request_id(id: &[u8]) -> bool {
 }
 
 /// A random UUID (RFC 9562, version 4).
-pub(crate) fn new_request_id() -> HeaderValue {
-    let random: u128 = rand::random();
-    let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let mut id = [b'-'; 36];
-    let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
-    for (digit, place) in places.enumerate() {
-        if let Some(byte) = id.get_mut(place) {
-            *byte = hex_digit(bits >> (124 - 4 * digit));
-        }
-    }
-    value(&id, HeaderValue::from_static("-"))
+pub(crate) fn new_request_id(values: &ValueBuffer) -> HeaderValue {
+    let mut random: [u8; 16] = rand::random();
+    random[6] = random[6] & 0x0f | 0x40;
+    random[8] = random[8] & 0x3f | 0x80;
+    let mut id = [0; 32];
+    write_hex(&random, &mut id);
+    values.value(&[&id[..8], b"-", &id[8..12], b"-", &id[12..16], b"-", &id[16..20], b"-", &id[20..]])
 }
 
-/// The last four bits as a digit.
-fn hex_digit(bits: u128) -> u8 {
-    let digit = (bits & 0xf) as u8;
-    digit + if digit < 10 { b'0' } else { b'a' - 10 }
+/// Writes each byte as two digits.
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    let digit = |four: u8| four + if four < 10 { b'0' } else { b'a' - 10 };
+    for (byte, [high, low]) in bytes.iter().zip(text.as_chunks_mut().0) {
+        (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+    }
+}
+
+/// Whether a text has lower-case hexadecimal digits only. Looks at all of them, many in one step.
+pub(crate) fn is_lower_hex(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, byte| all & matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `t=` and milliseconds, as Heroku's router writes it.
-pub(crate) fn request_start(milliseconds: u64) -> HeaderValue {
-    let mut text = [0; 24];
-    let mut rest = text.as_mut_slice();
-    // The buffer holds the largest number.
-    let written = write!(rest, "t={milliseconds}");
-    debug_assert!(written.is_ok());
-    let length = 24 - rest.len();
-    value(text.get(..length).unwrap_or_default(), HeaderValue::from_static("t=0"))
+pub(crate) fn request_start(milliseconds: u64, values: &ValueBuffer) -> HeaderValue {
+    let mut number = itoa::Buffer::new();
+    values.value(&[b"t=", number.format(milliseconds).as_bytes()])
 }
 
 /// Whether a proxy's word on when a request began can be passed on: `t=` or nothing, then digits, perhaps with a dot.
@@ -64,15 +61,11 @@ pub(crate) fn is_request_start(value: &[u8]) -> bool {
     (1..=24).contains(&digits.len()) && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
-fn value(text: &[u8], fallback: HeaderValue) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text)).unwrap_or(fallback)
-}
-
 /// Makes the headers of a trace valid: those of the client if they are, else none, or a new trace if one is to begin.
 ///
 /// The router sends no spans of its own, so the one that the client names stays the parent: a span that nobody ever
 /// sees would tear the tree. `tracestate` without its trace means nothing (section 3.3 of the specification).
-pub(crate) fn continue_or_begin_trace(headers: &mut HeaderMap, request_id: &HeaderValue, begin: bool) {
+pub(crate) fn continue_or_begin_trace(headers: &mut HeaderMap, begin: impl FnOnce() -> Option<HeaderValue>) {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let is_valid =
         parents.next().is_some_and(|parent| is_traceparent(parent.as_bytes())) && parents.next().is_none();
@@ -80,17 +73,15 @@ pub(crate) fn continue_or_begin_trace(headers: &mut HeaderMap, request_id: &Head
         return;
     }
     headers.remove(TRACESTATE);
-    if begin {
-        headers.insert(TRACEPARENT, new_traceparent(request_id.as_bytes()));
-    } else {
-        headers.remove(TRACEPARENT);
-    }
+    match begin() {
+        Some(parent) => headers.insert(TRACEPARENT, parent),
+        None => headers.remove(TRACEPARENT),
+    };
 }
 
 /// `00-TRACE-PARENT-FLAGS` (section 3.2). A later version may have more behind it, behind another hyphen.
 pub(crate) fn is_traceparent(text: &[u8]) -> bool {
-    let is_hex = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let is_id = |text: &[u8]| is_hex(text) && text.iter().any(|byte| *byte != b'0');
+    let is_id = |text: &[u8]| is_lower_hex(text) && text.iter().any(|byte| *byte != b'0');
     let Some((known, more)) = text.split_at_checked(55) else { return false };
     let mut fields = known.split(|byte| *byte == b'-');
     let (Some(version), Some(trace), Some(parent), Some(flags), None) =
@@ -102,11 +93,11 @@ pub(crate) fn is_traceparent(text: &[u8]) -> bool {
     let version_fits =
         if version == b"00" { more.is_empty() } else { more.is_empty() || more.starts_with(b"-") };
     lengths
-        && is_hex(version)
+        && is_lower_hex(version)
         && version != b"ff"
         && is_id(trace)
         && is_id(parent)
-        && is_hex(flags)
+        && is_lower_hex(flags)
         && version_fits
 }
 
@@ -115,33 +106,31 @@ pub(crate) fn is_traceparent(text: &[u8]) -> bool {
 ///
 /// It is marked as sampled: an app that samples by its parent, which is the default of OpenTelemetry, would otherwise
 /// record nothing at all.
-fn new_traceparent(request_id: &[u8]) -> HeaderValue {
-    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    let trace = trace_of(request_id).unwrap_or_else(|| rand::random::<u128>() | 1);
-    let span = u128::from(rand::random::<u64>() | 1);
-    for (place, byte) in text.iter_mut().enumerate() {
-        match place {
-            3..=34 => *byte = hex_digit(trace >> (4 * (34 - place))),
-            36..=51 => *byte = hex_digit(span >> (4 * (51 - place))),
-            _ => {}
-        }
-    }
-    value(&text, HeaderValue::from_static("00-00000000000000000000000000000001-0000000000000001-00"))
+pub(crate) fn new_traceparent(request_id: &[u8], values: &ValueBuffer) -> HeaderValue {
+    let trace = trace_of(request_id).unwrap_or_else(new_trace);
+    let mut span = [0; 16];
+    write_hex(&(rand::random::<u64>() | 1).to_be_bytes(), &mut span);
+    values.value(&[b"00-", &trace, b"-", &span, b"-01"])
+}
+
+fn new_trace() -> [u8; 32] {
+    let mut digits = [0; 32];
+    write_hex(&(rand::random::<u128>() | 1).to_be_bytes(), &mut digits);
+    digits
 }
 
 /// The digits of a UUID, if it is one and not zero.
-fn trace_of(request_id: &[u8]) -> Option<u128> {
-    let is_hyphen = |place: usize| matches!(place, 8 | 13 | 18 | 23);
-    let mut trace: u128 = 0;
-    for (place, byte) in request_id.iter().enumerate() {
-        if is_hyphen(place) != (*byte == b'-') {
-            return None;
-        }
-        if *byte != b'-' {
-            trace = trace << 4 | u128::from(char::from(*byte).to_digit(16)?);
-        }
-    }
-    (request_id.len() == 36 && trace != 0).then_some(trace)
+fn trace_of(request_id: &[u8]) -> Option<[u8; 32]> {
+    let id: &[u8; 36] = request_id.try_into().ok()?;
+    let mut digits = [0; 32];
+    digits[..8].copy_from_slice(&id[..8]);
+    digits[8..12].copy_from_slice(&id[9..13]);
+    digits[12..16].copy_from_slice(&id[14..18]);
+    digits[16..20].copy_from_slice(&id[19..23]);
+    digits[20..].copy_from_slice(&id[24..]);
+    digits.make_ascii_lowercase();
+    let has_hyphens = [id[8], id[13], id[18], id[23]] == [b'-'; 4];
+    (has_hyphens && is_lower_hex(&digits) && digits != [b'0'; 32]).then_some(digits)
 }
 
 #[cfg(test)]
@@ -173,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_new_id_is_a_uuid_and_never_the_same() {
-        let (one, two) = (new_request_id(), new_request_id());
+        let values = ValueBuffer::default();
+        let (one, two) = (new_request_id(&values), new_request_id(&values));
         assert_ne!(one, two);
         let text = one.to_str().unwrap();
         assert!(is_request_id(text.as_bytes()));
@@ -181,7 +171,7 @@ mod tests {
         assert_eq!(lengths, [8, 4, 4, 4, 12]);
         assert!(text.split('-').nth(2).unwrap().starts_with('4'));
         assert!(text.split('-').nth(3).unwrap().starts_with(['8', '9', 'a', 'b']));
-        assert_eq!(request_start(u64::MAX).to_str().unwrap(), format!("t={}", u64::MAX));
+        assert_eq!(request_start(u64::MAX, &values).to_str().unwrap(), format!("t={}", u64::MAX));
     }
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -213,24 +203,25 @@ mod tests {
     #[test]
     fn a_trace_that_begins_here_has_the_digits_of_the_requests_id() {
         let id = HeaderValue::from_static("9F9e7f1c-aaaa-4bbb-8ccc-121212121212");
-        let parent = new_traceparent(id.as_bytes());
+        let values = ValueBuffer::default();
+        let parent = new_traceparent(id.as_bytes(), &values);
         assert!(is_traceparent(parent.as_bytes()));
         assert!(parent.to_str().unwrap().starts_with("00-9f9e7f1caaaa4bbb8ccc121212121212-"), "{parent:?}");
         for id in ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "00000000-0000-0000-0000-000000000000", ""] {
-            assert!(is_traceparent(new_traceparent(id.as_bytes()).as_bytes()), "{id}");
+            assert!(is_traceparent(new_traceparent(id.as_bytes(), &values).as_bytes()), "{id}");
         }
     }
 
     #[test]
     fn the_state_of_a_trace_goes_with_its_trace_only() {
-        let id = HeaderValue::from_static("9f9e7f1c-aaaa-4bbb-8ccc-121212121212");
-        let with = |parents: &[&'static str], begin| {
+        let values = ValueBuffer::default();
+        let with = |parents: &[&'static str], begin: bool| {
             let mut headers = HeaderMap::new();
             headers.insert(TRACESTATE, HeaderValue::from_static("a=b"));
             for parent in parents {
                 headers.append(TRACEPARENT, HeaderValue::from_static(parent));
             }
-            continue_or_begin_trace(&mut headers, &id, begin);
+            continue_or_begin_trace(&mut headers, || begin.then(|| new_traceparent(b"", &values)));
             (headers.get(TRACEPARENT).cloned(), headers.contains_key(TRACESTATE))
         };
         assert_eq!(with(&[GOOD], true), (Some(HeaderValue::from_static(GOOD)), true));

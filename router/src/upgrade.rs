@@ -1,7 +1,7 @@
 //! Upgraded connections: bytes in both directions, whatever they mean.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,7 +54,7 @@ impl Tunnel {
         let progress = Rc::new(Progress::new(true));
         let mut client = Moving::new(client, &progress);
         let mut upstream = Moving::new(upstream, &progress);
-        let copy = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
+        let copy = pin!(copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER));
         match progress.while_moving(self.idle, copy).await {
             // An error is how most of them end: somebody closed a laptop. Nothing went wrong here.
             Ok(Ok(_) | Err(_)) => {}

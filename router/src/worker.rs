@@ -8,22 +8,24 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
 use crate::access_log::{AccessLog, Recorder};
 use crate::client::{self, Accepted};
 use crate::handshakes::Handshakes;
+use crate::local_thread;
 use crate::metrics::worker::WorkerCounters;
 use crate::pool::Pool;
 use crate::settings::RouterSettings;
 use crate::table::Table;
 use crate::tls::TlsState;
 use crate::trust::Trust;
+use crate::value_buffer::ValueBuffer;
 use crate::waiting::WaitingRoom;
 
 /// Accepted connections that may wait for a worker. Beyond that the kernel's queue holds them.
@@ -94,6 +96,7 @@ pub(crate) struct Worker {
     pub(crate) handshakes: Handshakes,
     pub(crate) pool: Rc<Pool>,
     pub(crate) recorder: Rc<Recorder>,
+    pub(crate) values: ValueBuffer,
     stop: watch::Receiver<Stop>,
     connections: Arc<AtomicUsize>,
     here: Cell<usize>,
@@ -193,16 +196,8 @@ pub(crate) fn start(parts: WorkerParts) -> io::Result<(WorkerDoor, JoinHandle<us
     let (queue, waiting) = mpsc::channel(QUEUE);
     let connections = Arc::new(AtomicUsize::new(0));
     let door = WorkerDoor { queue, connections: Arc::clone(&connections) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = Builder::new().name(format!("router-{}", parts.index)).spawn(move || {
-        let tasks = LocalSet::new();
-        let cut = tasks.block_on(&runtime, run(parts, waiting, connections));
-        // What is left is dropped here, inside the runtime whose timers and sockets it holds.
-        let entered = runtime.enter();
-        drop(tasks);
-        drop(entered);
-        cut
-    })?;
+    let name = format!("router-{}", parts.index);
+    let thread = local_thread::start(name, move || run(parts, waiting, connections))?;
     Ok((door, thread))
 }
 
@@ -226,6 +221,7 @@ async fn run(
         settings,
         pool,
         recorder,
+        values: ValueBuffer::default(),
         connections,
         here: Cell::new(0),
         ended: Notify::new(),

@@ -66,8 +66,9 @@ async fn mend(app: &App, id: ServiceId) -> Result<(), CommandError> {
     }
     match service.record.wanted {
         WantedState::Running => {
-            // One that has just ended is started again by the engine itself.
-            if found.is_some_and(|container| container.restarting) {
+            if let Some(container) = &found
+                && starts_again(app, &service, container).await?
+            {
                 return Ok(());
             }
             tracing::info!(%service, "a service that should run does not, and gets a new container");
@@ -85,6 +86,33 @@ async fn mend(app: &App, id: ServiceId) -> Result<(), CommandError> {
         }
         WantedState::Paused => container::pause(app, &service).await,
         WantedState::Stopped => container::remove(app, &service).await,
+    }
+}
+
+/// Whether the very container will do: the engine starts it again by itself, or does when it is told to. One that
+/// somebody stopped or killed by hand it leaves alone otherwise.
+async fn starts_again(
+    app: &App,
+    service: &Service,
+    container: &ServiceContainer,
+) -> Result<bool, CommandError> {
+    if container.restarting {
+        return Ok(true);
+    }
+    if container.running || !container.networks.contains_key(&service.record.network) {
+        return Ok(false);
+    }
+    // Its network or its image may be gone: then another one is made.
+    match app.engine.start(&container.id).await {
+        Ok(()) => {
+            tracing::info!(%service, "a service that should run is started again");
+            app.store.note_service_event(service.record.id, "slipway", "started again").await?;
+            Ok(true)
+        }
+        Err(error) => {
+            tracing::info!(%service, %error, "the container of a service does not start");
+            Ok(false)
+        }
     }
 }
 

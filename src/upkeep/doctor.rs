@@ -10,6 +10,7 @@ mod files;
 mod host;
 mod network;
 mod plugins;
+mod services;
 mod sockets;
 mod surroundings;
 
@@ -73,6 +74,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(plugins::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
+        findings.extend(services::examine(app).await);
     }
     findings
 }

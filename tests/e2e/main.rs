@@ -59,6 +59,7 @@ mod never_dropping;
 mod one_off;
 mod plugins;
 mod plugins_bad_input;
+mod plugins_bundled;
 mod plugins_third_party;
 mod processes_commands;
 mod processes_formation;

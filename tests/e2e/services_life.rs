@@ -75,29 +75,30 @@ fn two_databases_and_an_app_from_the_first_to_the_last_day() {
     assert_eq!(rows(&server, &app, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
 
     refused(&server, &alice, "postgres:destroy --force main", &[&app, "postgres:unlink main"]);
+    the_end(&server, &alice, &app);
+}
+
+/// Of the app, which is linked to both, and of both.
+fn the_end(server: &Server, alice: &Person, app: &str) {
     // A renamed app keeps its links.
     let renamed = names::unique("renamed");
-    run(&server, &alice, &format!("apps:rename {app} {renamed}"));
-    assert_eq!(run(&server, &alice, "postgres:links main").stdout.trim(), renamed);
-    assert_eq!(rows(&server, &renamed, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
-    assert_eq!(users(&server, &alice, "main"), 1);
-    run(&server, &alice, &format!("postgres:unlink main {renamed}"));
+    run(server, alice, &format!("apps:rename {app} {renamed}"));
+    assert_eq!(run(server, alice, "postgres:links main").stdout.trim(), renamed);
+    assert_eq!(rows(server, &renamed, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
+    assert_eq!(users(server, alice, "main"), 1);
+    run(server, alice, &format!("postgres:unlink main {renamed}"));
     assert_eq!(server.get(&renamed, "/env?name=SLIPWAY_POSTGRES_BLACK_URL").text(), "");
-    wait_until("the user goes with the link", Duration::from_secs(60), || {
-        users(&server, &alice, "main") == 0
-    });
+    wait_until("the user goes with the link", Duration::from_secs(60), || users(server, alice, "main") == 0);
     // The last link goes with its app, and its user with it.
-    run(&server, &alice, &format!("apps:destroy --force {renamed}"));
-    wait_until("the user goes with the app", Duration::from_secs(60), || {
-        users(&server, &alice, "spare") == 0
-    });
-    refused(&server, &alice, "postgres:destroy main", &["Confirmation did not match"]);
+    run(server, alice, &format!("apps:destroy --force {renamed}"));
+    wait_until("the user goes with the app", Duration::from_secs(60), || users(server, alice, "spare") == 0);
+    refused(server, alice, "postgres:destroy main", &["Confirmation did not match"]);
     for service in ["main", "spare"] {
-        let root = run(&server, &alice, &format!("postgres:info {service} --service-root")).stdout;
-        run(&server, &alice, &format!("postgres:destroy --force {service}"));
+        let root = run(server, alice, &format!("postgres:info {service} --service-root")).stdout;
+        run(server, alice, &format!("postgres:destroy --force {service}"));
         assert!(!std::path::Path::new(root.trim()).exists());
     }
-    assert!(server.ssh(&alice, "postgres:list").success().stderr.contains("There are no Postgres services"));
+    assert!(server.ssh(alice, "postgres:list").success().stderr.contains("There are no Postgres services"));
     wait_until("nothing is left in the engine", Duration::from_secs(60), || {
         let label = engine::label_filter("slipway.owner", &server.owner());
         engine::get(&format!("/networks?{label}")).as_array().unwrap().len() == 1

@@ -4,13 +4,12 @@ import contextlib
 import os
 import resource
 import shutil
-import subprocess
 import tempfile
 from functools import partial
 
 import counts
 import load
-from proxies import HOST, Backend, Haproxy, Nginx, Slipway
+from proxies import Backend, Haproxy, Nginx, Slipway, make_certificate
 from tables import Row, say
 
 PROXIES = (Slipway, Nginx, Haproxy)
@@ -52,11 +51,7 @@ class Bench(contextlib.AbstractContextManager):
         self.quick = quick
         self.directory = tempfile.mkdtemp(prefix="slipway-bench-router-")
         os.chmod(self.directory, 0o755)
-        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        words += ["-keyout", f"{self.directory}/key.pem", "-out", f"{self.directory}/cert.pem", "-days", "2"]
-        words += ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
-        subprocess.run(words, check=True, capture_output=True)
-        os.chmod(f"{self.directory}/key.pem", 0o644)
+        make_certificate(self.directory)
         self.backend = Backend(self.directory)
 
     def __exit__(self, *_):

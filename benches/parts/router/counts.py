@@ -7,6 +7,8 @@ import subprocess
 import time
 
 COLLECTED = re.compile(r"Collected : (\d+)")
+# What Rust asks the allocator, and what C asks the library.
+ALLOCATING = re.compile(r"(mi_(malloc|zalloc|realloc)_aligned|malloc|calloc|realloc|posix_memalign)$")
 
 
 def nanoseconds(proxy, send, count):
@@ -37,9 +39,9 @@ def system_calls(proxy, send, count):
     return int(total.split()[3] if len(total.split()) > 4 else total.split()[2]) / count
 
 
-def instructions(start, send_to, count):
+def instructions(start, send_to, count, profile="/dev/null"):
     """User-space instructions for a request, counted by callgrind while requests are sent and not before."""
-    words = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null")
+    words = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={profile}")
     with start(words) as proxy:
         send = send_to(proxy)
         send(100)
@@ -52,6 +54,22 @@ def instructions(start, send_to, count):
     if not found:
         raise RuntimeError(f"callgrind told nothing of {proxy.name}")
     return int(found[-1]) / count
+
+
+def allocations(profile):
+    """How often memory was asked for, by a profile of callgrind's: calls of allocating functions by any other."""
+    names, caller, callee, total = {}, "", "", 0
+    with open(profile, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            kind, _, rest = line.rstrip("\n").partition("=")
+            if kind in ("fn", "cfn"):
+                # A name is told once, with its number.
+                number, _, name = rest.partition(" ")
+                name = names.setdefault(number, name)
+                caller, callee = (name, callee) if kind == "fn" else (caller, name)
+            elif kind == "calls" and ALLOCATING.match(callee) and not ALLOCATING.match(caller):
+                total += int(rest.split()[0])
+    return total
 
 
 def count_instructions(proxy, switch):

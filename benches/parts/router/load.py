@@ -5,18 +5,24 @@ import socket
 import ssl
 import statistics
 import subprocess
+import time
 
 from proxies import HOST, OTHER_CORE
 
 CONNECTIONS = 16
+# How long connections rest before they count as idle.
+REST_SECONDS = 3
 
 
-def h2load(proxy, kind, path, count, rate=None, log=None):
-    """Sends `count` requests over kept connections. `kind` is h1, tls (h1 over TLS) or h2 (over TLS)."""
+def h2load(proxy, kind, path, count, rate=None, log=None, in_turn=False):
+    """Sends `count` requests over kept connections. `kind` is h1, tls (h1 over TLS) or h2 (over TLS).
+
+    `in_turn` sends each after the answer to the one before, so that what happens is the same every time.
+    """
     port = proxy.port if kind == "h1" else proxy.tls_port
     scheme = "http" if kind == "h1" else "https"
     words = ["taskset", "--cpu-list", str(OTHER_CORE), "h2load", f"--connect-to=127.0.0.1:{port}"]
-    connections, streams = (CONNECTIONS, 1) if kind != "h2" else (4, 4)
+    connections, streams = (1, 1) if in_turn else (CONNECTIONS, 1) if kind != "h2" else (4, 4)
     words += ["-n", str(count), "-c", str(connections), "-m", str(streams), "-t", "1"]
     if kind != "h2":
         words.append("--h1")
@@ -96,16 +102,18 @@ def messages(proxy, count):
 
 
 def idle(proxy, encrypted, count):
-    """Connections that have asked once and rest. Gives bytes of the proxy's memory for each."""
+    """Connections that have asked once and have rested for a while. Gives bytes of the proxy's memory for each."""
     made = context()
     warm = [connect(proxy, encrypted, made) for _ in range(50)]
     for stream in warm:
         ask(stream, keep=True)
+    time.sleep(REST_SECONDS)
     before = proxy.resident_bytes()
     resting = []
     for _ in range(count):
         resting.append(connect(proxy, encrypted, made))
         ask(resting[-1], keep=True)
+    time.sleep(REST_SECONDS)
     after = proxy.resident_bytes()
     for stream in warm + resting:
         stream.close()

@@ -31,6 +31,14 @@ def wait_until_listening(port, process):
     raise RuntimeError(f"{process.args} does not listen on {port}")
 
 
+def make_certificate(directory):
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem", "-days", "2"]
+    words += ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    subprocess.run(words, check=True, capture_output=True)
+    os.chmod(f"{directory}/key.pem", 0o644)
+
+
 class Proxy(contextlib.AbstractContextManager):
     """A running proxy. `wrapper` is put in front of its command line, to count what it does."""
 
@@ -210,6 +218,20 @@ backend echo
 """,
         )
         return ["haproxy", "-db", "-f", path]
+
+
+class PlainBackend(contextlib.AbstractContextManager):
+    """A server that needs no package, for what is counted and not timed."""
+
+    def __init__(self):
+        self.port = free_port()
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plain.py")
+        self.process = subprocess.Popen(["python3", script, str(self.port)])
+        wait_until_listening(self.port, self.process)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=30)
 
 
 class Backend(contextlib.AbstractContextManager):

@@ -17,7 +17,7 @@ struct Object<'a> {
     host: Option<Text<'a>>,
     request_id: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<Text<'a>>,
+    trace_id: Option<&'a str>,
     fwd: std::net::IpAddr,
     dyno: Option<&'a str>,
     connect_ms: u128,
@@ -50,7 +50,7 @@ pub(super) fn write(record: &AccessRecord, line: &mut String) {
         path: record.path.as_ref().map_or("", |path| path.as_str()),
         host: record.host.as_ref().map(Text),
         request_id: Text(&record.request_id),
-        trace_id: record.trace_id.as_ref().map(Text),
+        trace_id: record.trace_id(),
         fwd: record.client,
         dyno: record.instance.as_deref(),
         connect_ms: record.connect.as_millis(),

@@ -1,4 +1,4 @@
-//! Sending a request once, on one connection.
+//! Sending a request once, on one connection: which one, and what came of it.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -7,12 +7,13 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, header};
 
 use crate::attempt::Dispatch;
+use crate::attempt::search::{Chosen, Search};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
 use crate::pool::ConnectError;
-use crate::pool::lease::Lease;
+use crate::pool::lease::{Lease, SendError};
 use crate::progress::{Progress, Stalled};
 use crate::replay::{Beginning, Replay};
 use crate::request_body::RequestBody;
@@ -26,24 +27,69 @@ pub(super) enum Attempt {
 }
 
 /// What is needed to send a request a second time.
-struct Copy {
-    /// All but the body.
-    head: Request<()>,
+pub(super) struct Copy {
+    /// All but the body. In a box, so that a request that waits for its answer is no larger for it.
+    head: Box<Request<()>>,
     /// The body, unless there is none.
     body: Option<Replay>,
 }
 
 impl Dispatch<'_> {
+    /// An instance and a connection to it that rests, if both are there at once; else what was chosen.
+    pub(super) fn at_hand(
+        &mut self,
+        search: &Search,
+        fresh: bool,
+        exchange: &mut Exchange,
+    ) -> Result<(InFlight, Lease), Chosen> {
+        let in_flight = self.choose_at_once(search).map_err(Err)?;
+        match if fresh { None } else { self.take(&in_flight, exchange) } {
+            Some(lease) => Ok((in_flight, lease)),
+            None => Err(Ok(in_flight)),
+        }
+    }
+
+    /// Finds an instance and makes a connection to it, and waits for either where that may be hoped for.
+    pub(super) async fn reach(
+        &mut self,
+        search: &mut Search,
+        mut chosen: Chosen,
+        fresh: bool,
+        exchange: &mut Exchange,
+    ) -> Result<(InFlight, Lease), Fault> {
+        loop {
+            let mut in_flight = self.find_instance(search, chosen).await?;
+            match self.connect(&in_flight, fresh, exchange).await {
+                Ok(lease) => return Ok((in_flight, lease)),
+                Err(fault) => {
+                    in_flight.instance().health.refused(clock::now());
+                    self.note_failure(&mut in_flight);
+                    search.tried.push(in_flight.instance().number);
+                    search.refused = Some(fault);
+                }
+            }
+            drop(in_flight);
+            chosen = self.choose_at_once(search);
+        }
+    }
+
+    /// A connection that rests.
+    fn take(&self, in_flight: &InFlight, exchange: &mut Exchange) -> Option<Lease> {
+        let instance = in_flight.instance();
+        let lease = self.client.worker.pool.take(instance, self.port)?;
+        exchange.set_instance(&instance.label, Duration::ZERO);
+        Some(lease)
+    }
+
     /// Takes a connection that rests, or makes one.
-    pub(super) async fn connect(
+    async fn connect(
         &self,
         in_flight: &InFlight,
         fresh: bool,
         exchange: &mut Exchange,
     ) -> Result<Lease, Fault> {
         let (pool, instance) = (&self.client.worker.pool, in_flight.instance());
-        if !fresh && let Some(lease) = pool.take(instance, self.port) {
-            exchange.set_instance(&instance.label, Duration::ZERO);
+        if !fresh && let Some(lease) = self.take(in_flight, exchange) {
             return Ok(lease);
         }
         let started = Instant::now();
@@ -66,17 +112,26 @@ impl Dispatch<'_> {
         }
     }
 
-    pub(super) async fn attempt(
+    /// Sends a request, and keeps what is needed to do so again if that may have to be done.
+    pub(super) fn transmit(
         &self,
         mut request: Request<RequestBody>,
-        mut lease: Lease,
+        lease: &mut Lease,
+    ) -> (Option<Copy>, impl Future<Output = Result<Response<Incoming>, SendError>> + use<>) {
+        let is_repeated = self.place.route.policy.balance.retries;
+        let copy = if is_repeated { copy_for_replay(&mut request, lease) } else { None };
+        (copy, lease.sender().try_send_request(request))
+    }
+
+    /// What to make of an answer, or of none.
+    pub(super) fn outcome(
+        &self,
+        answered: Result<Result<Response<Incoming>, SendError>, Stalled>,
+        lease: Lease,
+        copy: Option<Copy>,
         progress: &Rc<Progress>,
     ) -> Attempt {
-        let policy = &self.place.route.policy;
-        let copy = if policy.balance.retries { copy_for_replay(&mut request, &lease) } else { None };
-        progress.touch();
-        let sent = lease.sender().try_send_request(request);
-        match progress.while_moving(policy.timeouts.first_byte, sent).await {
+        match answered {
             Ok(Ok(response)) => Attempt::Answered(response, lease),
             Ok(Err(mut error)) => match error.take_message() {
                 Some(unsent) => Attempt::Again(unsent),
@@ -140,5 +195,5 @@ fn copy_for_replay(request: &mut Request<RequestBody>, lease: &Lease) -> Option<
     *head.method_mut() = request.method().clone();
     *head.uri_mut() = request.uri().clone();
     *head.headers_mut() = request.headers().clone();
-    Some(Copy { head, body })
+    Some(Copy { head: Box::new(head), body })
 }

@@ -16,6 +16,7 @@ use crate::waiting::{Seat, WaitingRoom};
 
 /// Instances that a request tries to connect to before it gives up.
 const MAX_INSTANCES: usize = 3;
+
 /// What a request has seen of instances so far.
 #[derive(Default)]
 pub(super) struct Search {
@@ -25,14 +26,17 @@ pub(super) struct Search {
     pub(super) refused: Option<Fault>,
     /// The one on whose connection it was lost.
     pub(super) lost: Option<u64>,
-    /// Its place in the waiting room.
-    seat: Option<Seat>,
+    /// Its place in the waiting room, which few requests see: so in a box.
+    seat: Option<Box<Seat>>,
     /// Until when it waits in the queue.
     deadline: Option<Instant>,
 }
 
+/// An instance, or why there is none.
+pub(super) type Chosen = Result<InFlight, Missing>;
+
 /// Why no instance was chosen.
-enum Missing {
+pub(super) enum Missing {
     /// All have as many requests as they may.
     Room,
     /// There is none, which is a fault.
@@ -40,10 +44,19 @@ enum Missing {
 }
 
 impl Dispatch<'_> {
-    /// Finds an instance, and waits for one where that may be hoped for.
-    pub(super) async fn find_instance(&mut self, search: &mut Search) -> Result<InFlight, Fault> {
+    /// Makes the best of a choice: waits for an instance where that may be hoped for.
+    pub(super) async fn find_instance(
+        &mut self,
+        search: &mut Search,
+        mut chosen: Chosen,
+    ) -> Result<InFlight, Fault> {
         loop {
-            match self.choose_or_queue(search).await {
+            let found = match chosen {
+                Ok(in_flight) => Ok(in_flight),
+                Err(Missing::Instance(fault)) => Err(fault),
+                Err(Missing::Room) => self.queue(search).await,
+            };
+            match found {
                 Ok(in_flight) if search.tried.len() < MAX_INSTANCES => return Ok(in_flight),
                 // A newer table says that the app is starting, so that the refusal is history.
                 Err(Fault::Starting) => {
@@ -51,17 +64,18 @@ impl Dispatch<'_> {
                     search.refused = None;
                 }
                 Err(fault @ (Fault::QueueFull | Fault::QueueTimeout)) => return Err(fault),
-                chosen => {
-                    let fault = search.refused.take().or(chosen.err()).unwrap_or(Fault::Refused);
+                found => {
+                    let fault = search.refused.take().or(found.err()).unwrap_or(Fault::Refused);
                     self.wait(&mut search.seat, fault).await?;
                 }
             }
             search.tried.clear();
+            chosen = self.choose_at_once(search);
         }
     }
 
     /// Waits until it is worth looking for an instance again, if that may be hoped for; else gives back the fault.
-    async fn wait(&self, seat: &mut Option<Seat>, fault: Fault) -> Result<(), Fault> {
+    async fn wait(&self, seat: &mut Option<Box<Seat>>, fault: Fault) -> Result<(), Fault> {
         let worker = &self.client.worker;
         let expected = match fault {
             Fault::Starting => true,
@@ -73,7 +87,8 @@ impl Dispatch<'_> {
         }
         let Some(seat) = seat else {
             // Looks once more at once: a table may have come between the last look and the place.
-            *seat = Some(WaitingRoom::enter(&self.place.route.memory.room, worker.settings.waiting)?);
+            let entered = WaitingRoom::enter(&self.place.route.memory.room, worker.settings.waiting)?;
+            *seat = Some(Box::new(entered));
             return Ok(());
         };
         let waiting =
@@ -90,17 +105,15 @@ impl Dispatch<'_> {
         self.place.route.instances.iter().any(refusing)
     }
 
-    /// Chooses an instance, and waits for a place at one if there is none. Who comes while others wait goes behind
-    /// them.
-    async fn choose_or_queue(&mut self, search: &mut Search) -> Result<InFlight, Fault> {
+    /// Chooses an instance without waiting. Who comes while others wait for a place goes behind them.
+    pub(super) fn choose_at_once(&mut self, search: &Search) -> Chosen {
         let route = &self.place.route;
-        if route.policy.balance.max_in_flight.is_none() || route.memory.queue.waiting() == 0 {
-            match self.choose(search) {
-                Ok(in_flight) => return Ok(in_flight),
-                Err(Missing::Instance(fault)) => return Err(fault),
-                Err(Missing::Room) => {}
-            }
-        }
+        let is_first = route.policy.balance.max_in_flight.is_none() || route.memory.queue.waiting() == 0;
+        if is_first { self.choose(search) } else { Err(Missing::Room) }
+    }
+
+    /// Waits for a place at an instance.
+    async fn queue(&mut self, search: &mut Search) -> Result<InFlight, Fault> {
         let route = Arc::clone(&self.place.route);
         let (queue, balance) = (&route.memory.queue, &route.policy.balance);
         let started = Instant::now();
@@ -129,7 +142,7 @@ impl Dispatch<'_> {
 
     /// Chooses an instance. If a deployment has just replaced all that this request knew of, or there is no room at
     /// those, the newest table is used.
-    fn choose(&mut self, search: &Search) -> Result<InFlight, Missing> {
+    fn choose(&mut self, search: &Search) -> Chosen {
         if let Ok(chosen) = self.choose_here(search) {
             return Ok(chosen);
         }

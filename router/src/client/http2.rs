@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use hyper::body::Body;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -23,6 +24,7 @@ use crate::client_stream::ClientStream;
 use crate::deadline::Deadline;
 use crate::http2_request::as_http1;
 use crate::proxy;
+use crate::request_id::X_REQUEST_ID;
 use crate::worker::Stopping;
 
 /// Requests that a client may have under way. Browsers stay below a hundred.
@@ -40,19 +42,27 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_ERROR_RESETS: usize = 500;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(client: Rc<Client>, stream: ClientStream, mut stopping: watch::Receiver<Stopping>) {
+pub(crate) async fn serve(
+    client: Rc<Client>,
+    stream: Box<ClientStream>,
+    mut stopping: watch::Receiver<Stopping>,
+) {
     let settings = &client.worker.settings;
     let timeouts = settings.timeouts;
     let streams = Streams::new(timeouts.write);
     let service = service_fn(|request| {
         let stream = streams.open();
         let is_head = request.method() == Method::HEAD;
-        let answer = proxy::serve(Rc::clone(&client), as_http1(request));
-        async move {
-            let answer = answer.await;
-            let answer = if is_head { without_body(answer) } else { answer };
+        // No block that waits for it, which would hold it twice: before it began and after.
+        proxy::serve(Rc::clone(&client), as_http1(request)).map(move |answer| {
+            let mut answer = if is_head { without_body(answer) } else { answer };
+            if let Some(id) = answer.headers_mut().get_mut(X_REQUEST_ID) {
+                // No two answers have the same, so that it has no place in the table of headers that were sent
+                // before: it would drive those out that come again, and h2 compares it with each of its like.
+                id.set_sensitive(true);
+            }
             Ok::<_, Infallible>(answer.map(|body| StreamBody::new(body, stream)))
-        }
+        })
     });
     let connection = http2::Builder::new(StreamExecutor(Rc::clone(&streams)))
         .max_concurrent_streams(MAX_STREAMS)

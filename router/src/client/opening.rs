@@ -2,6 +2,7 @@
 //! knowledge (RFC 9113, section 3.3). Nothing else of a connection exists until they have come.
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -69,8 +70,8 @@ fn spoken(bytes: &[u8]) -> Option<Spoken> {
 /// Appends what has come; `false` at the end.
 fn poll_read(stream: &mut TcpStream, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<bool> {
     // On the stack, so that a connection that waits has no buffer.
-    let mut room = [0_u8; 4096];
-    let mut buffer = ReadBuf::new(&mut room);
+    let mut room = [MaybeUninit::uninit(); 4096];
+    let mut buffer = ReadBuf::uninit(&mut room);
     let result = ready!(Pin::new(stream).poll_read(cx, &mut buffer));
     bytes.extend_from_slice(buffer.filled());
     Poll::Ready(result.is_ok() && !buffer.filled().is_empty())

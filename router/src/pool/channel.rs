@@ -10,13 +10,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use h2::Reason;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ use crate::pool::Key;
 use crate::pool::http2_message::{as_http1, as_http2};
 use crate::pool::lease::SendError;
 use crate::request_body::RequestBody;
+use crate::upstream::Upstream;
 
 /// Requests that one connection carries, if the instance takes as many. RFC 9113 asks instances for a hundred.
 const MAX_STREAMS: usize = 100;
@@ -124,7 +125,7 @@ impl Channels {
 impl Channel {
     /// Begins to speak HTTP/2.
     pub(crate) async fn begin(
-        stream: TcpStream,
+        stream: Upstream,
         instance: &Arc<Instance>,
         idle: Duration,
         max_head_bytes: usize,
@@ -170,18 +171,18 @@ impl Stream {
         Self { channel: Rc::clone(channel), cancel: Rc::default() }
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn send(
+    /// Sends a request; what it gives back waits for the head of the answer.
+    pub(crate) fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         as_http2(&mut request);
         let request = request.map(|mut body| {
             body.go_on();
             StreamRequest { body, cancel: Rc::clone(&self.cancel) }
         });
         let mut sender = self.channel.sender.clone();
-        sender.try_send_request(request).await.map_err(|mut error| {
+        sender.try_send_request(request).map_err(|mut error| {
             let unsent = error.take_message().map(|request| {
                 let mut request = request.map(|body| body.body);
                 as_http1(&mut request);

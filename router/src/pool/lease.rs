@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
@@ -81,14 +83,16 @@ impl Lease {
 }
 
 impl Sender {
-    /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn try_send_request(
+    /// Sends a request; what it gives back waits for the head of the answer.
+    ///
+    /// No `async fn`, which would hold the request twice: as what it was called with, and inside hyper's future.
+    pub(crate) fn try_send_request(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         match self {
-            Self::Http1(kept) => kept.sender.try_send_request(request).await.map_err(SendError::from),
-            Self::Http2(stream) => stream.send(request).await,
+            Self::Http1(kept) => Either::Left(kept.sender.try_send_request(request).map_err(SendError::from)),
+            Self::Http2(stream) => Either::Right(stream.send(request)),
         }
     }
 }
