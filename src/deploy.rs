@@ -256,12 +256,7 @@ async fn content(
             Ok(content)
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
-        Work::Rollback { to, keep_config: false } => {
-            let mut content = to.content.clone();
-            // A link is as it is now: a service knows a former user no more.
-            content.config.extend(app.store.linked_config(record.id).await?);
-            Ok(content)
-        }
+        Work::Rollback { to, keep_config: false } => older(app, record, to).await,
         // Config vars that were set for the next deploy stay for that.
         Work::Replace => current
             .map(|release| release.content.clone())
@@ -270,6 +265,13 @@ async fn content(
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
     }
+}
+
+/// What an older release was, but for its links, which are as they are now: a service knows a former user no more.
+async fn older(app: &App, record: &AppRecord, to: &Release) -> Result<ReleaseContent, DeployError> {
+    let mut content = to.content.clone();
+    content.config.extend(app.store.linked_config(record.id).await?);
+    Ok(content)
 }
 
 /// Logs how long a stage took, so that a slow deploy can be told from a slow app.

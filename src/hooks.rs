@@ -21,6 +21,7 @@ use crate::console::Console;
 use crate::formats::plugin_toml::OnFailure;
 use crate::hooks::callbacks::Callbacks;
 use crate::hooks::execution::{End, Execution, Ran, Surroundings};
+use crate::model::config_var::ConfigKey;
 use crate::model::hook::Hook;
 use crate::model::hook::contract::{Kind, NOT_MINE, contract};
 use crate::model::hook::event::Event;
@@ -117,7 +118,7 @@ impl Hooks {
             return;
         }
         let event = event();
-        let runs = self.listeners(hook).into_iter().map(async |plugin| {
+        let runs = self.listeners(&event).await.into_iter().map(async |plugin| {
             // The semaphore is never closed.
             let _permit = self.watchers.acquire().await.ok();
             let ran = self.run_hook(&plugin, &event, scene).await;
@@ -147,7 +148,7 @@ impl Hooks {
             return Ok(false);
         }
         let event = event();
-        for plugin in self.listeners(hook) {
+        for plugin in self.listeners(&event).await {
             let ran = self.run_hook(&plugin, &event, scene).await;
             if ran.end != End::Status(NOT_MINE) && self.judge(&plugin, hook, ran, scene).await?.is_some() {
                 return Ok(true);
@@ -168,7 +169,7 @@ impl Hooks {
     async fn hear(&self, scene: Scene<'_>, event: Event) -> Result<Vec<Said>, Veto> {
         let hook = event.hook();
         let mut said = Vec::new();
-        for plugin in self.listeners(hook) {
+        for plugin in self.listeners(&event).await {
             let ran = self.run_hook(&plugin, &event, scene).await;
             match self.judge(&plugin, hook, ran, scene).await? {
                 Some(bytes) => said.push((plugin, bytes)),
@@ -223,12 +224,33 @@ impl Hooks {
         self.execute(&execution, around).await
     }
 
-    /// Those that are told, without those because of whose callbacks it happens.
-    fn listeners(&self, hook: Hook) -> Vec<Arc<Plugin>> {
+    /// Those that are told: not those because of whose callbacks it happens, nor those that lack a setting.
+    async fn listeners(&self, event: &Event) -> Vec<Arc<Plugin>> {
         let causes = callbacks::causes();
-        let mut plugins = self.plugins.with_hook(hook);
-        plugins.retain(|plugin| !causes.contains(&plugin.name));
-        plugins
+        let mut found = Vec::new();
+        for plugin in self.plugins.with_hook(event.hook()) {
+            if !causes.contains(&plugin.name) && self.has_what_it_needs(&plugin, event).await {
+                found.push(plugin);
+            }
+        }
+        found
+    }
+
+    async fn has_what_it_needs(&self, plugin: &Plugin, event: &Event) -> bool {
+        let facts = plugin.manifest.hooks.get(&event.hook());
+        let Some(needs) = facts.map(|facts| &facts.needs).filter(|needs| !needs.is_empty()) else {
+            return true;
+        };
+        match self.settings(plugin, event.app()).await {
+            Ok(set) => {
+                let is_set = |key: &ConfigKey| {
+                    set.iter().any(|(name, value)| name == key.as_str() && !value.is_empty())
+                };
+                needs.iter().all(is_set)
+            }
+            // The run itself fails for the same reason, and says so.
+            Err(_) => true,
+        }
     }
 
     async fn warn(&self, scene: Scene<'_>, plugin: &Plugin, hook: Hook, ran: &Ran) {

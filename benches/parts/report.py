@@ -46,6 +46,9 @@ brackets. Each part has a server of its own with default settings.
 - **many**: two hundred apps with one instance each, in an engine of the bench's own. Idle: the server's processor
   time over thirty seconds in which nobody asks for anything. Engine restart: dockerd is stopped with all its
   containers and started again; from its start until it answers, and until every app has answered through the router.
+- **plugins**: `config:set --no-restart` over the Unix socket, whose client is a process of its own, with plugins whose
+  one hook is `/bin/true`: the difference to the same command without plugins. Each hook is a process in namespaces and
+  as a user of its own, and is recorded.
 """
 
 

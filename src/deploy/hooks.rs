@@ -34,12 +34,21 @@ impl Telling<'_> {
         self.order.work.is_automatic()
     }
 
+    /// Waits for an answer, but not longer than for the deploy: a hook that runs ends with it.
+    async fn unless_cancelled<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Veto>>,
+    ) -> Result<T, DeployError> {
+        let answer = self.order.cancel.run_until_cancelled(asked).await;
+        Ok(answer.ok_or(DeployError::Cancelled)??)
+    }
+
     /// A source is about to be built: what the build gets as arguments beside those that are set.
     pub(super) async fn before_build(
         &self,
         build: i64,
         source: &BuildSource,
-    ) -> Result<BTreeMap<String, String>, Veto> {
+    ) -> Result<BTreeMap<String, String>, DeployError> {
         if self.is_silent() {
             return Ok(BTreeMap::new());
         }
@@ -52,7 +61,7 @@ impl Telling<'_> {
                 BuildSource::Image { reference } => reference.clone(),
             },
         };
-        self.app.hooks.build_arguments(self.scene(), event).await
+        self.unless_cancelled(self.app.hooks.build_arguments(self.scene(), event)).await
     }
 
     /// There is an image.
@@ -67,7 +76,7 @@ impl Telling<'_> {
     }
 
     /// A release is about to be recorded: hooks may give it config vars, which are then what it has, whatever is set.
-    pub(super) async fn before_release(&self, content: &mut ReleaseContent) -> Result<(), Veto> {
+    pub(super) async fn before_release(&self, content: &mut ReleaseContent) -> Result<(), DeployError> {
         if self.is_silent() || !self.app.hooks.has(Hook::PreRelease) {
             return Ok(());
         }
@@ -78,13 +87,13 @@ impl Telling<'_> {
             description: self.order.description.clone(),
             config_keys: content.config.keys().map(ToString::to_string).collect(),
         };
-        let added = self.app.hooks.config_vars(self.scene(), event).await?;
+        let added = self.unless_cancelled(self.app.hooks.config_vars(self.scene(), event)).await?;
         content.config.extend(added);
         Ok(())
     }
 
     /// A release is recorded, and none of its processes has been started.
-    pub(super) async fn before_deploy(&self, release: &Release) -> Result<(), Veto> {
+    pub(super) async fn before_deploy(&self, release: &Release) -> Result<(), DeployError> {
         if self.is_silent() {
             return Ok(());
         }
@@ -95,7 +104,7 @@ impl Telling<'_> {
             image: release.content.image.to_string(),
             description: release.description.clone(),
         };
-        self.app.hooks.ask(Hook::PreDeploy, self.scene(), event).await
+        self.unless_cancelled(self.app.hooks.ask(Hook::PreDeploy, self.scene(), event)).await
     }
 
     /// Instances are healthy, and about to get requests. If a hook says no, none of them is left.
@@ -113,9 +122,10 @@ impl Telling<'_> {
                 address: address.map(|address| address.to_string()).unwrap_or_default(),
                 port: instance.name.process_type.is_web().then_some(port),
             };
-            if let Err(veto) = self.app.hooks.ask(Hook::CheckDeploy, self.scene(), event).await {
+            let asked = self.app.hooks.ask(Hook::CheckDeploy, self.scene(), event);
+            if let Err(error) = self.unless_cancelled(asked).await {
                 remove(&self.app.engine, started).await;
-                return Err(veto.into());
+                return Err(error);
             }
         }
         Ok(())

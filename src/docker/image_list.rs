@@ -1,8 +1,8 @@
 //! Every image of the engine's at a glance, whoever made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use bollard::query_parameters::ListImagesOptions;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptions};
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -24,6 +24,13 @@ pub struct ListedImage {
 }
 
 impl Engine {
+    /// The images that some container is made of, whoever made it.
+    pub async fn images_in_use(&self) -> Result<HashSet<ImageId>, EngineError> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let containers = self.client().await?.list_containers(Some(options)).await?;
+        Ok(containers.into_iter().filter_map(|container| container.image_id).map(ImageId).collect())
+    }
+
     /// Every image of the engine's.
     pub async fn every_image(&self) -> Result<Vec<ListedImage>, EngineError> {
         let images = self.client().await?.list_images(None::<ListImagesOptions>).await?;

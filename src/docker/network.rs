@@ -16,6 +16,9 @@ use crate::docker::wire::Call;
 /// How often another subnet is tried when somebody takes the one that was found free.
 const ATTEMPTS: u32 = 5;
 
+/// How many free subnets are passed over at most when somebody takes the one that was found free.
+const SPREAD: usize = 32;
+
 /// An IPv4 network in CIDR notation (RFC 4632), from /8 to /28.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subnet {
@@ -135,7 +138,7 @@ impl Engine {
     async fn make_network(&self, name: &str, kind: NetworkKind) -> Result<(), EngineError> {
         let mut attempt = 1;
         loop {
-            let made = match self.choose_subnet(kind).await {
+            let made = match self.choose_subnet(kind, attempt).await {
                 Ok(config) => self.create_network(name, Some(config), kind).await,
                 Err(error) => Err(error),
             };
@@ -192,8 +195,10 @@ impl Engine {
     }
 
     /// Links' networks are many and small; without a range for them they come from where the others do.
-    async fn choose_subnet(&self, kind: NetworkKind) -> Result<IpamConfig, EngineError> {
-        let small = if kind == NetworkKind::Link { self.free_small_subnet().await? } else { None };
+    async fn choose_subnet(&self, kind: NetworkKind, attempt: u32) -> Result<IpamConfig, EngineError> {
+        // One that somebody else is about to take is in no list yet, and still is when it is asked for again.
+        let skipped = if attempt == 1 { 0 } else { rand::random_range(0..SPREAD) };
+        let small = if kind == NetworkKind::Link { self.free_small_subnet(skipped).await? } else { None };
         Ok(match small {
             Some(subnet) => IpamConfig { subnet: Some(subnet.to_string()), ..IpamConfig::default() },
             None => {

@@ -22,8 +22,9 @@ impl Engine {
         }
     }
 
-    /// A small subnet that neither the engine nor the host uses; `None` if the range is used up, or there is none.
-    pub(super) async fn free_small_subnet(&self) -> Result<Option<Ipv4Net>, EngineError> {
+    /// A small subnet that neither the engine nor the host uses, so many behind the first; `None` if the range is used
+    /// up, or there is none.
+    pub(super) async fn free_small_subnet(&self, skipped: usize) -> Result<Option<Ipv4Net>, EngineError> {
         let Some(range) = self.inner.subnets.get() else { return Ok(None) };
         let networks = self.client().await?.list_networks(None::<ListNetworksOptions>).await?;
         let configs = networks.into_iter().filter_map(|network| network.ipam?.config).flatten();
@@ -32,19 +33,18 @@ impl Engine {
             Ok(routes) => taken.extend(routes.lines().filter_map(route)),
             Err(error) => tracing::debug!(%error, "the host's routes cannot be read"),
         }
-        Ok(first_free(*range, &taken))
+        Ok(free(*range, &taken, skipped))
     }
 }
 
-/// The first small subnet of a range that overlaps nothing that is taken.
-fn first_free(range: Ipv4Net, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
+/// A small subnet of a range that overlaps nothing that is taken, so many behind the first; the last one if there are
+/// not so many.
+fn free(range: Ipv4Net, taken: &[Ipv4Net], skipped: usize) -> Option<Ipv4Net> {
     let overlaps =
         |one: &Ipv4Net, other: &Ipv4Net| one.contains(&other.network()) || other.contains(&one.network());
     let taken: Vec<&Ipv4Net> = taken.iter().filter(|subnet| overlaps(subnet, &range)).collect();
-    range
-        .subnets(PREFIX.max(range.prefix_len()))
-        .ok()?
-        .find(|subnet| !taken.iter().any(|taken| overlaps(subnet, taken)))
+    let subnets = range.subnets(PREFIX.max(range.prefix_len())).ok()?;
+    subnets.filter(|subnet| !taken.iter().any(|taken| overlaps(subnet, taken))).take(skipped + 1).last()
 }
 
 /// A line of the table: interface, destination, gateway, flags, counts, metric, mask, …; addresses as this machine
@@ -68,11 +68,12 @@ mod tests {
     #[test]
     fn the_first_that_overlaps_nothing_is_taken() {
         let range = net("10.213.0.0/16");
-        assert_eq!(first_free(range, &[]), Some(net("10.213.0.0/26")));
+        assert_eq!(free(range, &[], 0), Some(net("10.213.0.0/26")));
+        assert_eq!(free(range, &[], 2), Some(net("10.213.0.128/26")));
         let taken = [net("10.213.0.0/24"), net("10.213.1.16/28"), net("172.17.0.0/16")];
-        assert_eq!(first_free(range, &taken), Some(net("10.213.1.64/26")));
-        assert_eq!(first_free(range, &[net("10.0.0.0/8")]), None);
-        assert_eq!(first_free(net("10.0.0.0/28"), &[]), Some(net("10.0.0.0/28")));
+        assert_eq!(free(range, &taken, 0), Some(net("10.213.1.64/26")));
+        assert_eq!(free(range, &[net("10.0.0.0/8")], 0), None);
+        assert_eq!(free(net("10.0.0.0/28"), &[], 5), Some(net("10.0.0.0/28")));
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct HookFacts {
     pub timeout_seconds: Option<u64>,
     /// What it means that it failed.
     pub on_failure: Option<OnFailure>,
+    /// Settings without which it is not run.
+    pub needs: Vec<ConfigKey>,
 }
 
 /// What it means that a hook failed to answer: that it took too long, or was ended by a signal.
@@ -169,6 +171,11 @@ pub fn parse(text: &str) -> Result<Manifest, PluginTomlError> {
         toml::from_str(text).map_err(|error| PluginTomlError(error.to_string().trim_end().to_owned()))?;
     for (hook, facts) in &manifest.hooks {
         check_hook(*hook, facts)?;
+        if let Some(key) = facts.needs.iter().find(|key| !manifest.settings.contains_key(key)) {
+            return Err(PluginTomlError(format!(
+                "hooks.{hook}: needs {key}, which is not one of its settings"
+            )));
+        }
     }
     for name in manifest.subcommands.keys() {
         check_subcommand(name)?;
@@ -255,6 +262,7 @@ mod tests {
             ("[hooks.pre-lunch]\n", "pre-lunch is not a hook"),
             ("[hooks.daily]\nbefore = ['a']\n", "it only watches"),
             ("[hooks.pre-deploy]\ntimeout-seconds = 100000\n", "from 1 to 1200"),
+            ("[hooks.pre-deploy]\nneeds = ['URL']\n", "needs URL, which is not one of its settings"),
             ("[hooks.pre-deploy]\nafter = ['A B']\n", "`A B` is not a plugin's name"),
             ("[subcommands.help]\nsummary = 'x'\n", "from Slipway"),
             ("[subcommands.'../x']\nsummary = 'x'\n", "a subcommand's name"),

@@ -105,8 +105,9 @@ impl Hooks {
     /// Lines of `doctor`, with the plugins that say them. A plugin that fails says so itself.
     pub async fn findings(&self) -> Vec<(PluginName, Finding)> {
         let mut findings = Vec::new();
-        for plugin in self.listeners(Hook::HealthReport) {
-            let ran = self.run_hook(&plugin, &Event::HealthReport {}, Scene::default()).await;
+        let event = Event::HealthReport {};
+        for plugin in self.listeners(&event).await {
+            let ran = self.run_hook(&plugin, &event, Scene::default()).await;
             let said: Result<Findings, String> = match ran.end.is_good() {
                 true => read(&plugin.name, Hook::HealthReport, &ran.added).map_err(|veto| veto.reason),
                 false => Err(format!("its hook health-report {}", ran.end.words())),

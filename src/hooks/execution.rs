@@ -160,7 +160,7 @@ impl Hooks {
     }
 
     /// What is set of a plugin, as its executables get it: for the app, else for all, else the default.
-    async fn settings(
+    pub(super) async fn settings(
         &self,
         plugin: &Plugin,
         app: Option<&AppName>,

@@ -14,11 +14,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::clock;
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::docker::build::BuildSpec;
 use crate::docker::build::line::BuildLine;
 use crate::model::engine::{Engine, Fallback};
+use crate::model::release::ImageId;
 use crate::plugin::Plugin;
 use crate::store::services::ServiceImage;
 
@@ -34,6 +36,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How many of its lines are shown of a build that fails.
 const LAST_LINES: usize = 30;
+/// How long an image stays that nobody uses, in seconds: somebody may be about to.
+const GRACE: i64 = 24 * 3600;
 /// Lines that may wait for a slow client.
 const BACKLOG: usize = 64;
 
@@ -98,6 +102,29 @@ pub async fn ensure(
             .hint("It was here before: see whether this host reaches the registry")
     })?;
     Ok(image.clone())
+}
+
+/// Images that were built here, that no service of this server is made of and no container of any, and that were last
+/// given their name a day ago or more: by name and id.
+pub async fn unused(app: &App) -> Result<Vec<(String, ImageId)>, CommandError> {
+    let images = app.engine.every_image().await?;
+    // Read after the list: an image that came into use in between is among them.
+    let recorded = app.store.services().await?;
+    let used = app.engine.images_in_use().await?;
+    let mut found = Vec::new();
+    for listed in images {
+        let Some(name) = listed.names.iter().find(|name| name.starts_with(REPOSITORY)) else { continue };
+        let is_recorded = recorded.iter().any(|record| record.image.reference == *name);
+        if is_recorded || used.contains(&listed.id) || !listed.labels.contains_key(LABEL) {
+            continue;
+        }
+        let Some(facts) = app.engine.image_facts(name).await? else { continue };
+        let last = facts.named_at.unwrap_or(listed.created_at).max(listed.created_at);
+        if last < clock::unix_seconds() - GRACE {
+            found.push((name.clone(), listed.id));
+        }
+    }
+    Ok(found)
 }
 
 /// The version that stands in, if there is one.

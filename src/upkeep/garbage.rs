@@ -16,6 +16,7 @@ use crate::docker::labels::ContainerKind;
 use crate::docker::usage::DiskUsage;
 use crate::model::app_name::AppName;
 use crate::model::release::{ImageId, ReleaseVersion};
+use crate::services::image;
 use crate::store::apps::AppRecord;
 use crate::store::releases::ImageUser;
 use crate::upkeep::leftover::{Leftover, What};
@@ -60,6 +61,7 @@ pub async fn find(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, Comman
     if search.app.is_none() {
         found.extend(caches(app, search).await?);
         found.extend(stack_images(app, search).await?);
+        found.extend(service_images(app, search).await?);
         found.extend(files(&app.settings.root).await?);
         found.extend(search.usage.and_then(|usage| build_cache(app, usage)));
     }
@@ -195,6 +197,15 @@ async fn stack_images(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, Co
         Leftover { what: What::Image { reference: item.name.unwrap_or(item.id.0) }, app: None, bytes }
     };
     Ok(inventory::garbage(&app.engine).await?.into_iter().map(leftover).collect())
+}
+
+/// Images that were built for services, and that no container of any server's on this host is made of.
+async fn service_images(app: &App, search: Search<'_>) -> Result<Vec<Leftover>, CommandError> {
+    let leftover = |(reference, id): (String, ImageId)| {
+        let bytes = search.usage.map_or(0, |usage| own_bytes(usage, &id));
+        Leftover { what: What::Image { reference }, app: None, bytes }
+    };
+    Ok(image::unused(app).await?.into_iter().map(leftover).collect())
 }
 
 async fn files(root: &Path) -> Result<Vec<Leftover>, CommandError> {

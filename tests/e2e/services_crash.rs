@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::harness::engine;
 use crate::harness::http::Connection;
 use crate::harness::names;
@@ -57,7 +60,9 @@ fn no_acknowledged_row_is_lost(engine_name: &str, variable: &'static str) {
         wait_until("rows are written", Duration::from_secs(60), || count().is_some_and(|rows| rows >= least));
     };
     enough(20);
-    engine::request("POST", &format!("/containers/{}/kill?signal=SIGKILL", id.trim()));
+    // Not by the engine's own command, after which it would not start it again.
+    let pid = engine::get(&format!("/containers/{}/json", id.trim()))["State"]["Pid"].as_i64().unwrap();
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
     wait_until("the service serves again", Duration::from_secs(60), || count().is_some());
     let before = count().unwrap();
     enough(before + 20);

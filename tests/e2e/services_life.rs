@@ -75,29 +75,30 @@ fn two_databases_and_an_app_from_the_first_to_the_last_day() {
     assert_eq!(rows(&server, &app, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
 
     refused(&server, &alice, "postgres:destroy --force main", &[&app, "postgres:unlink main"]);
+    the_end(&server, &alice, &app);
+}
+
+/// Of the app, which is linked to both, and of both.
+fn the_end(server: &Server, alice: &Person, app: &str) {
     // A renamed app keeps its links.
     let renamed = names::unique("renamed");
-    run(&server, &alice, &format!("apps:rename {app} {renamed}"));
-    assert_eq!(run(&server, &alice, "postgres:links main").stdout.trim(), renamed);
-    assert_eq!(rows(&server, &renamed, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
-    assert_eq!(users(&server, &alice, "main"), 1);
-    run(&server, &alice, &format!("postgres:unlink main {renamed}"));
+    run(server, alice, &format!("apps:rename {app} {renamed}"));
+    assert_eq!(run(server, alice, "postgres:links main").stdout.trim(), renamed);
+    assert_eq!(rows(server, &renamed, "SLIPWAY_POSTGRES_BLACK_URL"), [7]);
+    assert_eq!(users(server, alice, "main"), 1);
+    run(server, alice, &format!("postgres:unlink main {renamed}"));
     assert_eq!(server.get(&renamed, "/env?name=SLIPWAY_POSTGRES_BLACK_URL").text(), "");
-    wait_until("the user goes with the link", Duration::from_secs(60), || {
-        users(&server, &alice, "main") == 0
-    });
+    wait_until("the user goes with the link", Duration::from_secs(60), || users(server, alice, "main") == 0);
     // The last link goes with its app, and its user with it.
-    run(&server, &alice, &format!("apps:destroy --force {renamed}"));
-    wait_until("the user goes with the app", Duration::from_secs(60), || {
-        users(&server, &alice, "spare") == 0
-    });
-    refused(&server, &alice, "postgres:destroy main", &["Confirmation did not match"]);
+    run(server, alice, &format!("apps:destroy --force {renamed}"));
+    wait_until("the user goes with the app", Duration::from_secs(60), || users(server, alice, "spare") == 0);
+    refused(server, alice, "postgres:destroy main", &["Confirmation did not match"]);
     for service in ["main", "spare"] {
-        let root = run(&server, &alice, &format!("postgres:info {service} --service-root")).stdout;
-        run(&server, &alice, &format!("postgres:destroy --force {service}"));
+        let root = run(server, alice, &format!("postgres:info {service} --service-root")).stdout;
+        run(server, alice, &format!("postgres:destroy --force {service}"));
         assert!(!std::path::Path::new(root.trim()).exists());
     }
-    assert!(server.ssh(&alice, "postgres:list").success().stderr.contains("There are no Postgres services"));
+    assert!(server.ssh(alice, "postgres:list").success().stderr.contains("There are no Postgres services"));
     wait_until("nothing is left in the engine", Duration::from_secs(60), || {
         let label = engine::label_filter("slipway.owner", &server.owner());
         engine::get(&format!("/networks?{label}")).as_array().unwrap().len() == 1
@@ -128,6 +129,19 @@ fn a_service_is_for_linked_apps_and_for_keys_that_may() {
         assert_eq!(server.get(&app, &path).status, 200, "{host}");
         assert_eq!(server.get(&other, &path).status, 504, "{host}");
     }
+    // Taken off by hand, it is put back where linked apps find it, without a restart.
+    let id = run(&server, &alice, "redis:info cache --id").stdout;
+    let container = engine::get(&format!("/containers/{}/json", id.trim()));
+    let networks = container["NetworkSettings"]["Networks"].as_object().unwrap();
+    let [network] = networks.keys().collect::<Vec<_>>().try_into().unwrap();
+    let body = serde_json::json!({ "Container": id.trim(), "Force": true }).to_string();
+    let path = format!("/networks/{network}/disconnect");
+    assert_eq!(engine::request_with("POST", &path, ("application/json", body.as_bytes())).status, 200);
+    wait_until("the app finds the service again", Duration::from_secs(30), || {
+        server.get(&app, "/connect?to=slipway-redis-cache:6379").status == 200
+    });
+    assert_eq!(run(&server, &alice, "redis:info cache --id").stdout, id);
+    let address = run(&server, &alice, "redis:info cache --internal-ip").stdout;
     // Services reach one another no more than that.
     let reach = server
         .ssh(&alice, &format!("redis:enter second timeout 3 redis-cli -h {} -p 6379 ping", address.trim()));

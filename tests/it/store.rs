@@ -7,6 +7,8 @@ mod history;
 mod keys_and_domains;
 mod opening;
 mod options;
+mod plugins;
+mod services;
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;

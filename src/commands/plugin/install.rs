@@ -27,8 +27,8 @@ pub struct Install {
     /// Do not run its `install`
     #[arg(long)]
     skip_install_trigger: bool,
-    /// URL of a repository or an archive, a folder of the host, or `--` for an archive on standard input
-    #[arg(allow_hyphen_values = true)]
+    /// URL of a repository or an archive, a folder of the host, or `-` for an archive on standard input
+    #[arg(allow_hyphen_values = true, default_value = "--")]
     source: String,
 }
 

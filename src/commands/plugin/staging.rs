@@ -10,7 +10,7 @@ use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::commands::git::from_archive::{download, kind_of};
 use crate::commands::plugin::blocking;
-use crate::git::archive::ArchiveLimits;
+use crate::git::archive::{ArchiveKind, ArchiveLimits};
 use crate::git::commit::{Author, CommitId};
 use crate::git::context::ContextRequest;
 use crate::git::fetch::RemoteUrl;
@@ -35,15 +35,21 @@ pub(super) async fn stage(
     let is_archive = [".tar.gz", ".tgz", ".tar", ".zip"].iter().any(|end| source.ends_with(end));
     match source {
         "-" | "--" => {
-            let reader = Box::new(ChannelReader::new(context.io.take_stdin()));
-            archive(context, source, reader).await?;
+            let first = context.io.stdin.recv().await.unwrap_or_default();
+            let kind = match first.as_ref() {
+                [0x1f, 0x8b, ..] => ArchiveKind::TarGz,
+                [b'P', b'K', ..] => ArchiveKind::Zip,
+                _ => ArchiveKind::Tar,
+            };
+            let reader = io::Cursor::new(first).chain(ChannelReader::new(context.io.take_stdin()));
+            archive(context, kind, Box::new(reader)).await?;
             Ok(PluginSource::Stdin)
         }
         path if path.starts_with('/') => folder(context, path).await,
         url if is_archive && url.starts_with("http") => {
             context.console().step(format!("Fetching {url}")).await;
             let reader = download(url.to_owned()).await?;
-            archive(context, url, reader).await?;
+            archive(context, kind_of(url), reader).await?;
             Ok(PluginSource::Archive { url: url.to_owned() })
         }
         url => repository(context, url, committish).await,
@@ -53,7 +59,7 @@ pub(super) async fn stage(
 async fn folder(context: &Context, path: &str) -> Result<PluginSource, CommandError> {
     if !context.caller.is_host() {
         return Err(CommandError::user("A folder of the host can only be installed on the host itself")
-            .hint("Send it instead: tar cz -C FOLDER . | ssh HOST plugin:install --force --"));
+            .hint("Send it instead: tar c -C FOLDER . | ssh HOST plugin:install --force -"));
     }
     let (from, to) = (PathBuf::from(path), context.app.plugins.places().incoming());
     let copied = blocking(move || copy::folder(&from, &to)).await?;
@@ -68,7 +74,7 @@ async fn repository(
 ) -> Result<PluginSource, CommandError> {
     let remote: RemoteUrl = url.parse().map_err(|error| {
         CommandError::user(error)
-            .hint("Or the URL of an archive (.tar.gz, .tar, .zip), a folder of the host (/…), or -- for standard input")
+            .hint("Or the URL of an archive (.tar.gz, .tar, .zip), a folder of the host (/…), or - for standard input")
     })?;
     context.console().step(format!("Fetching {remote}")).await;
     let scratch = Scratch::make(context).await?;
@@ -86,7 +92,11 @@ async fn repository(
     Ok(PluginSource::Git { url: url.to_owned(), committish, commit: result?.as_str().to_owned() })
 }
 
-async fn archive(context: &Context, name: &str, reader: Box<dyn Read + Send>) -> Result<(), CommandError> {
+async fn archive(
+    context: &Context,
+    kind: ArchiveKind,
+    reader: Box<dyn Read + Send>,
+) -> Result<(), CommandError> {
     let scratch = Scratch::make(context).await?;
     let author = Author {
         name: "slipway".to_owned(),
@@ -94,7 +104,7 @@ async fn archive(context: &Context, name: &str, reader: Box<dyn Read + Send>) ->
         seconds: clock::unix_seconds(),
     };
     let request = CommitRequest { branch: "main".to_owned(), message: "A plugin".to_owned(), author };
-    let archive = Archive { reader, kind: kind_of(name), limits: LIMITS };
+    let archive = Archive { reader, kind, limits: LIMITS };
     let imported = scratch.repositories.commit_archive(&scratch.name, request, archive).await;
     let result = match imported {
         Ok(Imported::Commit(commit) | Imported::Unchanged(commit)) => {

@@ -16,7 +16,7 @@ pub struct Update {
     /// Back to what was there before the last update
     #[arg(long, conflicts_with_all = ["committish", "from"])]
     undo: bool,
-    /// Take it from elsewhere: a URL, a folder of the host, or `--` for an archive on standard input
+    /// Take it from elsewhere: a URL, a folder of the host, or `-` for an archive on standard input
     #[arg(long, allow_hyphen_values = true)]
     from: Option<String>,
     /// Agree to what it asks for
@@ -67,7 +67,7 @@ impl Update {
             (None, PluginSource::Folder { path }) => (path, None),
             (None, PluginSource::Stdin) => {
                 return Err(CommandError::user("It came as an archive on standard input").hint(format!(
-                    "Give the new one there: plugin:update {} --force --from --",
+                    "Give the new one there: plugin:update {} --force --from -",
                     self.plugin
                 )));
             }

@@ -36,6 +36,7 @@ fn service(id: i64, name: &str) -> Service {
         manifest: plugin_toml::parse(manifest).unwrap(),
         engine: Some(engine.clone()),
         bundled: true,
+        user: 65534,
     };
     let name: crate::model::service::ServiceName = name.parse().unwrap();
     let record = ServiceRecord {
