@@ -118,8 +118,9 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
 /// An image that has to be built again, or an engine that takes its time to stop, holds up no app.
 async fn services_on_notice(app: &Arc<App>, notice: &Notify) {
     let mut failed = false;
+    let mut told = settle::Told::default();
     loop {
-        let settled = settle::settle(app).await;
+        let settled = settle::settle(app, &mut told).await;
         if let Err(error) = &settled
             && !failed
         {

@@ -72,8 +72,8 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(network::examine(app).await);
     findings.extend(surroundings::examine(app).await);
     findings.extend(acme::examine(app).await);
-    findings.extend(backups::examine(app).await);
     findings.extend(plugins::examine(app).await);
+    findings.extend(backups::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
         findings.extend(services::examine(app).await);
