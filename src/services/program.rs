@@ -109,7 +109,7 @@ pub async fn write_to_container(
     source: &mut ByteStream,
 ) -> Result<(), CommandError> {
     let fed = async {
-        let attached = app.engine.attach(container).await?;
+        let attached = app.engine.attach_service(container).await?;
         app.engine.start(container).await?;
         feed(Running::new(app, Place::Alone(container.clone())), attached, source).await
     };
