@@ -26,6 +26,7 @@ pub mod ready;
 pub mod restoring;
 pub mod rotate;
 pub mod settle;
+pub mod telling;
 pub mod template;
 pub mod tunnel;
 pub mod upgrade;

@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::model::byte_size::ByteSize;
 use crate::services::backup_plan::BackupPlan;
 use crate::services::program::unless_gone;
+use crate::services::telling::{self, Deed};
 use crate::services::{Service, contents, dump};
 
 /// Who asked for a backup, and until when they wait for it.
@@ -32,7 +33,9 @@ pub async fn back_up(
     console: &Console,
 ) -> Result<Sidecar, CommandError> {
     let id = service.record.id;
-    let made = match make(app, service, plan, asker, console).await {
+    let made = make(app, service, plan, asker, console).await;
+    telling::tell(app, service, Deed::Backup, (&made, &plan.destination.to_string()), console).await;
+    let made = match made {
         Ok(made) => made,
         // Whoever stops it knows that it is not made.
         Err(error) if asker.gone.is_cancelled() => return Err(error),

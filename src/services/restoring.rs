@@ -13,6 +13,7 @@ use crate::services::backup_plan::BackupPlan;
 use crate::services::contents::{self, Counts};
 use crate::services::fresh::{self, Former};
 use crate::services::program::{Gone, unless_gone};
+use crate::services::telling::{self, Deed};
 use crate::services::{Service, apart};
 
 /// A dump that is to be restored, and what has to be in it.
@@ -34,8 +35,21 @@ pub enum Scruples {
     None,
 }
 
-/// Puts a dump in the place of a service's data. The service's lease is held.
+/// Puts a dump in the place of a service's data, and tells plugins. The service's lease is held.
 pub async fn replace(
+    app: &App,
+    service: &Service,
+    dump: Dump,
+    scruples: Scruples,
+    (asker, console): (&Asker, &Console),
+) -> Result<Counts, CommandError> {
+    let replaced = put_in_place(app, service, dump, scruples, (asker, console)).await;
+    let what = format!("restored by {}", asker.name);
+    telling::tell(app, service, Deed::Restore, (&replaced, &what), console).await;
+    replaced
+}
+
+async fn put_in_place(
     app: &App,
     service: &Service,
     mut dump: Dump,

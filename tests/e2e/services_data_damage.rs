@@ -96,8 +96,7 @@ fn an_engine_that_dies_in_the_middle_of_a_dump_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     POSTGRES.run(&server, &alice, "create blogdb");
     // More than fits into all buffers on the way.
-    let many =
-        "CREATE TABLE many AS SELECT i, repeat(md5(i::text), 100) AS text FROM generate_series(1, 40000) i;";
+    let many = "CREATE TABLE many AS SELECT i, repeat(md5(i::text) || md5((-i)::text) || md5((i * 7)::text), 30) AS text FROM generate_series(1, 40000) i;";
     POSTGRES.client(&server, &alice, "blogdb", many);
     let id = POSTGRES.run(&server, &alice, "info blogdb --id");
 
