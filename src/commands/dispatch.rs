@@ -44,7 +44,7 @@ async fn dispatch(
     io: CommandIo,
 ) -> CommandResult {
     if words.is_empty() {
-        return help::greet(&caller, &io.console).await;
+        return help::greet(&app, &caller, &io.console).await;
     }
     let name = words.remove(0);
     if let Some(plugin) = name.strip_suffix(":help").and_then(|name| app.plugins.find(name)) {

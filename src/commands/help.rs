@@ -32,12 +32,7 @@ impl Command for Help {
     async fn run(self, context: Context) -> CommandResult {
         let console = context.console();
         match self.topic {
-            None => {
-                all(&context.caller, console).await?;
-                engines(&context.app, console).await;
-                subcommand::print_all(&context.app, &context.caller, console).await;
-                Ok(0)
-            }
+            None => all(&context.app, &context.caller, console).await,
             Some(name) => topic(&context.app, &name, &context.caller, console).await,
         }
     }
@@ -62,7 +57,7 @@ pub async fn topic(app: &App, name: &str, caller: &Caller, console: &Console) ->
 }
 
 /// Says who the caller is and what they may do: the answer to a bare `ssh HOST`.
-pub async fn greet(caller: &Caller, console: &Console) -> CommandResult {
+pub async fn greet(app: &App, caller: &Caller, console: &Console) -> CommandResult {
     let apps = match &caller.access {
         AppAccess::All => "all apps".to_owned(),
         AppAccess::Only(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -70,11 +65,13 @@ pub async fn greet(caller: &Caller, console: &Console) -> CommandResult {
     console.line(format!("Hello {}. Your role is {}, for {apps}.", caller.name, caller.role)).await;
     console.line("Slipway gives no shell: write a command behind the host's name.").await;
     console.line("").await;
-    all(caller, console).await
+    all(app, caller, console).await
 }
 
-async fn all(caller: &Caller, console: &Console) -> CommandResult {
+async fn all(app: &App, caller: &Caller, console: &Console) -> CommandResult {
     print(COMMANDS.iter().filter(|entry| open(entry, caller)), None, console).await;
+    engines(app, console).await;
+    subcommand::print_all(app, caller, console).await;
     console.line("Write COMMAND --help for the arguments of one.").await;
     Ok(0)
 }

@@ -13,8 +13,11 @@ use crate::services::{Service, container, departures, destroy, expose};
 use crate::store::service_links::ServiceLink;
 use crate::store::services::ServiceRecord;
 
-/// Looks at all services. What cannot be mended now is told once in the log of each look, and hides nothing else.
-pub async fn settle(app: &App) -> Result<(), CommandError> {
+/// What was said in the log of services that cannot be mended now: once is enough.
+pub type Told = HashMap<ServiceId, String>;
+
+/// Looks at all services. What cannot be mended now hides nothing else.
+pub async fn settle(app: &App, told: &mut Told) -> Result<(), CommandError> {
     let records = app.store.services().await?;
     let containers = app.engine.service_containers().await?;
     let present: HashMap<&ContainerId, &ServiceContainer> =
@@ -22,9 +25,12 @@ pub async fn settle(app: &App) -> Result<(), CommandError> {
     for record in &records {
         let found = record.container.as_ref().and_then(|id| present.get(id).copied());
         if is_as_wanted(record, found) {
+            told.remove(&record.id);
             continue;
         }
-        if let Err(error) = mend(app, record.id).await {
+        if let Err(error) = mend(app, record.id).await
+            && told.insert(record.id, error.to_string()).is_none_or(|before| before != error.to_string())
+        {
             tracing::warn!(service = %record.name, engine = %record.engine, %error, "a service is not as it should be");
         }
     }
@@ -67,7 +73,7 @@ async fn mend(app: &App, id: ServiceId) -> Result<(), CommandError> {
     match service.record.wanted {
         WantedState::Running => {
             if let Some(container) = &found
-                && starts_again(app, &service, container).await?
+                && will_do(app, &service, container).await?
             {
                 return Ok(());
             }
@@ -89,17 +95,20 @@ async fn mend(app: &App, id: ServiceId) -> Result<(), CommandError> {
     }
 }
 
-/// Whether the very container will do: the engine starts it again by itself, or does when it is told to. One that
-/// somebody stopped or killed by hand it leaves alone otherwise.
-async fn starts_again(
-    app: &App,
-    service: &Service,
-    container: &ServiceContainer,
-) -> Result<bool, CommandError> {
+/// Whether the very container will do: it only has to be found again, or the engine starts it, by itself or when it is
+/// told to. One that somebody stopped or killed by hand it leaves alone otherwise.
+async fn will_do(app: &App, service: &Service, container: &ServiceContainer) -> Result<bool, CommandError> {
     if container.restarting {
         return Ok(true);
     }
-    if container.running || !container.networks.contains_key(&service.record.network) {
+    if container.running {
+        // It was taken off its network by hand, or that was removed: there is no need to stop it.
+        let record = &service.record;
+        app.engine.ensure_link_network(&record.network).await?;
+        app.engine.attach_as(&container.id, &record.network, std::slice::from_ref(&record.host)).await?;
+        return Ok(true);
+    }
+    if !container.networks.contains_key(&service.record.network) {
         return Ok(false);
     }
     // Its network or its image may be gone: then another one is made.

@@ -129,6 +129,19 @@ fn a_service_is_for_linked_apps_and_for_keys_that_may() {
         assert_eq!(server.get(&app, &path).status, 200, "{host}");
         assert_eq!(server.get(&other, &path).status, 504, "{host}");
     }
+    // Taken off by hand, it is put back where linked apps find it, without a restart.
+    let id = run(&server, &alice, "redis:info cache --id").stdout;
+    let container = engine::get(&format!("/containers/{}/json", id.trim()));
+    let networks = container["NetworkSettings"]["Networks"].as_object().unwrap();
+    let [network] = networks.keys().collect::<Vec<_>>().try_into().unwrap();
+    let body = serde_json::json!({ "Container": id.trim(), "Force": true }).to_string();
+    let path = format!("/networks/{network}/disconnect");
+    assert_eq!(engine::request_with("POST", &path, ("application/json", body.as_bytes())).status, 200);
+    wait_until("the app finds the service again", Duration::from_secs(30), || {
+        server.get(&app, "/connect?to=slipway-redis-cache:6379").status == 200
+    });
+    assert_eq!(run(&server, &alice, "redis:info cache --id").stdout, id);
+    let address = run(&server, &alice, "redis:info cache --internal-ip").stdout;
     // Services reach one another no more than that.
     let reach = server
         .ssh(&alice, &format!("redis:enter second timeout 3 redis-cli -h {} -p 6379 ping", address.trim()));

@@ -8,6 +8,7 @@ mod keys_and_domains;
 mod opening;
 mod options;
 mod plugins;
+mod services;
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
