@@ -190,8 +190,15 @@ async fn relay(mut process: Process, io: CommandIo) -> CommandResult {
         process.wait().await
     };
     let aside = async {
-        let interrupted =
-            async { while signals.recv().await.is_some_and(|name| name != "INT" && name != "TERM") {} };
+        let interrupted = async {
+            while let Some(name) = signals.recv().await {
+                if name == "INT" || name == "TERM" {
+                    return;
+                }
+            }
+            // Nobody sends any.
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             // Dropping the process ends it with all that it has started.
             () = interrupted => {}
