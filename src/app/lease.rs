@@ -99,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_app_has_one_lease_and_others_are_not_held_up() {
-        let leases = Leases::default();
+        let leases = Leases::<AppId>::default();
         let first = leases.try_acquire(AppId(1));
         assert!(first.is_some());
         assert!(leases.try_acquire(AppId(1)).is_none());
@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_waited_for_does_not_wait_in_turn() {
-        let leases = Leases::default();
+        let leases = Leases::<AppId>::default();
         let held = leases.acquire(AppId(1)).await;
         assert!(while_held(AppId(1), leases.acquire(AppId(1))).await.is_none());
         assert!(while_held(AppId(1), leases.acquire(AppId(2))).await.is_some());

@@ -32,12 +32,7 @@ impl Command for Help {
     async fn run(self, context: Context) -> CommandResult {
         let console = context.console();
         match self.topic {
-            None => {
-                all(&context.caller, console).await?;
-                engines(&context.app, console).await;
-                subcommand::print_all(&context.app, &context.caller, console).await;
-                Ok(0)
-            }
+            None => all(&context.app, &context.caller, console).await,
             Some(name) => topic(&context.app, &name, &context.caller, console).await,
         }
     }
@@ -76,6 +71,7 @@ pub async fn greet(app: &App, caller: &Caller, console: &Console) -> CommandResu
 async fn all(app: &App, caller: &Caller, console: &Console) -> CommandResult {
     print(COMMANDS.iter().filter(|entry| open(entry, caller)), None, console).await;
     engines(app, console).await;
+    subcommand::print_all(app, caller, console).await;
     console.line("Write COMMAND --help for the arguments of one.").await;
     Ok(0)
 }

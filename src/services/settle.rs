@@ -14,10 +14,10 @@ use crate::store::service_links::ServiceLink;
 use crate::store::services::ServiceRecord;
 
 /// What was said in the log of services that cannot be mended now: once is enough.
-pub type Told = HashMap<ServiceId, String>;
+pub type Unmended = HashMap<ServiceId, String>;
 
 /// Looks at all services. What cannot be mended now hides nothing else.
-pub async fn settle(app: &App, told: &mut Told) -> Result<(), CommandError> {
+pub async fn settle(app: &App, told: &mut Unmended) -> Result<(), CommandError> {
     let records = app.store.services().await?;
     let containers = app.engine.service_containers().await?;
     let present: HashMap<&ContainerId, &ServiceContainer> =
@@ -97,11 +97,7 @@ async fn mend(app: &App, id: ServiceId) -> Result<(), CommandError> {
 
 /// Whether the very container will do: it only has to be found again, or the engine starts it, by itself or when it is
 /// told to. One that somebody stopped or killed by hand it leaves alone otherwise.
-async fn will_do(
-    app: &App,
-    service: &Service,
-    container: &ServiceContainer,
-) -> Result<bool, CommandError> {
+async fn will_do(app: &App, service: &Service, container: &ServiceContainer) -> Result<bool, CommandError> {
     if container.restarting {
         return Ok(true);
     }
