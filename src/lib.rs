@@ -2,6 +2,7 @@
 
 pub mod acme;
 pub mod app;
+pub mod backups;
 pub mod build;
 pub mod certificates;
 pub mod cli;

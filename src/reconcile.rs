@@ -36,7 +36,7 @@ use crate::reconcile::exits::Exits;
 use crate::reconcile::garbage::NextTrim;
 use crate::reconcile::replace::Replacements;
 use crate::reconcile::told::Told;
-use crate::services::settle::{self, Unmended};
+use crate::services::{backup_schedule, settle};
 
 /// How often everything is looked at although nothing was noticed: what nobody is told of, such as a network that was
 /// taken away, is mended within seconds, too. A look that finds nothing is one question to the engine.
@@ -61,6 +61,7 @@ pub async fn run(app: Arc<App>, wakings: Wakings) {
         scheduler::run(&app, &cron),
         one_offs::run(&app, &one_offs),
         renewal::run(&app, &certificates),
+        backup_schedule::run(&app),
         watch_engine(&app),
         watch::run(&app),
         instance_log::watch(&app),
@@ -117,7 +118,7 @@ async fn containers_on_notice(app: &Arc<App>, notice: &Notify) {
 /// An image that has to be built again, or an engine that takes its time to stop, holds up no app.
 async fn services_on_notice(app: &Arc<App>, notice: &Notify) {
     let mut failed = false;
-    let mut told = Unmended::default();
+    let mut told = settle::Told::default();
     loop {
         let settled = settle::settle(app, &mut told).await;
         if let Err(error) = &settled

@@ -3,21 +3,32 @@
 //!
 //! Whoever changes a service holds its lease, as the reconciler does.
 
+pub mod apart;
+pub mod backup;
+pub mod backup_plan;
+pub mod backup_schedule;
 pub mod container;
+pub mod contents;
 pub mod create;
 pub mod departures;
 pub mod destroy;
 pub mod directories;
+pub mod dump;
 pub mod exec;
 pub mod expose;
+pub mod fresh;
 pub mod image;
 pub mod keys;
+pub mod leftovers;
 pub mod link;
+pub mod program;
 pub mod ready;
+pub mod restoring;
 pub mod rotate;
 pub mod settle;
 pub mod template;
 pub mod tunnel;
+pub mod upgrade;
 
 use std::sync::Arc;
 

@@ -27,6 +27,8 @@ pub mod releases;
 pub mod resources;
 pub mod routing;
 pub mod secret;
+pub mod service_backups;
+pub mod service_data;
 pub mod service_links;
 pub mod services;
 pub mod stopping;

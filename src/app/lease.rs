@@ -24,12 +24,10 @@ struct Held {
     is_waited_for: CancellationToken,
 }
 
-/// Does something for somebody who has an app's lease. It ends without a result as soon as it would wait for that
-/// lease, since neither could go on.
-pub async fn while_held<T>(app: AppId, work: impl Future<Output = T>) -> Option<T> {
-    let held = Held { app, is_waited_for: CancellationToken::new() };
-    let is_waited_for = held.is_waited_for.clone();
-    HELD.scope(held, is_waited_for.run_until_cancelled(work)).await
+/// Does something for somebody who has an app's lease. If it waits for that lease, it waits for ever, since neither
+/// could go on; `is_waited_for` is cancelled then.
+pub async fn while_held<T>(app: AppId, is_waited_for: CancellationToken, work: impl Future<Output = T>) -> T {
+    HELD.scope(Held { app, is_waited_for }, work).await
 }
 
 /// Hands out leases, by the numbers of what they are for.
@@ -99,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_app_has_one_lease_and_others_are_not_held_up() {
-        let leases = Leases::<AppId>::default();
+        let leases = Leases::default();
         let first = leases.try_acquire(AppId(1));
         assert!(first.is_some());
         assert!(leases.try_acquire(AppId(1)).is_none());
@@ -109,11 +107,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_waited_for_does_not_wait_in_turn() {
-        let leases = Leases::<AppId>::default();
+    async fn who_is_waited_for_learns_that_it_would_wait_in_turn() {
+        let leases: Leases<AppId> = Leases::default();
         let held = leases.acquire(AppId(1)).await;
-        assert!(while_held(AppId(1), leases.acquire(AppId(1))).await.is_none());
-        assert!(while_held(AppId(1), leases.acquire(AppId(2))).await.is_some());
+        let waits = CancellationToken::new();
+        while_held(AppId(1), waits.clone(), leases.acquire(AppId(2))).await;
+        assert!(!waits.is_cancelled());
+        let acquired = while_held(AppId(1), waits.clone(), leases.acquire(AppId(1)));
+        assert!(waits.run_until_cancelled(acquired).await.is_none());
         drop(held);
     }
 }

@@ -1,19 +1,28 @@
 //! `ENGINE:*`: services of the engines that plugins describe. Each command is there under every engine's name:
 //! `mysql:create`, `redis:create`.
 
+pub mod backup;
+pub mod backup_auth;
+pub mod backup_encryption;
+pub mod backup_schedule;
+pub mod clone;
 pub mod connect;
 pub mod create;
 pub mod destroy;
 pub mod events;
+pub mod export;
 pub mod expose;
+pub mod import;
 pub mod info;
 pub mod link;
 pub mod links;
 pub mod list;
 pub mod logs;
+pub mod restore;
 pub mod rotate;
 pub mod run_state;
 pub mod set;
+pub mod upgrade;
 
 use clap::Args;
 
@@ -23,6 +32,8 @@ use crate::commands::Context;
 use crate::model::config_var::{ConfigValue, ConfigVars};
 use crate::model::service::{ServiceProperties, ServiceProperty};
 use crate::services::Service;
+use crate::services::backup::Asker;
+use crate::services::contents::Counts;
 use crate::services::image::Wish;
 
 /// What `create` and its like can be told of image and container.
@@ -94,7 +105,11 @@ fn variable(pair: &str) -> Result<(crate::model::config_var::ConfigKey, ConfigVa
 
 /// The service's lease, and the service as it is recorded now that nobody else changes it.
 pub async fn hold(context: &Context) -> Result<(Lease, Service), CommandError> {
-    let service = context.service()?;
+    hold_service(context, context.service()?).await
+}
+
+/// The same of a service that the arguments do not name alone.
+pub async fn hold_service(context: &Context, service: &Service) -> Result<(Lease, Service), CommandError> {
     let id = service.record.id;
     let lease = match context.app.service_leases.try_acquire(id) {
         Some(lease) => lease,
@@ -104,6 +119,19 @@ pub async fn hold(context: &Context) -> Result<(Lease, Service), CommandError> {
         }
     };
     Ok((lease, service.refreshed(&context.app).await?))
+}
+
+/// The caller, who waits.
+pub fn asker(context: &Context) -> Asker {
+    Asker { name: context.caller.name.clone(), gone: context.io.client_gone.clone() }
+}
+
+/// Shows how much is in each table, or whatever the engine has.
+pub async fn show_counts(context: &Context, counts: &Counts) {
+    let rows: u64 = counts.values().sum();
+    if !counts.is_empty() {
+        context.console().detail(format!("{} tables or the like, {rows} rows in all", counts.len())).await;
+    }
 }
 
 #[cfg(test)]

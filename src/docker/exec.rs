@@ -93,6 +93,15 @@ impl Engine {
         }
     }
 
+    /// Ends a process started with [`Engine::exec`] at once, with all that it has started itself: it leads a group.
+    pub async fn kill_exec_group(&self, exec: &ExecId) -> Result<(), EngineError> {
+        let Some(pid) = self.exec_pid(exec).await? else { return Ok(()) };
+        match signal::killpg(pid, Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(EngineError::Broken(Box::new(errno))),
+        }
+    }
+
     /// A process on the host; `None` if it has ended. The engine answers the call that starts one, and passes its
     /// first output on, before it has recorded either that it runs or its number.
     async fn exec_pid(&self, exec: &ExecId) -> Result<Option<Pid>, EngineError> {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::command_error::CommandError;
+use crate::services::leftovers;
 use crate::upkeep::garbage::{self, Search};
 
 /// How often the builder's cache is trimmed. Asking costs the engine a look at every entry.
@@ -43,9 +44,15 @@ pub async fn collect(app: &Arc<App>, next_trim: &mut NextTrim) {
         }
         Err(error) => tracing::warn!(%error, "leftovers cannot be looked for; trying again later"),
     }
+    if let Err(error) = leftovers::sweep_data(app).await {
+        tracing::warn!(%error, "data that is no service's is not removed; trying again later");
+    }
     if Instant::now() >= next_trim.0 {
         *next_trim = NextTrim::default();
         trim_build_cache(app).await;
+        if let Err(error) = leftovers::sweep_last_backups(app).await {
+            tracing::warn!(%error, "backups of services destroyed long ago are not removed; trying again later");
+        }
     }
 }
 

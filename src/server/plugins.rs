@@ -2,8 +2,12 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::lease::while_held;
 use crate::commands::dispatch;
@@ -20,6 +24,8 @@ use crate::store::Store;
 
 use super::face::Face;
 
+/// How long a command may take to tidy up that would wait for itself.
+const GRACE: Duration = Duration::from_secs(5);
 /// The variable in which an executable's client passes its token on.
 const TOKEN: &str = "SLIPWAY_TOKEN";
 
@@ -68,15 +74,19 @@ impl Commands for PluginFace {
             Some(name) => app.store.app(&name).await.ok().flatten(),
             None => None,
         };
+        let (gone, waits) = (io.client_gone.clone(), CancellationToken::new());
         let work = session.on_behalf(dispatch::execute(app, caller, words, io));
         let Some(record) = deploying else { return work.await };
-        match while_held(record.id, work).await {
-            Some(status) => status,
-            None => {
-                console.warn(format!("This would wait for the deploy of {} to end", record.name)).await;
-                console.warn("That deploy waits for this hook: leave it to a person, or to a hook that no deploy waits for").await;
-                1
-            }
+        let mut work = pin!(while_held(record.id, waits.clone(), work));
+        tokio::select! {
+            status = &mut work => return status,
+            () = waits.cancelled() => {}
         }
+        // As if its client had gone: what can be cancelled tidies up.
+        gone.cancel();
+        let status = timeout(GRACE, work).await.unwrap_or(1);
+        console.warn(format!("This would wait for the deploy of {} to end", record.name)).await;
+        console.warn("That deploy waits for this hook: leave it to a hook that no deploy waits for").await;
+        status.max(1)
     }
 }

@@ -146,7 +146,8 @@ async fn stop(app: &App, service: &Service, container: &ContainerId) -> Result<(
     }
 }
 
-fn stop_timeout(service: &Service) -> Duration {
+/// How long its process has between its stop signal and SIGKILL.
+pub fn stop_timeout(service: &Service) -> Duration {
     Duration::from_secs(service.engine.service.stop_seconds.into())
 }
 

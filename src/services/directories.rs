@@ -86,6 +86,58 @@ pub async fn discard(app: &App, recorded: Vec<ServiceId>) -> io::Result<()> {
     .await
 }
 
+/// Removes the directory with a service's data; no error if there is none.
+pub async fn remove_data(app: &App, service: &Service) -> Result<(), CommandError> {
+    let data = data(app, service);
+    let removed = blocking(move || match fs::remove_dir_all(&data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    });
+    removed.await.map_err(|error| {
+        CommandError::internal(format!("Data of {service} that nobody needs cannot be removed"), error)
+            .hint("The server tries again. Look at the permissions of its root")
+    })
+}
+
+/// The names of all directories beside a service's data, itself included.
+pub async fn data_names(app: &App, service: &Service) -> Result<Vec<String>, CommandError> {
+    let root = root(app, service);
+    let read = blocking(move || names(&root)).await;
+    read.map_err(|error| {
+        CommandError::internal(format!("The directories of {service} cannot be read"), error)
+    })
+}
+
+/// The names in a directory and in those below it, `ENGINE/NAME`; none if there is no such directory.
+pub async fn pairs(root: &Path) -> Result<Vec<(String, String)>, CommandError> {
+    let (root, shown) = (root.to_owned(), root.display().to_string());
+    let read = blocking(move || {
+        let mut pairs = Vec::new();
+        for engine in names(&root)? {
+            for name in names(&root.join(&engine))? {
+                pairs.push((engine.clone(), name));
+            }
+        }
+        Ok(pairs)
+    });
+    read.await.map_err(|error| CommandError::internal(format!("{shown} cannot be read"), error))
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(found)
+}
+
 fn number(path: &Path) -> Option<i64> {
     path.file_name()?.to_str()?.parse().ok()
 }

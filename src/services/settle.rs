@@ -14,10 +14,10 @@ use crate::store::service_links::ServiceLink;
 use crate::store::services::ServiceRecord;
 
 /// What was said in the log of services that cannot be mended now: once is enough.
-pub type Unmended = HashMap<ServiceId, String>;
+pub type Told = HashMap<ServiceId, String>;
 
 /// Looks at all services. What cannot be mended now hides nothing else.
-pub async fn settle(app: &App, told: &mut Unmended) -> Result<(), CommandError> {
+pub async fn settle(app: &App, told: &mut Told) -> Result<(), CommandError> {
     let records = app.store.services().await?;
     let containers = app.engine.service_containers().await?;
     let present: HashMap<&ContainerId, &ServiceContainer> =

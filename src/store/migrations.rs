@@ -78,6 +78,8 @@ const STEPS: &[&str] = &[
     include_str!("schema_services.sql"),
     // Plugins, their settings and runs.
     include_str!("schema_plugins.sql"),
+    // Backups of services, and data from before an upgrade.
+    include_str!("schema_backups.sql"),
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -4,6 +4,7 @@
 
 mod acme;
 mod apps;
+mod backups;
 mod certificates;
 mod engine;
 mod files;
@@ -72,6 +73,7 @@ pub async fn examine(app: &Arc<App>) -> Vec<Finding> {
     findings.extend(surroundings::examine(app).await);
     findings.extend(acme::examine(app).await);
     findings.extend(plugins::examine(app).await);
+    findings.extend(backups::examine(app).await);
     if engine_is_up {
         findings.extend(apps::examine(app).await);
         findings.extend(services::examine(app).await);

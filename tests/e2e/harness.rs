@@ -20,6 +20,7 @@ pub mod repo;
 pub mod samples;
 pub mod server;
 pub mod service_client;
+pub mod service_data;
 pub mod tls;
 pub mod torture;
 pub mod transcript;

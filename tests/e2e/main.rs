@@ -71,8 +71,13 @@ mod recovery_clock;
 mod recovery_faults;
 mod releases;
 mod router_settings;
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 mod server_upgrade;
 mod services_crash;
+mod services_data_damage;
+mod services_data_life;
+mod services_data_upgrade;
 mod services_expose;
 mod services_life;
 mod services_rotate;

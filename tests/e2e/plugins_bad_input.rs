@@ -100,7 +100,7 @@ fn who_watches_and_hangs_floods_dies_or_stays_is_stopped_and_holds_nothing_up() 
     hook("hangs", "post-config-update", "timeout-seconds = 1", &format!("sleep {mark}1"))
         .install(&server)
         .success();
-    let flood = "head -c 1000000000 /dev/zero | tr '\\0' x | fold -w 1000; echo done > ended";
+    let flood = "yes | head -c 1000000000; echo done > ended";
     hook("floods", "post-config-update", "timeout-seconds = 120", flood).install(&server).success();
     hook("dies", "post-config-update", "", "kill -SEGV $$").install(&server).success();
     let stays = format!(
@@ -161,9 +161,9 @@ fn a_plugin_reads_nothing_that_it_was_not_given() {
     let root = server.root();
     let script = format!(
         "slipway config:get {app} SECRET; slipway config:get {other} SECRET; slipway --app {other} config:get SECRET\n\
-         slipway apps:list; slipway pre-receive; slipway config:get --global SECRET\n\
+         slipway apps:list; slipway config:get --global SECRET\n\
          for file in slipway.db secret.key plugins; do ls -d {root}/$file; done\n\
-         cat {root}/secret.key; ls {root}; id -u; grep CapBnd /proc/self/status | head -1; ls /sys/class/net\n\
+         cat {root}/secret.key; ls {root}; id -u; grep CapBnd /proc/self/status | head -1; cat /proc/net/dev\n\
          for pid in /proc/[0-9]*; do cat $pid/environ | tr '\\0' '\\n' | grep -c SLIPWAY_ROOT; done\n\
          (echo > $SLIPWAY_PLUGIN_FOLDER/x) && echo wrote; echo $SLIPWAY_TOKEN > token",
         root = root.display(),
@@ -178,7 +178,6 @@ fn a_plugin_reads_nothing_that_it_was_not_given() {
     said("[spy] mine");
     said(&format!("[spy]  !     App {other} does not exist"));
     said("The plugin spy has no permission for apps:list");
-    said("The plugin spy has no permission for pre-receive");
     said("--global needs a key for all apps");
     assert!(!output.stderr.contains("s3cret") && !output.stderr.contains("[spy] wrote"), "{output}");
     if nix::unistd::geteuid().is_root() {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod docker_build;
@@ -23,6 +25,9 @@ mod git;
 #[cfg(test)]
 mod plugin_docs;
 mod router_docs;
+#[cfg(test)]
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 #[cfg(test)]
 mod socket_client;
 #[cfg(test)]

@@ -18,8 +18,8 @@ def nanoseconds(proxy, send, count):
     return (proxy.processor_nanoseconds() - before) / count
 
 
-def system_calls(proxy, send, count):
-    """System calls of the proxy for each of `count` requests."""
+def system_calls(proxy, send, count, without=()):
+    """System calls of the proxy for each of `count` requests, except for those with some names."""
     log = os.path.join(proxy.directory, "strace.txt")
     tracer = subprocess.Popen(
         ["strace", "--summary-only", "--follow-forks", "--output", log, "--attach", str(proxy.process_id())],
@@ -35,8 +35,10 @@ def system_calls(proxy, send, count):
     tracer.send_signal(signal.SIGINT)
     tracer.wait(timeout=30)
     with open(log, encoding="ascii") as file:
-        total = next(line for line in reversed(file.readlines()) if line.rstrip().endswith("total"))
-    return int(total.split()[3] if len(total.split()) > 4 else total.split()[2]) / count
+        rows = [line.split() for line in file]
+    # Share, seconds, time of each, calls, perhaps errors, name; below a line of dashes and above another.
+    calls = {row[-1]: int(row[3]) for row in rows if len(row) > 4 and row[3].isdigit() and row[-1] != "total"}
+    return sum(number for name, number in calls.items() if name not in without) / count
 
 
 def instructions(start, send_to, count, profile="/dev/null"):

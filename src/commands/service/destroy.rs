@@ -4,17 +4,20 @@ use clap::Args;
 
 use crate::command_error::CommandResult;
 use crate::commands::confirm::confirm;
-use crate::commands::service::hold;
+use crate::commands::service::{asker, hold};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
-use crate::services::destroy;
+use crate::services::{backup, destroy};
 
-/// Destroys a service with its data, to which no app may be linked
+/// Destroys a service with its data, to which no app may be linked, after a last backup
 #[derive(Debug, Args)]
 pub struct Destroy {
     /// Do not ask for the service's name
     #[arg(short, long)]
     force: bool,
+    /// Make no last backup
+    #[arg(long)]
+    no_backup: bool,
     /// The service
     service: String,
 }
@@ -39,6 +42,12 @@ impl Command for Destroy {
         let (_lease, service) = hold(&context).await?;
         destroy::check(&context.app, &service).await?;
         let console = context.console();
+        if !self.no_backup && service.engine.dump.is_some() {
+            let (made, plan) = backup::last(&context.app, &service, &asker(&context), console).await?;
+            let (engine, name) = (&service.record.engine, &service.record.name);
+            console.detail(format!("The last backup is {} in {}", made.name, plan.destination)).await;
+            console.detail(format!("Back with: {engine}:restore {name} --from {}", plan.destination)).await;
+        }
         console.step(format!("Deleting {}", service.record.name)).await;
         destroy::discard(&context.app, &service).await?;
         console.headline(format!("{} container deleted: {}", service.title(), service.record.name)).await;

@@ -1,0 +1,168 @@
+//! What a service holds leaves it and comes back whole: by export and import, clone, backups and restores.
+
+use std::path::PathBuf;
+
+use crate::harness::person::Person;
+use crate::harness::server::Server;
+use crate::harness::service_data::{KINDS, Kind, MARIADB, MYSQL, POSTGRES, REDIS, nothing_is_left};
+use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
+
+fn comes_back_whole(kind: &Kind) {
+    let (server, alice) = Server::with_person("alice");
+    let (storage, directory) = (S3Server::start("127.0.0.1"), tempfile::tempdir().unwrap());
+    kind.run(&server, &alice, "create blogdb");
+    kind.fill(&server, &alice, "blogdb");
+    let whole = kind.sum(&server, &alice, "blogdb");
+
+    let export = format!("{}:export blogdb", kind.engine);
+    let dump = server.ssh(&alice, &export).success().stdout_bytes;
+    kind.harm(&server, &alice, "blogdb");
+    assert_ne!(kind.sum(&server, &alice, "blogdb"), whole);
+    let import = format!("{}:import blogdb", kind.engine);
+    server.ssh_with_input(&alice, &import, &dump).success();
+    assert_eq!(kind.sum(&server, &alice, "blogdb"), whole);
+
+    kind.run(&server, &alice, "clone blogdb copy");
+    assert_eq!(kind.sum(&server, &alice, "copy"), whole);
+    kind.run(&server, &alice, "destroy --force --no-backup copy");
+
+    let auth = format!("backup-auth blogdb {KEY} {SECRET} '' '' {}", storage.url);
+    kind.run(&server, &alice, &auth);
+    let places = [format!("s3://{BUCKET}/nightly"), directory.path().display().to_string()];
+    for place in &places {
+        kind.run(&server, &alice, &format!("backup blogdb {place}"));
+        let listed = server.ssh(&alice, &format!("{}:backups blogdb {place} --check", kind.engine)).success();
+        assert!(listed.stdout.contains("checked"), "{listed}");
+    }
+    kind.run(&server, &alice, "destroy --force --no-backup blogdb");
+
+    let access = format!("--key {KEY} --secret {SECRET} --endpoint {}", storage.url);
+    let again = format!("restore blogdb --from {} {access}", places[0]);
+    kind.run(&server, &alice, &again);
+    assert_eq!(kind.sum(&server, &alice, "blogdb"), whole);
+    kind.harm(&server, &alice, "blogdb");
+    kind.run(&server, &alice, &format!("restore --force blogdb --from {}", places[1]));
+    assert_eq!(kind.sum(&server, &alice, "blogdb"), whole);
+    kind.run(&server, &alice, &format!("restore blogdb --into another --from {}", places[1]));
+    assert_eq!(kind.sum(&server, &alice, "another"), whole);
+    nothing_is_left(&server);
+}
+
+#[test]
+fn data_of_postgres_comes_back_whole() {
+    comes_back_whole(&POSTGRES);
+}
+
+#[test]
+fn data_of_mariadb_comes_back_whole() {
+    comes_back_whole(&MARIADB);
+}
+
+#[test]
+fn data_of_mysql_comes_back_whole() {
+    comes_back_whole(&MYSQL);
+}
+
+#[test]
+fn data_of_redis_comes_back_whole() {
+    comes_back_whole(&REDIS);
+}
+
+#[test]
+fn every_engine_with_a_dump_is_tried() {
+    let mut tried: Vec<&str> = KINDS.iter().map(|kind| kind.engine).collect();
+    tried.sort_unstable();
+    assert_eq!(tried, ["mariadb", "mysql", "postgres", "redis"]);
+}
+
+/// The last backup that a service's end makes by itself.
+fn last_backup(server: &Server) -> PathBuf {
+    let folder = server.root().join("backups/redis/cache");
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    names.into_iter().find(|path| path.extension().is_some_and(|end| end == "zst")).unwrap()
+}
+
+#[test]
+fn a_destroyed_service_comes_back_from_its_last_backup() {
+    let (server, alice) = Server::with_person("alice");
+    REDIS.run(&server, &alice, "create cache");
+    REDIS.fill(&server, &alice, "cache");
+    let whole = REDIS.sum(&server, &alice, "cache");
+    // One that does not run has a last backup as well.
+    REDIS.run(&server, &alice, "stop cache");
+    let destroyed = REDIS.run(&server, &alice, "destroy --force cache");
+    assert!(destroyed.contains("redis:restore cache --from"), "{destroyed}");
+    assert!(last_backup(&server).exists());
+    REDIS.run(&server, &alice, "restore cache");
+    assert_eq!(REDIS.sum(&server, &alice, "cache"), whole);
+    // Without a backup it is only destroyed by who says so.
+    let target = server.root().join("file");
+    std::fs::write(&target, "").unwrap();
+    let blocked = format!("backup-schedule cache @daily {}", target.display());
+    REDIS.run(&server, &alice, &blocked);
+    let refused = server.ssh(&alice, "redis:destroy --force cache");
+    assert!(refused.code != 0 && refused.stderr.contains("--no-backup"), "{refused}");
+    assert_eq!(REDIS.sum(&server, &alice, "cache"), whole);
+    REDIS.run(&server, &alice, "destroy --force --no-backup cache");
+}
+
+#[test]
+fn linked_apps_keep_their_credentials_over_an_import() {
+    let (server, alice) = Server::with_person("alice");
+    let app = crate::harness::names::unique("shop");
+    POSTGRES.run(&server, &alice, "create main");
+    crate::harness::service_client::deploy(&server, &alice, &app);
+    POSTGRES.run(&server, &alice, &format!("link main {app}"));
+    let keep = |number| crate::harness::service_client::keep(&server, &app, number).unwrap().status;
+    let rows = || crate::harness::service_client::rows(&server, &app, "DATABASE_URL");
+    assert_eq!(keep(7), 200);
+    let dump = server.ssh(&alice, "postgres:export main").success().stdout_bytes;
+    assert_eq!(keep(8), 200);
+    server.ssh_with_input(&alice, "postgres:import main", &dump).success();
+    crate::harness::wait::wait_until("the app connects again", std::time::Duration::from_secs(30), || {
+        server.get(&app, "/rows?var=DATABASE_URL").status == 200
+    });
+    assert_eq!(rows(), [7]);
+    assert_eq!(keep(9), 200, "who wrote before may write now");
+}
+
+#[test]
+fn backups_are_made_by_the_clock_and_old_ones_removed() {
+    let clock = crate::harness::clock::Clock::new();
+    let mut server = Server::prepare("");
+    server.set_variables(clock.variables());
+    server.start_again();
+    let alice = Person::new("alice");
+    server.add_key(&alice);
+    let directory = tempfile::tempdir().unwrap();
+    REDIS.run(&server, &alice, "create cache");
+    REDIS.fill(&server, &alice, "cache");
+    REDIS.run(&server, &alice, "backup-retention cache --count 2 --days 30");
+    let place = directory.path().display();
+    REDIS.run(&server, &alice, &format!("backup-schedule cache '@daily' {place}"));
+    let cat = REDIS.run(&server, &alice, "backup-schedule-cat cache");
+    assert_eq!(cat.trim(), format!("@daily redis:backup cache {place}"));
+    let backups = || {
+        let listed = server.ssh(&alice, "redis:backups cache --format json").success().json();
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(backups(), [""; 0]);
+    let mut all = Vec::new();
+    for day in 1..=3 {
+        clock.jump_to(day * 24 * 60 * 60);
+        crate::harness::wait::wait_until("a backup is made", std::time::Duration::from_secs(60), || {
+            backups().first().is_some_and(|newest| !all.contains(newest))
+        });
+        all.push(backups()[0].clone());
+    }
+    assert_eq!(backups(), [all[2].clone(), all[1].clone()]);
+    let doctor = server.ssh(&alice, "doctor").stdout;
+    assert!(doctor.contains("redis cache"), "{doctor}");
+    REDIS.run(&server, &alice, "backup-unschedule cache");
+    assert!(server.ssh(&alice, "redis:backup-schedule-cat cache").code != 0);
+}
