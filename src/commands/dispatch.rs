@@ -71,7 +71,7 @@ async fn dispatch(
         if let Some(plugin) = plugin.filter(|plugin| plugin.engine.is_some()) {
             return match name.contains(':') {
                 true => Err(help::unknown_of_engine(&name)),
-                false => help::engine(&plugin, &caller, &io.console).await,
+                false => subcommand::help(&app, &plugin, caller, io).await,
             };
         }
         return Err(help::unknown_command(&name));

@@ -85,9 +85,10 @@ impl<'a> Display<'a> {
         if *left == 0 {
             return;
         }
-        *left = left.saturating_sub(text.len() + 1);
+        let line = format!("[{}] {text}\n", self.name);
+        *left = left.saturating_sub(line.len());
         let Some(console) = self.console else { return };
-        console.stderr(Bytes::from(format!("[{}] {text}\n", self.name))).await;
+        console.stderr(Bytes::from(line)).await;
         if *left == 0 {
             let notice = format!("[{}] (more than {} KiB: the rest is not shown)\n", self.name, SHOWN >> 10);
             console.stderr(Bytes::from(notice)).await;

@@ -29,9 +29,9 @@ is_engine() {
 destroy_review() {
     ! slipway apps:exists "$2" >/dev/null 2>&1 || slipway --force apps:destroy "$2"
     if [ -f "reviews/$1/$2.engines" ]; then
-        while read -r engine; do
+        while read -r engine <&3; do
             ! slipway "$engine:exists" "$2" >/dev/null 2>&1 || slipway "$engine:destroy" --force --no-backup "$2"
-        done <"reviews/$1/$2.engines"
+        done 3<"reviews/$1/$2.engines"
     fi
     rm -f "reviews/$1/$2" "reviews/$1/$2.engines"
 }

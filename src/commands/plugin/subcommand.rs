@@ -12,7 +12,7 @@ use crate::clock;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::dispatch::{admit, ask_gates, find_app};
 use crate::commands::table::columns;
-use crate::commands::{Scope, Target, registry};
+use crate::commands::{Scope, Target, help};
 use crate::console::{CommandIo, Console, Output};
 use crate::formats::plugin_toml::{DEFAULT, Subcommand, SubcommandScope};
 use crate::hooks::execution::Execution;
@@ -77,16 +77,11 @@ pub async fn run(app: &Arc<App>, caller: Caller, call: Call, io: CommandIo) -> C
 pub async fn help(app: &Arc<App>, plugin: &Plugin, caller: Caller, io: CommandIo) -> CommandResult {
     let facts = &plugin.manifest.plugin;
     io.console.line(format!("{} {}: {}", plugin.name, facts.version, facts.description)).await;
-    let mut rows = rows(plugin, &caller);
     if let Some(engine) = &plugin.engine {
-        let of_engine = registry::SERVICE.iter().filter_map(|entry| {
-            let verb = entry.name.split_once(':')?.1;
-            let about = entry.parser().get_about().map(ToString::to_string).unwrap_or_default();
-            Some(vec![format!("    {}:{verb}", plugin.name), about])
-        });
-        rows.extend(of_engine);
         io.console.line(format!("Services: {}", engine.service.title)).await;
+        help::engine(plugin, &caller, &io.console).await?;
     }
+    let rows = rows(plugin, &caller);
     io.console.stdout(columns(&rows)).await;
     if !plugin.folder.join("help").is_file() {
         return Ok(0);
@@ -190,8 +185,15 @@ async fn relay(mut process: Process, io: CommandIo) -> CommandResult {
         process.wait().await
     };
     let aside = async {
-        let interrupted =
-            async { while signals.recv().await.is_some_and(|name| name != "INT" && name != "TERM") {} };
+        let interrupted = async {
+            while let Some(name) = signals.recv().await {
+                if name == "INT" || name == "TERM" {
+                    return;
+                }
+            }
+            // Nobody sends any.
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             // Dropping the process ends it with all that it has started.
             () = interrupted => {}
