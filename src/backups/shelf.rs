@@ -2,12 +2,15 @@
 //! what has no sidecar is no backup.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -29,6 +32,8 @@ const SIDECARS_AT_ONCE: usize = 8;
 pub struct Shelf {
     store: Arc<dyn ObjectStore>,
     folder: Path,
+    /// Where it lies, if it is on this host.
+    directory: Option<PathBuf>,
 }
 
 /// What is to be stored.
@@ -81,7 +86,11 @@ impl Shelf {
         service: &str,
     ) -> Result<Self, BackupError> {
         let (store, folder) = storage::open(destination, access, &[engine, service])?;
-        Ok(Self { store, folder })
+        let directory = match destination {
+            Destination::Directory(root) => Some(root.clone()),
+            Destination::Bucket { .. } => None,
+        };
+        Ok(Self { store, folder, directory })
     }
 
     /// Stores a dump while it arrives. An error of its stream leaves nothing behind, and neither does dropping this:
@@ -93,7 +102,7 @@ impl Shelf {
         let _waits = unwanted.clone().drop_guard();
         let (store, product) = (Arc::clone(&self.store), pack(dump, request.encryption, unwanted));
         let task = tokio::spawn(async move { upload(store.as_ref(), &path, product).await });
-        let packed = task.await.map_err(|error| BackupError::Dump(std::io::Error::other(error)))??;
+        let packed = task.await.map_err(|error| BackupError::Dump(io::Error::other(error)))??;
         Ok(Stored { shelf: self.clone(), naming, subject: request.subject, packed })
     }
 
@@ -154,6 +163,11 @@ impl Shelf {
 
     /// Removes files without a sidecar that nobody can still be writing.
     pub async fn sweep(&self, now: Timestamp) -> Result<(), BackupError> {
+        if let Some(root) = self.directory.clone() {
+            let folder = self.folder.clone();
+            let removed = spawn_blocking(move || storage::remove_unfinished(&root, &folder)).await;
+            removed.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(unreadable)?;
+        }
         let objects = self.objects().await?;
         let oldest = now.as_second() - storage::UNFINISHED.as_secs().cast_signed();
         for (name, object) in &objects {
@@ -224,6 +238,10 @@ impl Stored {
     pub async fn discard(self) -> Result<(), BackupError> {
         self.shelf.delete(&self.naming.file(&self.subject.extension)).await
     }
+}
+
+fn unreadable(error: io::Error) -> BackupError {
+    BackupError::NoPlace(format!("the directory cannot be read: {error}"))
 }
 
 fn is_sidecar(path: &Path) -> bool {

@@ -72,14 +72,13 @@ pub fn read(
 fn directory(root: &FilePath, folder: &[&str]) -> io::Result<LocalFileSystem> {
     let whole = folder.iter().fold(root.to_owned(), |path, part| path.join(part));
     DirBuilder::new().recursive(true).mode(0o700).create(&whole)?;
-    let store = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?;
-    remove_unfinished(&whole)?;
-    Ok(store.with_fsync(true))
+    Ok(LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?.with_fsync(true))
 }
 
-/// What is being written bears `#` in its name until it is whole; a server that was killed leaves it.
-fn remove_unfinished(folder: &FilePath) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
+/// Removes what a server that was killed left in a directory: what is being written bears `#` in its name until it is
+/// whole.
+pub fn remove_unfinished(root: &FilePath, folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(root.join(folder.as_ref()))? {
         let entry = entry?;
         let is_old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > UNFINISHED);
         if is_old && entry.file_name().to_string_lossy().contains('#') {

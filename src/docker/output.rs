@@ -9,8 +9,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::docker::error::EngineError;
 
-/// How much is read at a time; also the largest chunk.
-const CHUNK: usize = 32 * 1024;
+/// How much is read at a time at first. Most processes say little at a time.
+const FIRST_CHUNK: usize = 16 * 1024;
+
+/// How much is read at a time from one that says much; also the largest chunk.
+const LARGEST_CHUNK: usize = 256 * 1024;
 
 /// The engine's frames start with the stream's number, three zeros and the length, big-endian.
 const HEADER: usize = 8;
@@ -60,8 +63,8 @@ pub(super) fn output_stream(
     already_read: BytesMut,
     framing: Framing,
 ) -> OutputStream {
-    let reader =
-        OutputReader { reader, buffer: already_read, framing, stream: StandardStream::Stdout, left: 0 };
+    let (stream, chunk) = (StandardStream::Stdout, FIRST_CHUNK);
+    let reader = OutputReader { reader, buffer: already_read, framing, stream, left: 0, chunk };
     Box::pin(stream::try_unfold(reader, |mut reader| async move {
         Ok(reader.next().await?.map(|chunk| (chunk, reader)))
     }))
@@ -75,6 +78,8 @@ struct OutputReader<R> {
     stream: StandardStream,
     /// How many bytes of the current frame are still to come.
     left: usize,
+    /// How much is read at a time now.
+    chunk: usize,
 }
 
 impl<R: AsyncRead + Unpin> OutputReader<R> {
@@ -116,8 +121,12 @@ impl<R: AsyncRead + Unpin> OutputReader<R> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(CHUNK);
-        (&mut self.reader).take(CHUNK as u64).read_buf(&mut self.buffer).await
+        self.buffer.reserve(self.chunk);
+        let read = (&mut self.reader).take(self.chunk as u64).read_buf(&mut self.buffer).await?;
+        if read == self.chunk {
+            self.chunk = (self.chunk * 2).min(LARGEST_CHUNK);
+        }
+        Ok(read)
     }
 
     fn take(&mut self, length: usize) -> OutputChunk {

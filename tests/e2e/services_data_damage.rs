@@ -197,7 +197,7 @@ fn backups_tell_what_is_wrong_with_them() {
 #[test]
 fn a_full_data_directory_keeps_the_data_as_it_was() {
     let (server, alice) = Server::with_person("alice");
-    let services = server.root().join("services/postgres");
+    let services = server.root().join("services");
     fs::create_dir_all(&services).unwrap();
     run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=140m", "tmpfs"]).arg(&services)).success();
     let unmount = Unmount(services);
