@@ -146,6 +146,7 @@ async fn stages(app: &Arc<App>, record: &AppRecord, order: &Order, build: i64) -
     let telling = Telling { app, record, order };
     let mut completion = Completion::default();
     if let Work::Build(_) = order.work {
+        telling.built(build, &content).await;
         completion = env::complete(&record.name, &mut content, &order.console).await?;
         if prepare::skips_deploy(app, record.id).await? {
             order.console.step("Skipping deployment, as skip-deploy says: the build is not kept").await;
@@ -209,8 +210,8 @@ async fn content(
         Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let mut options = prepare::build_options(&app.store, record.id).await?;
-            let telling = Telling { app, record, order };
-            options.arguments.extend(telling.before_build(build, source).await?);
+            let added = Telling { app, record, order }.before_build(build, source).await?;
+            options.arguments.extend(added);
             let surroundings = app.surroundings.current().await;
             let build_order = BuildOrder {
                 engine: &app.engine,
@@ -230,8 +231,7 @@ async fn content(
                 cancel: &order.cancel,
             };
             let limit = app.settings.deploy.build();
-            let building = timed("build", build::build(&build_order, source));
-            let building = tokio::time::timeout(limit, building);
+            let building = tokio::time::timeout(limit, timed("build", build::build(&build_order, source)));
             // Whatever is under way ends by being dropped: a step in the engine, a fetch of submodules, a pull.
             let building = async {
                 tokio::select! {
@@ -244,16 +244,14 @@ async fn content(
             let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
             let built = built??;
             app.build_queue.leave(build);
-            let content = ReleaseContent {
+            Ok(ReleaseContent {
                 image: built.image,
                 source: source.source(),
                 config,
                 processes: built.processes,
                 exposed_ports: built.exposed_ports,
                 app_json: built.app_json,
-            };
-            telling.built(build, &content).await;
-            Ok(content)
+            })
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
         Work::Rollback { to, keep_config: false } => older(app, record, to).await,

@@ -171,9 +171,8 @@ impl Hooks {
         let mut said = Vec::new();
         for plugin in self.listeners(&event).await {
             let ran = self.run_hook(&plugin, &event, scene).await;
-            match self.judge(&plugin, hook, ran, scene).await? {
-                Some(bytes) => said.push((plugin, bytes)),
-                None => {}
+            if let Some(bytes) = self.judge(&plugin, hook, ran, scene).await? {
+                said.push((plugin, bytes));
             }
         }
         Ok(said)

@@ -24,6 +24,9 @@ use crate::store::service_backups::BackupRecord;
 /// How often it is looked whether one is due: cron's own grain is a minute.
 const EVERY: Duration = Duration::from_secs(20);
 
+/// How many are made at a time: each takes some 20 MiB of memory, and most are due at the same hour.
+const AT_ONCE: usize = 2;
+
 /// Runs until the server stops.
 pub async fn run(app: &Arc<App>) {
     let mut running: HashMap<ServiceId, JoinHandle<Option<()>>> = HashMap::new();
@@ -46,6 +49,9 @@ async fn start_due(
     for (id, record) in app.store.backup_records().await? {
         if running.contains_key(&id) || !is_due(&record, clock::now()) {
             continue;
+        }
+        if running.len() >= AT_ONCE {
+            break;
         }
         app.store.set_backup_accounted(id, clock::unix_seconds()).await?;
         let backup = app.tasks.begin(due(app.clone(), id, record.accounted));

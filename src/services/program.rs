@@ -24,6 +24,9 @@ use crate::services::template::Values;
 /// How much of what a program complains of is kept.
 const COMPLAINT: usize = 4096;
 
+/// How many lines of it are shown.
+const LINES: usize = 3;
+
 /// A program's words and its variables.
 pub type Program<'a> = (&'a [String], &'a BTreeMap<String, String>);
 
@@ -109,7 +112,7 @@ pub async fn write_to_container(
     source: &mut ByteStream,
 ) -> Result<(), CommandError> {
     let fed = async {
-        let attached = app.engine.attach(container).await?;
+        let attached = app.engine.attach_service(container).await?;
         app.engine.start(container).await?;
         feed(Running::new(app, Place::Alone(container.clone())), attached, source).await
     };
@@ -214,9 +217,7 @@ impl Running {
         if code == 0 {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&self.complaint);
-        let said = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-        Err(ProgramError { code, said: said.unwrap_or("it says nothing").to_owned() }.into())
+        Err(ProgramError { code, said: last_lines(&String::from_utf8_lossy(&self.complaint)) }.into())
     }
 
     async fn kill(&mut self) -> Result<(), EngineError> {
@@ -224,6 +225,15 @@ impl Running {
             Some(place) => kill(&self.engine, &place).await,
             None => Ok(()),
         }
+    }
+}
+
+/// The end of what a program said: the reason is rarely in its very last line.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.get(lines.len().saturating_sub(LINES)..) {
+        Some(last) if !last.is_empty() => last.join("; "),
+        _ => "it says nothing".to_owned(),
     }
 }
 
@@ -252,5 +262,17 @@ impl From<TransferError> for CommandError {
             TransferError::Engine(error) => error.into(),
             other => Self::user(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_complaint_is_told() {
+        assert_eq!(last_lines("one\ntwo\n\nthree\n  four\n"), "two; three; four");
+        assert_eq!(last_lines("only\n"), "only");
+        assert_eq!(last_lines("\n \n"), "it says nothing");
     }
 }

@@ -185,7 +185,7 @@ fn backups_tell_what_is_wrong_with_them() {
     refused(&server, &alice, &bucket, b"", &["credentials", "backup-auth"]);
     authorise(SECRET);
     server.ssh(&alice, &bucket).success();
-    refused(&server, &alice, "redis:backup cache s3://elsewhere", b"", &["no such place"]);
+    refused(&server, &alice, "redis:backups cache s3://elsewhere", b"", &["no such place"]);
     storage.stop();
     refused(&server, &alice, &bucket, b"", &["cannot be reached"]);
     assert!(!server.log().contains(SECRET) && !server.log().contains("correct horse"));

@@ -91,7 +91,7 @@ fn a_destroyed_service_comes_back_from_its_last_backup() {
     // One that does not run has a last backup as well.
     REDIS.run(&server, &alice, "stop cache");
     let destroyed = REDIS.run(&server, &alice, "destroy --force cache");
-    assert!(destroyed.contains("redis:restore cache --from"), "{destroyed}");
+    assert!(destroyed.contains("Back with: redis:restore cache\n"), "{destroyed}");
     assert!(last_backup(&server).exists());
     REDIS.run(&server, &alice, "restore cache");
     assert_eq!(REDIS.sum(&server, &alice, "cache"), whole);
@@ -113,8 +113,14 @@ fn linked_apps_keep_their_credentials_over_an_import() {
     POSTGRES.run(&server, &alice, "create main");
     crate::harness::service_client::deploy(&server, &alice, &app);
     POSTGRES.run(&server, &alice, &format!("link main {app}"));
-    let keep = |number| crate::harness::service_client::keep(&server, &app, number).unwrap().status;
+    let keep = |number| {
+        let answer = crate::harness::service_client::keep(&server, &app, number).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.status
+    };
     let rows = || crate::harness::service_client::rows(&server, &app, "DATABASE_URL");
+    assert_eq!(rows(), Vec::<u64>::new());
+    assert_eq!(rows(), [0; 0]);
     assert_eq!(keep(7), 200);
     let dump = server.ssh(&alice, "postgres:export main").success().stdout_bytes;
     assert_eq!(keep(8), 200);

@@ -17,6 +17,8 @@ fn postgres_goes_to_the_next_major_version_and_back_until_it_is_confirmed() {
     let whole = POSTGRES.sum(&server, &alice, "blogdb");
     deploy(&server, &alice, &app);
     POSTGRES.run(&server, &alice, &format!("link blogdb {app}"));
+    assert_eq!(rows(&server, &app, "DATABASE_URL"), Vec::<u64>::new());
+    assert_eq!(rows(&server, &app, "DATABASE_URL"), [0; 0]);
     assert_eq!(keep(&server, &app, 7).unwrap().status, 200);
     let version = || POSTGRES.client(&server, &alice, "blogdb", "SHOW server_version;");
     let serves = || {

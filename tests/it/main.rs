@@ -24,6 +24,7 @@ mod faults;
 mod git;
 #[cfg(test)]
 mod plugin_docs;
+#[cfg(test)]
 mod router_docs;
 #[cfg(test)]
 #[path = "../support/s3_server.rs"]

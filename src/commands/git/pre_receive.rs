@@ -74,14 +74,7 @@ impl Command for PreReceive {
             Snapshot::open(repositories, &record.name, &target.object, quarantine.as_deref()).await?;
         let commit = snapshot.commit().as_str().to_owned();
         let order = order(&context, &record, &push, snapshot);
-        let event = || Event::ReceiveApp {
-            app: record.name.clone(),
-            by: order.by.clone(),
-            commit,
-            branch: target.branch.clone(),
-        };
-        let asked = context.app.hooks.ask(Hook::ReceiveApp, Scene::deploy(&order.console), event).await;
-        asked.map_err(|veto| vetoed(&veto))?;
+        ask_plugins(&context, &record, &order, (commit, target.branch.clone())).await?;
         let ticket = Ticket::take(&context.app, &order).await?;
         let Some(turn) = take_turn(&context, record.id, &ticket).await? else {
             return Err(cancelled(&context, order, ticket).await);
@@ -105,6 +98,18 @@ impl Command for PreReceive {
         }
         Ok(0)
     }
+}
+
+/// Asks plugins whether a commit of a branch may be deployed.
+async fn ask_plugins(
+    context: &Context,
+    record: &AppRecord,
+    order: &Order,
+    (commit, branch): (String, String),
+) -> Result<(), CommandError> {
+    let event = || Event::ReceiveApp { app: record.name.clone(), by: order.by.clone(), commit, branch };
+    let asked = context.app.hooks.ask(Hook::ReceiveApp, Scene::deploy(&order.console), event).await;
+    asked.map_err(|veto| vetoed(&veto))
 }
 
 /// An order in the name of who pushes.

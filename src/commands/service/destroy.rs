@@ -7,6 +7,7 @@ use crate::commands::confirm::confirm;
 use crate::commands::service::{asker, hold};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
+use crate::services::backup_plan::default_destination;
 use crate::services::{backup, destroy};
 
 /// Destroys a service with its data, to which no app may be linked, after a last backup
@@ -46,7 +47,11 @@ impl Command for Destroy {
             let (made, plan) = backup::last(&context.app, &service, &asker(&context), console).await?;
             let (engine, name) = (&service.record.engine, &service.record.name);
             console.detail(format!("The last backup is {} in {}", made.name, plan.destination)).await;
-            console.detail(format!("Back with: {engine}:restore {name} --from {}", plan.destination)).await;
+            let from = match plan.destination == default_destination(&context.app) {
+                true => String::new(),
+                false => format!(" --from {}", plan.destination),
+            };
+            console.detail(format!("Back with: {engine}:restore {name}{from}")).await;
         }
         console.step(format!("Deleting {}", service.record.name)).await;
         destroy::discard(&context.app, &service).await?;

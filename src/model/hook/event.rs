@@ -164,6 +164,7 @@ mod tests {
     use crate::model::hook::contract::{CONTRACTS, contract};
 
     /// One of each.
+    #[expect(clippy::too_many_lines, reason = "a list")]
     fn samples() -> Vec<Event> {
         let app: AppName = "blog".parse().unwrap();
         let by = || "ann".to_owned();
