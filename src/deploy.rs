@@ -241,8 +241,7 @@ async fn content(
             };
             let built = order.cancel.run_until_cancelled(building).await;
             // The engine may have noticed first, and calls it a failure.
-            let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)?;
-            let built = built??;
+            let built = built.filter(|_| !order.cancel.is_cancelled()).ok_or(DeployError::Cancelled)???;
             app.build_queue.leave(build);
             Ok(ReleaseContent {
                 image: built.image,

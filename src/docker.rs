@@ -76,6 +76,8 @@ struct Inner {
     removal_hook: OnceLock<RemovalHook>,
     /// Where the subnets of links' networks come from. Set when the server starts.
     subnets: OnceLock<Ipv4Net>,
+    /// Tells what this handle made from what another server's did.
+    maker: u64,
 }
 
 /// What an engine says about itself.
@@ -93,7 +95,9 @@ impl Engine {
         let (socket, network_turn) = (socket.to_owned(), Semaphore::new(1));
         let (client, data_directory) = (OnceCell::new(), OnceCell::new());
         let (removal_hook, subnets) = (OnceLock::new(), OnceLock::new());
-        let inner = Inner { socket, owner, client, data_directory, network_turn, removal_hook, subnets };
+        let maker = rand::random();
+        let inner =
+            Inner { socket, owner, client, data_directory, network_turn, removal_hook, subnets, maker };
         Self { inner: Arc::new(inner) }
     }
 

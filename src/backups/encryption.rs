@@ -98,8 +98,8 @@ impl Encryption {
 impl Key {
     /// Reads the secret half of a key: `AGE-SECRET-KEY-1…`, as age-keygen writes it; lines of remarks may be around.
     pub fn secret(text: &str) -> Result<Self, KeyError> {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.last().and_then(|line| line.parse().ok()).map(Self::Secret).ok_or(KeyError::Secret)
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.next_back().and_then(|line| line.parse().ok()).map(Self::Secret).ok_or(KeyError::Secret)
     }
 
     /// Whether a backup encrypted in that way is opened by such a key.

@@ -32,6 +32,8 @@ const HELPER: &str = "service-helper";
 const ID: &str = "slipway.service";
 /// Its name, with its engine's: `mysql/blogdb`.
 const NAME: &str = "slipway.service-name";
+/// Which handle on the engine made it: a server's next start has another one.
+const MAKER: &str = "slipway.service-maker";
 /// What root in it may do: change owners and give up root, as entry points of database images do.
 const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 
@@ -84,6 +86,8 @@ pub struct ServiceContainer {
     pub service: ServiceId,
     /// What it is for.
     pub purpose: Purpose,
+    /// Whether it was made since this server was started.
+    pub recent: bool,
     /// Whether its process runs. One that the engine is about to start again does not.
     pub running: bool,
     /// Whether the engine is about to start it again.
@@ -122,6 +126,7 @@ impl Engine {
             (KIND, kind.to_owned()),
             (ID, spec.service.0.to_string()),
             (NAME, spec.label.clone()),
+            (MAKER, self.inner.maker.to_string()),
         ];
         let endpoint = EndpointSettings { aliases: Some(vec![spec.host.clone()]), ..Default::default() };
         let network = spec.network.clone().unwrap_or_else(|| "none".to_owned());
@@ -159,6 +164,10 @@ impl Engine {
         }
     }
 
+    fn is_maker(&self, labels: &HashMap<String, String>) -> bool {
+        labels.get(MAKER).is_some_and(|maker| *maker == self.inner.maker.to_string())
+    }
+
     /// All such containers of the owner's, running or not.
     pub async fn service_containers(&self) -> Result<Vec<ServiceContainer>, EngineError> {
         let filters = HashMap::from([("label", vec![owner_filter(self.owner()), ID.to_owned()])]);
@@ -172,6 +181,7 @@ impl Engine {
                 id: ContainerId::new(container.id?),
                 service: ServiceId(labels.get(ID)?.parse().ok()?),
                 purpose: purpose(&labels),
+                recent: self.is_maker(&labels),
                 running: container.state == Some(ContainerSummaryStateEnum::RUNNING),
                 restarting: container.state == Some(ContainerSummaryStateEnum::RESTARTING),
                 pid: None,
@@ -200,6 +210,7 @@ impl Engine {
             id: id.clone(),
             service: ServiceId(service),
             purpose: purpose(&labels),
+            recent: self.is_maker(&labels),
             running,
             restarting: state.restarting == Some(true),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| running && *pid > 0),

@@ -34,9 +34,8 @@ pub async fn settle(app: &App, told: &mut Told) -> Result<(), CommandError> {
             tracing::warn!(service = %record.name, engine = %record.engine, %error, "a service is not as it should be");
         }
     }
-    let recorded: HashSet<ServiceId> = records.iter().map(|record| record.id).collect();
     for container in &containers {
-        remove_stray(app, container, &recorded).await?;
+        remove_stray(app, container).await?;
     }
     if !records.is_empty() {
         join_again(app, &records).await?;
@@ -125,19 +124,14 @@ async fn will_do(app: &App, service: &Service, container: &ServiceContainer) -> 
     }
 }
 
-/// Removes a container that no record knows: of a service that is destroyed, or of work that a killed server left.
-async fn remove_stray(
-    app: &App,
-    container: &ServiceContainer,
-    recorded: &HashSet<ServiceId>,
-) -> Result<(), CommandError> {
-    let _lease = if recorded.contains(&container.service) {
-        let Some(lease) = app.service_leases.try_acquire(container.service) else { return Ok(()) };
-        Some(lease)
-    } else {
-        None
-    };
-    // Read again: it may have been recorded meanwhile.
+/// Removes a container that no record knows: of a service that is destroyed, or of work that a killed server left. Who
+/// works beside a service now removes what it has made by itself.
+async fn remove_stray(app: &App, container: &ServiceContainer) -> Result<(), CommandError> {
+    if container.purpose == Purpose::Helper && container.recent {
+        return Ok(());
+    }
+    // Whoever makes a container has the lease until it is recorded.
+    let Some(_lease) = app.service_leases.try_acquire(container.service) else { return Ok(()) };
     let own = app.store.service_by_id(container.service).await?.and_then(|record| record.container);
     if container.purpose == Purpose::Service && own.as_ref() == Some(&container.id) {
         return Ok(());

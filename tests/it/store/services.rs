@@ -83,7 +83,7 @@ async fn a_link_changes_with_its_vars_and_leaves_a_user_that_is_to_go() {
     store.add_service_link(first.clone(), url("first")).await.unwrap();
     assert!(store.departures().await.unwrap().is_empty());
     assert_eq!(store.config(Some(app.id)).await.unwrap(), vars(&[("DATABASE_URL", "first")]));
-    assert_eq!(store.link_networks(app.id).await.unwrap(), [service.network.clone()]);
+    assert_eq!(store.link_networks(app.id).await.unwrap(), std::slice::from_ref(&service.network));
     assert!(store.add_service_link(first.clone(), url("again")).await.is_err());
     assert!(store.delete_service(service.id).await.is_err(), "an app is linked to it");
 
