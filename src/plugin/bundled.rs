@@ -4,19 +4,39 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tar::Archive;
 
 /// Everything below `plugins/`.
 const ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugins.tar"));
 
-/// Puts them in the place of those of another version of Slipway.
+/// Says in the folder which archive is unpacked there.
+const MARK: &str = ".archive";
+
+/// Puts them in the place of those of another version of Slipway. If that cannot be done, as on a full disk, the others
+/// stay; nothing is written where they are these already.
 pub fn unpack(folder: &Path) -> io::Result<()> {
+    let mark = digest(&SHA256, ARCHIVE);
+    if fs::read(folder.join(MARK)).is_ok_and(|found| found == mark.as_ref()) {
+        return Ok(());
+    }
+    match replace(folder, mark.as_ref()) {
+        Err(error) if folder.exists() => {
+            tracing::warn!(%error, "the plugins of another version of Slipway stay in use");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn replace(folder: &Path, mark: &[u8]) -> io::Result<()> {
     let new = folder.with_extension("new");
     if new.exists() {
         fs::remove_dir_all(&new)?;
     }
     fs::create_dir_all(&new)?;
     Archive::new(ARCHIVE).unpack(&new)?;
+    fs::write(new.join(MARK), mark)?;
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
