@@ -57,6 +57,8 @@ pub async fn set_aside(app: &App, service: &Service) -> Result<(), CommandError>
         fs::create_dir_all(&removed)?;
         match fs::rename(&from, &to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // A disk of its own is mounted there: what is on it goes, the place stays.
+            Err(error) if is_mount(&error) => clear(&from),
             renamed => renamed,
         }
     });
@@ -136,6 +138,27 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+fn is_mount(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy)
+}
+
+/// Removes all that is in a directory, but for the places where disks are mounted.
+fn clear(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+            continue;
+        }
+        clear(&entry.path())?;
+        match fs::remove_dir(entry.path()) {
+            Err(error) if !is_mount(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn number(path: &Path) -> Option<i64> {
