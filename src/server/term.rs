@@ -115,7 +115,10 @@ pub(super) async fn run(standing: &mut Standing) -> Result<End, Box<dyn Error>> 
         return Err("there is no route table: its log says why".into());
     }
     standing.router.open();
-    write_listening(&app.settings.root, &listening)?;
+    if let Err(error) = write_listening(&app.settings.root, &listening) {
+        // Apps are served all the same, as on a full disk.
+        tracing::warn!(%error, "where the server listens could not be written to listen.json");
+    }
     let https = listening.https.map(tracing::field::display);
     tracing::info!(ssh = %listening.ssh, http = %listening.http, https, "slipway listens");
     standing.announce()?;

@@ -36,7 +36,9 @@ impl Store {
             let transaction = connection.transaction()?;
             for name in &names {
                 transaction.execute(
-                    "INSERT INTO plugins (name, enabled, installed_at) VALUES (?1, 1, ?2) ON CONFLICT (name) DO NOTHING",
+                    // With ON CONFLICT it would count up on each start, for which a full disk has no room.
+                    "INSERT INTO plugins (name, enabled, installed_at) SELECT ?1, 1, ?2
+                     WHERE NOT EXISTS (SELECT 1 FROM plugins WHERE name = ?1)",
                     (name.as_str(), clock::unix_seconds()),
                 )?;
             }
