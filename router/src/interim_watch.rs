@@ -68,7 +68,8 @@ impl InterimWatch {
         if !self.link.awaited.load(Ordering::Relaxed) {
             return;
         }
-        if self.partial.is_empty() && bytes.get(STATUS).is_some_and(|digit| *digit != b'1') {
+        let is_final = bytes.first() == Some(&b'H') && bytes.get(STATUS).is_some_and(|digit| *digit != b'1');
+        if is_final && self.partial.is_empty() {
             self.end();
         } else {
             self.read_on(bytes);
