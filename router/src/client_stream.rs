@@ -138,9 +138,16 @@ impl ClientStream {
         Some(Poll::Ready(Ok(bytes.len())))
     }
 
+    /// Whether interim answers are to be written before anything else.
+    #[inline]
+    fn has_interims(&self) -> bool {
+        self.flags.interims.are_due() || !self.interims.is_empty()
+    }
+
     /// Writes interim answers for which it is time, and those that were begun.
+    #[cold]
     fn poll_interims(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.interims.is_empty() || self.flags.interims.are_due() {
+        while self.has_interims() {
             if self.interims.is_empty() {
                 self.interims = self.flags.interims.take().into();
             }
@@ -154,8 +161,11 @@ impl ClientStream {
     }
 
     /// Lets hyper write, after what has to come before it.
+    #[inline]
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_interims(cx))?;
+        if self.has_interims() {
+            ready!(self.poll_interims(cx))?;
+        }
         self.flags.interims.set_busy(true);
         Poll::Ready(Ok(()))
     }
@@ -317,7 +327,9 @@ impl AsyncWrite for ClientStream {
         let this = self.get_mut();
         // hyper flushes when it has written all that it had.
         this.flags.interims.set_busy(false);
-        ready!(this.poll_interims(cx))?;
+        if this.has_interims() {
+            ready!(this.poll_interims(cx))?;
+        }
         // Encrypted bytes may wait to be sent although hyper's have all been taken.
         let result = Pin::new(&mut this.inner).poll_flush(cx);
         this.bounded(cx, result)

@@ -26,7 +26,7 @@ const STATUS: usize = 9;
 pub(crate) struct InterimLink {
     /// Whether an answer is awaited by somebody who takes them.
     awaited: AtomicBool,
-    /// Protects who that is. Both ends are on one thread.
+    /// Protects who that is, or was. Both ends are on one thread.
     client: Mutex<Option<Arc<ConnectionFlags>>>,
 }
 
@@ -34,13 +34,12 @@ impl InterimLink {
     /// Passes the next answer's on to a client.
     pub(crate) fn await_for(&self, client: &Arc<ConnectionFlags>) {
         client.interims.open();
-        *self.client() = Some(Arc::clone(client));
+        let mut last = self.client();
+        // Nearly always a client's requests go the same way one after the other.
+        if !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, client)) {
+            *last = Some(Arc::clone(client));
+        }
         self.awaited.store(true, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.awaited.store(false, Ordering::Relaxed);
-        *self.client() = None;
     }
 
     fn client(&self) -> MutexGuard<'_, Option<Arc<ConnectionFlags>>> {
@@ -63,9 +62,16 @@ impl InterimWatch {
         Self { link: Arc::clone(link), partial: Vec::new(), count: 0 }
     }
 
-    /// Takes the bytes that hyper is about to read.
+    /// Whether the bytes that are about to come matter here.
+    #[inline]
+    pub(crate) fn is_needed(&self) -> bool {
+        self.link.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Takes the bytes that hyper is about to read, if they matter.
+    #[inline]
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        if !self.link.awaited.load(Ordering::Relaxed) {
+        if bytes.is_empty() || !self.is_needed() {
             return;
         }
         let is_final = bytes.first() == Some(&b'H') && bytes.get(STATUS).is_some_and(|digit| *digit != b'1');
@@ -76,6 +82,7 @@ impl InterimWatch {
         }
     }
 
+    #[cold]
     fn read_on(&mut self, bytes: &[u8]) {
         self.partial.extend_from_slice(bytes);
         loop {
@@ -98,10 +105,13 @@ impl InterimWatch {
         }
     }
 
+    #[inline]
     fn end(&mut self) {
-        self.partial = Vec::new();
+        self.link.awaited.store(false, Ordering::Relaxed);
         self.count = 0;
-        self.link.end();
+        if !self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
     }
 }
 

@@ -31,11 +31,13 @@ pub(crate) struct Interims {
 
 impl Interims {
     /// Notes whom to wake once there is something to be written.
+    #[inline]
     pub(crate) fn set_task(&self, waker: &Waker) {
         self.task.get_or_init(|| waker.clone());
     }
 
     /// Lets heads in, until the request is answered.
+    #[inline]
     pub(crate) fn open(&self) {
         self.open.store(true, Ordering::Relaxed);
     }
@@ -59,6 +61,7 @@ impl Interims {
     /// Notes that the answer is about to be given to hyper.
     ///
     /// If hyper is still writing an answer before it, it will write both in one go, and heads cannot come between.
+    #[inline]
     pub(crate) fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
         if self.waiting.load(Ordering::Relaxed) && self.busy.load(Ordering::Relaxed) {
@@ -67,11 +70,13 @@ impl Interims {
     }
 
     /// Notes whether hyper may have bytes that are not written.
+    #[inline]
     pub(crate) fn set_busy(&self, busy: bool) {
         self.busy.store(busy, Ordering::Relaxed);
     }
 
     /// Whether there are heads that may be written now.
+    #[inline]
     pub(crate) fn are_due(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) && !self.busy.load(Ordering::Relaxed)
     }

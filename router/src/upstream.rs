@@ -30,11 +30,12 @@ impl AsyncRead for Upstream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let Some(watch) = this.interims.as_mut().filter(|watch| watch.is_needed()) else {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        };
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if let (Poll::Ready(Ok(())), Some(watch)) = (&result, &mut this.interims) {
-            watch.feed(buffer.filled().get(before..).unwrap_or_default());
-        }
+        watch.feed(buffer.filled().get(before..).unwrap_or_default());
         result
     }
 }

@@ -13,45 +13,66 @@ const EIGHT_BYTES: u8 = 127;
 /// The state of one direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct WebsocketFrames {
-    /// Bytes of a frame's payload that are still to come.
-    left: u64,
+    place: Place,
     /// The part of a header whose end has not come.
     header: Vec<u8>,
-    /// Whether nothing may follow: the app has said goodbye, or what it said is no frame.
-    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// The last frame was whole.
+    #[default]
+    Between,
+    Header,
+    /// So many bytes of a frame's payload are still to come.
+    Payload(u64),
+    /// Nothing may follow: the app has said goodbye, or what it said is no frame.
+    Ended,
 }
 
 impl WebsocketFrames {
     /// Whether the last frame was whole and another may follow.
     pub(crate) fn is_between_frames(&self) -> bool {
-        self.left == 0 && self.header.is_empty() && !self.ended
+        self.place == Place::Between
     }
 
     /// Takes bytes that were written to the client.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.ended {
-            if self.left > 0 {
-                let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
-                self.left -= here as u64;
-                bytes = bytes.get(here..).unwrap_or_default();
-            } else if let ([first, length, rest @ ..], true) = (bytes, self.header.is_empty())
-                && *length < TWO_BYTES
-            {
-                // Nearly all frames.
-                self.begin(*first, u64::from(*length));
-                bytes = rest;
-            } else {
-                bytes = self.read_header(bytes);
+    #[inline]
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        // Most are one short frame, and leave everything as it is.
+        if let [first, length, payload @ ..] = bytes
+            && payload.len() == usize::from(*length)
+            && *length < TWO_BYTES
+            && first & OPCODE != CLOSE
+            && self.place == Place::Between
+        {
+            return;
+        }
+        self.read_on(bytes);
+    }
+
+    fn read_on(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match self.place {
+                Place::Between | Place::Header => bytes = self.read_header(bytes),
+                Place::Payload(left) => {
+                    let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                    bytes = bytes.get(here..).unwrap_or_default();
+                    let left = left - here as u64;
+                    self.place = if left == 0 { Place::Between } else { Place::Payload(left) };
+                }
+                Place::Ended => return,
             }
         }
     }
 
-    /// Takes bytes of a header, and says what follows them.
+    /// Takes a byte of a header, and says what follows it.
     fn read_header<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Some((next, rest)) = bytes.split_first() else { return bytes };
+        self.place = Place::Header;
         self.header.push(*next);
         match &*self.header {
-            [_, second, ..] if second & MASK != 0 => self.ended = true,
+            [_, second, ..] if second & MASK != 0 => self.place = Place::Ended,
             [first, TWO_BYTES, high, low] => self.begin(*first, u16::from_be_bytes([*high, *low]).into()),
             [first, EIGHT_BYTES, length @ ..] if length.len() == LONGEST_HEADER - 2 => {
                 let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
@@ -65,8 +86,11 @@ impl WebsocketFrames {
 
     fn begin(&mut self, first: u8, length: u64) {
         self.header.clear();
-        self.left = length;
-        self.ended = first & OPCODE == CLOSE;
+        self.place = match length {
+            _ if first & OPCODE == CLOSE => Place::Ended,
+            0 => Place::Between,
+            length => Place::Payload(length),
+        };
     }
 }
 
