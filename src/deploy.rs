@@ -39,7 +39,6 @@ use crate::deploy::journal::{AppLog, Journal};
 use crate::deploy::roll_out::Before;
 use crate::deploy::tasks::Tasks;
 use crate::deploy::ticket::{Ticket, Turns};
-use crate::model::additions::Additions;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseContent};
 use crate::release::{self, Wanted};
@@ -252,7 +251,7 @@ async fn content(
                 processes: built.processes,
                 exposed_ports: built.exposed_ports,
                 app_json: built.app_json,
-                additions: kept_additions(&order.work, current),
+                additions: current.map(|release| release.content.additions.clone()).unwrap_or_default(),
             })
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),
@@ -265,12 +264,6 @@ async fn content(
             current.map(from).ok_or_else(|| DeployError::NotDeployed(record.name.clone()))
         }
     }
-}
-
-/// What plugins have added, where the current release is only to run again: they are not asked then.
-fn kept_additions(work: &Work, current: Option<&Release>) -> Additions {
-    let kept = current.filter(|_| work.is_automatic());
-    kept.map(|release| release.content.additions.clone()).unwrap_or_default()
 }
 
 /// What an older release was, but for its links, which are as they are now: a service knows a former user no more.

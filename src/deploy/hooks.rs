@@ -3,6 +3,7 @@
 //! What only keeps running what was wanted before is told to nobody, and nobody can stop it.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::app::App;
 use crate::build::BuildSource;
@@ -11,7 +12,6 @@ use crate::deploy::error::{DeployError, vetoed};
 use crate::deploy::{Order, additions};
 use crate::docker::Engine;
 use crate::hooks::{Scene, Veto};
-use crate::model::additions::Additions;
 use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
 use crate::model::release::{Release, ReleaseContent};
@@ -82,7 +82,7 @@ impl Telling<'_> {
         if self.is_silent() {
             return Ok(());
         }
-        content.additions = Additions::default();
+        let before = mem::take(&mut content.additions);
         if !self.app.hooks.has(Hook::PreRelease) {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl Telling<'_> {
             config_keys: content.config.keys().map(ToString::to_string).collect(),
             process_types: content.processes.keys().cloned().collect(),
         };
-        let added = self.unless_cancelled(self.app.hooks.for_release(self.scene(), event)).await?;
+        let added = self.unless_cancelled(self.app.hooks.for_release(self.scene(), &before, event)).await?;
         content.config.extend(added.config);
         content.additions = added.additions;
         additions::check(self.app, self.record, content).await

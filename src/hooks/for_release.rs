@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::hooks::additions::{no, read, tell};
-use crate::hooks::{Hooks, Scene, Veto};
+use crate::hooks::{Hooks, Scene, Veto, callbacks};
 use crate::model::additions::{AddedOption, AddedPlace, AddedRoute, Additions};
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::docker_option::DockerOption;
@@ -60,16 +60,20 @@ struct SaidRoute {
 }
 
 impl Hooks {
-    /// What plugins add to a release.
+    /// What plugins add to a release. One because of whose callback the release comes to be is not asked: what it
+    /// added before stays, but for config vars.
     pub async fn for_release(
         &self,
         scene: Scene<'_>,
+        before: &Additions,
         event: impl FnOnce() -> Event,
     ) -> Result<ForRelease, Veto> {
         let mut all = ForRelease::default();
         if !self.has(HOOK) {
             return Ok(all);
         }
+        let causes = callbacks::causes();
+        all.additions = before.of(|plugin| causes.contains(plugin));
         for (plugin, said) in self.hear(scene, event()).await? {
             let said: Said = read(&plugin.name, HOOK, &said)?;
             let config = config(&plugin, said.config)?;

@@ -76,6 +76,17 @@ struct OptionText {
     value: Option<String>,
 }
 
+impl Additions {
+    /// What some plugins add.
+    #[must_use]
+    pub fn of(&self, which: impl Fn(&PluginName) -> bool) -> Self {
+        Self {
+            options: self.options.iter().filter(|added| which(&added.plugin)).cloned().collect(),
+            routes: self.routes.iter().filter(|added| which(&added.plugin)).cloned().collect(),
+        }
+    }
+}
+
 impl TryFrom<OptionText> for AddedOption {
     type Error = String;
 

@@ -43,7 +43,8 @@ fn a_cloned_app_has_the_code_and_the_settings_and_goes_its_own_way() {
     assert!(cloned.stdout.contains(&format!("domains:add {new} HOST")), "{cloned}");
     assert_eq!(server.get(&new, "/env?name=COLOUR").text(), "blue");
     assert!(server.get(&new, "/instance").text().contains("\nrelease v1\n"));
-    assert!(ssh("ps:scale NEW").success().stdout.contains("worker: 1"), "{}", ssh("ps:scale NEW"));
+    let scale = ssh("ps:scale NEW").success();
+    assert!(scale.stdout.contains("worker:    1"), "{scale}");
     let same = |report: &str| {
         let of = |app: &str| ssh(&format!("{report} {app}")).success().stdout.replace(app, "APP");
         assert_eq!(of(&old), of(&new), "{report}");
@@ -80,8 +81,7 @@ fn a_clone_is_refused_left_undeployed_or_told_to_plugins() {
     assert_ne!(server.ssh(&limited, &format!("apps:clone {old} {old}-mine")).code, 0);
     server.ssh(&ann, &format!("apps:clone {old}-nobody {old}-copy")).exits_with(20);
     server.ssh(&ann, &format!("apps:clone {old} Bad_Name")).exits_with(1);
-    let refused = server.ssh(&ann, &format!("apps:clone {old} {old}"));
-    refused.exits_with(1);
+    let refused = server.ssh(&ann, &format!("apps:clone {old} {old}")).exits_with(1);
     assert!(refused.stderr.contains("Name is already taken"), "{refused}");
     server.ssh(&ann, &format!("apps:clone --ignore-existing {old} {old}")).success();
 
@@ -97,8 +97,7 @@ fn a_clone_is_refused_left_undeployed_or_told_to_plugins() {
     assert_eq!(server.get(&format!("{old}-later"), "/").status, 200);
 
     // A plugin may keep an app from being destroyed.
-    let refused = server.ssh(&ann, &format!("apps:destroy --force {old}-keep"));
-    refused.exits_with(1);
+    let refused = server.ssh(&ann, &format!("apps:destroy --force {old}-keep")).exits_with(1);
     let reason = format!("witness says no at pre-delete: {old}-keep is worth keeping");
     assert!(refused.stderr.contains(&reason), "{refused}");
     server.ssh(&ann, &format!("apps:exists {old}-keep")).success();

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::commands::docker_options::added;
 use crate::commands::report::{AppReport, Rows};
 use crate::model::additions::AddedOption;
 use crate::model::phase::Phase;
@@ -50,16 +51,9 @@ impl AppReport for Report {
         }
         let added = added(context, record).await?;
         if !added.is_empty() {
-            rows.push(("added-by-plugins".to_owned(), added.join(", ")));
+            let shown: Vec<String> = added.iter().map(AddedOption::redacted).collect();
+            rows.push(("added-by-plugins".to_owned(), shown.join(", ")));
         }
         Ok(rows)
     }
-}
-
-/// What plugins added to the release that runs.
-async fn added(context: &Context, record: &AppRecord) -> Result<Vec<String>, CommandError> {
-    let Some(id) = record.current_release else { return Ok(Vec::new()) };
-    let release = context.app.store.release(id).await?;
-    let options = release.map(|release| release.content.additions.options).unwrap_or_default();
-    Ok(options.iter().map(AddedOption::redacted).collect())
 }
