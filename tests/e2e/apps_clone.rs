@@ -61,7 +61,8 @@ fn a_cloned_app_has_the_code_and_the_settings_and_goes_its_own_way() {
     torture::commit_version(&repo, "2");
     repo.push(&server, &ann, &new).success();
     ssh("config:set NEW COLOUR=red").success();
-    assert_eq!(server.connect().get(&host, "/env?name=COLOUR").unwrap().text(), "blue");
+    assert_eq!(ssh("config:get OLD COLOUR").success().stdout, "blue\n");
+    assert!(server.connect().get(&host, "/instance").unwrap().text().contains("\nversion 1\n"));
     ssh("apps:destroy --force OLD").success();
     assert_eq!(server.get(&new, "/env?name=COLOUR").text(), "red");
 }
