@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::server::Server;
-use crate::harness::service_data::{KINDS, Kind, MARIADB, MYSQL, POSTGRES, REDIS, nothing_is_left};
+use crate::harness::service_client::{deploy, keep, rows, rows_soon};
+use crate::harness::service_data::{Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, nothing_is_left};
 use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
 
 fn comes_back_whole(kind: &Kind) {
@@ -69,10 +71,8 @@ fn data_of_redis_comes_back_whole() {
 }
 
 #[test]
-fn every_engine_with_a_dump_is_tried() {
-    let mut tried: Vec<&str> = KINDS.iter().map(|kind| kind.engine).collect();
-    tried.sort_unstable();
-    assert_eq!(tried, ["mariadb", "mysql", "postgres", "redis"]);
+fn definitions_of_rabbitmq_come_back_whole() {
+    comes_back_whole(&RABBITMQ);
 }
 
 /// The last backup that a service's end makes by itself.
@@ -109,26 +109,17 @@ fn a_destroyed_service_comes_back_from_its_last_backup() {
 #[test]
 fn linked_apps_keep_their_credentials_over_an_import() {
     let (server, alice) = Server::with_person("alice");
-    let app = crate::harness::names::unique("shop");
+    let app = names::unique("shop");
     POSTGRES.run(&server, &alice, "create main");
-    crate::harness::service_client::deploy(&server, &alice, &app);
+    deploy(&server, &alice, &app);
     POSTGRES.run(&server, &alice, &format!("link main {app}"));
-    let keep = |number| {
-        let answer = crate::harness::service_client::keep(&server, &app, number).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.status
-    };
-    let rows = || crate::harness::service_client::rows(&server, &app, "DATABASE_URL");
-    assert_eq!(rows(), Vec::<u64>::new());
-    assert_eq!(rows(), [0; 0]);
+    let keep = |number| keep(&server, &app, "DATABASE_URL", number).unwrap().status;
+    assert_eq!(rows(&server, &app, "DATABASE_URL"), [0; 0]);
     assert_eq!(keep(7), 200);
     let dump = server.ssh(&alice, "postgres:export main").success().stdout_bytes;
     assert_eq!(keep(8), 200);
     server.ssh_with_input(&alice, "postgres:import main", &dump).success();
-    crate::harness::wait::wait_until("the app connects again", std::time::Duration::from_secs(30), || {
-        server.get(&app, "/rows?var=DATABASE_URL").status == 200
-    });
-    assert_eq!(rows(), [7]);
+    assert_eq!(rows_soon(&server, &app, "DATABASE_URL"), [7]);
     assert_eq!(keep(9), 200, "who wrote before may write now");
 }
 
