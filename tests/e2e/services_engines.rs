@@ -75,22 +75,24 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
     assert!(linked.contains("MEMCACHED_URL:") && linked.contains("MEMCACHED_SERVERS:"), "{linked}");
     keeps(&server, &app, "MEMCACHED_URL", &[1, 2, 3]);
 
-    let schedule = "memcached:backup-schedule cache @daily";
     for (line, reason) in [
         (&*format!("memcached:rotate cache {app}"), "knows no users"),
         ("memcached:export cache", "keeps nothing that could be saved"),
         ("memcached:import cache", "keeps nothing that could be restored"),
+        ("memcached:import --merge cache", "keeps nothing that could be restored"),
         ("memcached:clone cache copy", "keeps nothing that could be saved"),
         ("memcached:backup cache", "keeps nothing that could be saved"),
         ("memcached:restore cache", "keeps nothing that could be restored"),
         ("memcached:verify cache", "keeps nothing that could be restored"),
-        (schedule, "keeps nothing that could be saved"),
+        ("memcached:backup-schedule cache @daily s3://backups", "keeps nothing that could be saved"),
         ("memcached:upgrade-undo --force cache", "keeps no data of an earlier version"),
     ] {
         let output = server.ssh_with_input(&alice, line, b"a dump");
         assert!(output.code != 0 && output.stderr.contains(reason), "`{line}`:\n{output}");
     }
     assert_eq!(run(&server, &alice, "memcached:list").lines().count(), 1);
+    let doctor = server.ssh(&alice, "doctor").stdout;
+    assert!(!doctor.contains("memcached cache"), "{doctor}");
     assert_eq!(rows(&server, &app, "MEMCACHED_URL"), [1, 2, 3]);
     run(&server, &alice, "memcached:restart cache");
     assert_eq!(rows_soon(&server, &app, "MEMCACHED_URL"), [0; 0], "it is a cache");

@@ -55,6 +55,7 @@ fn mysql_and_mariadb_are_built_of_the_same_files() {
             ["mysql", "mariadb"].map(|name| fs::read(plugins().join(name).join(file)).unwrap());
         assert!(mysql == mariadb, "{file} differs between plugins/mysql and plugins/mariadb");
     }
-    let [mysql, mariadb] = ["mysql", "mariadb"].map(|name| engines()[name].fallback.clone().unwrap().versions);
+    let [mysql, mariadb] =
+        ["mysql", "mariadb"].map(|name| engines()[name].fallback.clone().unwrap().versions);
     assert_eq!(mysql, mariadb);
 }
