@@ -26,12 +26,26 @@ DUMP = ["pg_dump", "--username=postgres", "--format=custom", "--compress=0", "be
 RESTORE = ["pg_restore", "--username=postgres", "--dbname=bench", "--no-owner", "--no-privileges", "--exit-on-error"]
 GOAL = 1.1
 MEMORY_GOAL_MIB = 32
+# How each engine is run by hand: where its data lies, options of `docker run`, and what says that it is ready.
+BY_HAND = {
+    "postgres": (
+        "/var/lib/postgresql/data",
+        ["--env=POSTGRES_PASSWORD=secret", "--env=POSTGRES_DB=bench"],
+        ["pg_isready", "--quiet", "--host=127.0.0.1"],
+    ),
+    "mysql": (
+        "/var/lib/mysql",
+        ["--env=MYSQL_ROOT_PASSWORD=secret", "--env=MYSQL_DATABASE=bench"],
+        ["mysqladmin", "--user=root", "--password=secret", "--host=127.0.0.1", "--protocol=tcp", "--silent", "ping"],
+    ),
+}
 # As for every client of the engine here: the API of the oldest one that is supported.
 ENVIRONMENT = {"DOCKER_API_VERSION": "1.41", **os.environ}
+QUIET = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
 
 
 def measure(server, rounds=None):
-    rows = created(server, rounds or ROUNDS)
+    rows = [created(server, engine, rounds or ROUNDS) for engine in BY_HAND]
     sql(server, "bench", FILL)
     with tempfile.TemporaryDirectory() as directory:
         dump = os.path.join(directory, "dump")
@@ -55,29 +69,28 @@ def measure(server, rounds=None):
     return rows
 
 
-def created(server, rounds):
+def created(server, engine, rounds):
     """From the word until clients are served, with an image that is there."""
-    timed(server.ssh(f"{ENGINE}:create", "bench"))
-    image = json.loads(docker("inspect", container(server, "bench")))[0]["Config"]["Image"]
+    timed(server.ssh(f"{engine}:create", "bench"))
+    image = json.loads(docker("inspect", container(server, engine, "bench")))[0]["Config"]["Image"]
     ours, theirs = [], []
     for number in range(rounds):
-        ours.append(timed(server.ssh(f"{ENGINE}:create", f"other{number}")))
-        timed(server.ssh("--", f"{ENGINE}:destroy", "--force", "--no-backup", f"other{number}"))
-        theirs.append(by_hand(image))
-    return [compared(f"{ENGINE}:create to ready", min(ours), min(theirs), "docker run of the same image")]
+        ours.append(timed(server.ssh(f"{engine}:create", f"other{number}")))
+        timed(server.ssh("--", f"{engine}:destroy", "--force", "--no-backup", f"other{number}"))
+        theirs.append(by_hand(image, *BY_HAND[engine]))
+    return compared(f"{engine}:create to ready", min(ours), min(theirs), "docker run of the same image")
 
 
-def by_hand(image):
+def by_hand(image, data, options, ready):
     """The same by the client of Docker: a container with the data on the host, asked until it is ready."""
-    with tempfile.TemporaryDirectory() as data:
+    with tempfile.TemporaryDirectory() as directory:
         began = time.monotonic()
-        words = ["--detach", "--env=POSTGRES_PASSWORD=secret", "--env=POSTGRES_DB=bench"]
-        name = docker("run", *words, f"--volume={data}:/var/lib/postgresql/data", image).strip()
-        ready = ["docker", "exec", name, "pg_isready", "--quiet", "--host=127.0.0.1"]
-        wait_for("it is ready", lambda: subprocess.run(ready, check=False, env=ENVIRONMENT).returncode == 0, pause=0.05)
+        name = docker("run", "--detach", *options, f"--volume={directory}:{data}", image).strip()
+        asked = ["docker", "exec", name, *ready]
+        wait_for("it is ready", lambda: subprocess.run(asked, **QUIET).returncode == 0, pause=0.05)
         took = time.monotonic() - began
         docker("rm", "--force", "--volumes", name)
-        docker("run", "--rm", f"--volume={data}:/data", image, "find", "/data", "-mindepth", "1", "-delete")
+        docker("run", "--rm", f"--volume={directory}:/data", image, "find", "/data", "-mindepth", "1", "-delete")
     return took
 
 
@@ -114,13 +127,13 @@ def timed(words, input=os.devnull, output=os.devnull):
         return time.monotonic() - began
 
 
-def container(server, service):
-    words = server.ssh(f"{ENGINE}:info", service, "--id")
+def container(server, engine, service):
+    words = server.ssh(f"{engine}:info", service, "--id")
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def inside(server, service, words):
-    return ["docker", "exec", "--interactive", container(server, service), *words]
+    return ["docker", "exec", "--interactive", container(server, ENGINE, service), *words]
 
 
 def sql(server, service, text):

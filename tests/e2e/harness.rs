@@ -8,6 +8,7 @@ pub mod buildpack;
 pub mod clock;
 pub mod engine;
 pub mod http;
+pub mod isolation;
 pub mod load;
 pub mod log_host;
 pub mod names;
