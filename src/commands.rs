@@ -150,7 +150,10 @@ impl Context {
 
     /// The service of a command with [`Target::Service`].
     pub fn service(&self) -> Result<&Service, CommandError> {
-        self.service.as_ref().ok_or_else(|| CommandError::user("Please specify a service"))
+        self.service.as_ref().ok_or_else(|| {
+            CommandError::user("Please specify a service")
+                .hint("See `services:list` for those that there are")
+        })
     }
 
     /// The plugin whose engine a command of [`registry::SERVICE`] is for.

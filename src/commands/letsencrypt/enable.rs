@@ -87,7 +87,7 @@ pub struct Auto {
     #[arg(long)]
     all: bool,
     /// The app, and on or off
-    #[arg(value_name = "APP] [on|off", num_args = 1..=2, required = true)]
+    #[arg(value_name = "APP] [on|off", num_args = 1..=2)]
     words: Vec<String>,
 }
 

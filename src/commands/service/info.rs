@@ -14,12 +14,7 @@ use crate::store::service_links::LinkUser;
 #[derive(Debug, Args)]
 pub struct Info {
     /// The service; a flag such as --dsn or --status; --format json
-    #[arg(
-        value_name = "SERVICE] [FLAG",
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        required = true
-    )]
+    #[arg(value_name = "SERVICE] [FLAG", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
