@@ -32,6 +32,8 @@ pub async fn back_up(
     asker: &Asker,
     console: &Console,
 ) -> Result<Sidecar, CommandError> {
+    // Nobody is to be alarmed by a backup that cannot be: it has neither failed nor ever will succeed.
+    dump::dump_of(service)?;
     let id = service.record.id;
     let made = make(app, service, plan, asker, console).await;
     telling::tell(app, service, Deed::Backup, (&made, &plan.destination.to_string()), console).await;
@@ -67,7 +69,6 @@ async fn make(
     asker: &Asker,
     console: &Console,
 ) -> Result<Sidecar, CommandError> {
-    dump::dump_of(service)?;
     let shelf = plan.shelf(service.record.engine.as_str(), service.record.name.as_str())?;
     let visited = dump::visit(app, service, console).await?;
     console.step(format!("Backing up {} to {}", service.record.name, plan.destination)).await;

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::backups::ByteStream;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::model::engine::{Restore, RestoreMode};
+use crate::model::engine::{Engine, Restore, RestoreMode};
 use crate::model::service::WantedState;
 use crate::services::program::{write_to, write_to_container};
 use crate::services::{Service, apart, container, directories, exec};
@@ -37,7 +37,7 @@ async fn fill(
     source: &mut ByteStream,
     console: &Console,
 ) -> Result<Service, CommandError> {
-    let restore = restore_of(fresh)?;
+    let restore = restore_of(&fresh.engine)?;
     let fresh = &apart::prepare(app, fresh, console).await?;
     let program = (restore.command.as_slice(), &restore.environment);
     if restore.mode == RestoreMode::Stopped {
@@ -67,10 +67,9 @@ async fn fill(
 }
 
 /// How a dump is read, or why it is not.
-pub fn restore_of(service: &Service) -> Result<&Restore, CommandError> {
-    service.engine.restore.as_ref().ok_or_else(|| {
-        CommandError::user(format!("{} keeps nothing that could be restored", service.title()))
-    })
+pub fn restore_of(engine: &Engine) -> Result<&Restore, CommandError> {
+    let nothing = || format!("{} keeps nothing that could be restored", engine.service.title);
+    engine.restore.as_ref().ok_or_else(|| CommandError::user(nothing()))
 }
 
 /// Makes the users of all links, and those that instances which are about to end still have.

@@ -46,6 +46,16 @@ fn ghost() -> Repo {
     repo
 }
 
+/// Pushes it. Its packages are compiled where no compiled ones can be fetched, which takes longer than other commands of
+/// tests may.
+fn push(repo: &Repo, server: &Server, person: &Person, app: &str) {
+    let mut push = repo.start_push(server, person, app);
+    wait_until("Ghost is installed", Duration::from_secs(30 * 60), || {
+        push.has_said("Application deployed") || push.has_said("failed to push")
+    });
+    push.success();
+}
+
 /// Whoever writes the blog.
 struct Author<'a> {
     server: &'a Server,
@@ -96,7 +106,7 @@ fn ghost_on_demand_keeps_a_post_over_deploys_scaling_and_the_loss_of_its_databas
     let settings = format!("NODE_ENV=production url={url} security__staffDeviceVerification=false");
     run(&server, &alice, &format!("config:set --no-restart {app} {settings}"));
     let repo = ghost();
-    repo.push(&server, &alice, &app).success();
+    push(&repo, &server, &alice, &app);
 
     let mut author = Author { server: &server, app: &app, cookie: String::new() };
     let person =
@@ -113,7 +123,7 @@ fn ghost_on_demand_keeps_a_post_over_deploys_scaling_and_the_loss_of_its_databas
 
     repo.write("MARK", "another commit");
     repo.commit("Nothing new");
-    repo.push(&server, &alice, &app).success();
+    push(&repo, &server, &alice, &app);
     run(&server, &alice, &format!("ps:scale {app} web=2"));
     assert_the_post_is_there(&server, &app);
 

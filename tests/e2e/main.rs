@@ -80,6 +80,7 @@ mod services_crash;
 mod services_data_damage;
 mod services_data_life;
 mod services_data_upgrade;
+mod services_engines;
 mod services_expose;
 mod services_life;
 mod services_rotate;

@@ -13,6 +13,7 @@ use crate::harness::http::Connection;
 use crate::harness::names;
 use crate::harness::server::Server;
 use crate::harness::service_client::{deploy, rows};
+use crate::harness::service_data::{Kind, MARIADB, POSTGRES, RABBITMQ, REDIS};
 use crate::harness::wait::wait_until;
 
 /// Writes one number after the other until told to stop; gives those that were acknowledged.
@@ -38,14 +39,15 @@ fn write_until(
     acknowledged
 }
 
-fn no_acknowledged_row_is_lost(engine_name: &str, variable: &'static str) {
+fn no_acknowledged_row_is_lost(kind: &Kind) {
+    let variable = kind.variable;
     let (mut server, alice) = Server::with_person("alice");
     let app = names::unique("ledger");
-    server.ssh(&alice, &format!("{engine_name}:create ledger")).success();
+    kind.run(&server, &alice, "create ledger");
     deploy(&server, &alice, &app);
-    server.ssh(&alice, &format!("{engine_name}:link ledger {app}")).success();
+    kind.run(&server, &alice, &format!("link ledger {app}"));
     assert_eq!(rows(&server, &app, variable), Vec::<u64>::new());
-    let id = server.ssh(&alice, &format!("{engine_name}:info ledger --id")).success().stdout;
+    let id = kind.run(&server, &alice, "info ledger --id");
 
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4u64)
@@ -77,7 +79,7 @@ fn no_acknowledged_row_is_lost(engine_name: &str, variable: &'static str) {
     let kept = rows(&server, &app, variable);
     let lost: Vec<_> = acknowledged.iter().filter(|number| !kept.contains(number)).collect();
     assert!(lost.is_empty() && acknowledged.len() >= 40, "{lost:?} of {} are lost", acknowledged.len());
-    assert_eq!(server.ssh(&alice, &format!("{engine_name}:info ledger --id")).success().stdout, id);
+    assert_eq!(kind.run(&server, &alice, "info ledger --id"), id);
 }
 
 fn rows_or_none(server: &Server, app: &str, variable: &str) -> Option<usize> {
@@ -87,10 +89,21 @@ fn rows_or_none(server: &Server, app: &str, variable: &str) -> Option<usize> {
 
 #[test]
 fn no_acknowledged_row_of_postgres_is_lost() {
-    no_acknowledged_row_is_lost("postgres", "DATABASE_URL");
+    no_acknowledged_row_is_lost(&POSTGRES);
+}
+
+#[test]
+fn no_acknowledged_row_of_mariadb_is_lost() {
+    no_acknowledged_row_is_lost(&MARIADB);
 }
 
 #[test]
 fn no_acknowledged_row_of_redis_is_lost() {
-    no_acknowledged_row_is_lost("redis", "REDIS_URL");
+    no_acknowledged_row_is_lost(&REDIS);
+}
+
+/// Confirmed ones, in a durable queue.
+#[test]
+fn no_acknowledged_message_of_rabbitmq_is_lost() {
+    no_acknowledged_row_is_lost(&RABBITMQ);
 }

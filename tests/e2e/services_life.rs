@@ -50,7 +50,7 @@ fn two_databases_and_an_app_from_the_first_to_the_last_day() {
     assert!(second.contains("SLIPWAY_POSTGRES_AQUA_URL"), "{second}");
 
     assert_eq!(rows(&server, &app, "DATABASE_URL"), Vec::<u64>::new());
-    assert_eq!(keep(&server, &app, 7).unwrap().status, 200);
+    assert_eq!(keep(&server, &app, "DATABASE_URL", 7).unwrap().status, 200);
     assert_eq!(rows(&server, &app, "DATABASE_URL"), [7]);
     assert_eq!(rows(&server, &app, "SLIPWAY_POSTGRES_AQUA_URL"), Vec::<u64>::new());
 
@@ -120,7 +120,7 @@ fn a_service_is_for_linked_apps_and_for_keys_that_may() {
     run(&server, &alice, &format!("services:link {app} redis:cache redis:second"));
     let after = run(&server, &alice, &format!("releases {app}")).stdout.lines().count();
     assert_eq!(after, before + 1, "one restart for both");
-    assert_eq!(keep(&server, &app, 1).unwrap().status, 500, "there is no DATABASE_URL");
+    assert_eq!(keep(&server, &app, "DATABASE_URL", 1).unwrap().status, 500, "there is no DATABASE_URL");
     assert_eq!(rows(&server, &app, "REDIS_URL"), Vec::<u64>::new());
 
     // By name and by address, from the app that is linked and from the one that is not.

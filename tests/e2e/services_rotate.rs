@@ -5,54 +5,64 @@ use std::time::Duration;
 use crate::harness::load::{Connections, Load};
 use crate::harness::names;
 use crate::harness::server::Server;
-use crate::harness::service_client::{deploy, keep, rows};
+use crate::harness::service_client::{can_use, deploy, keep, rows};
+use crate::harness::service_data::{Kind, MARIADB, POSTGRES, RABBITMQ, REDIS};
 use crate::harness::wait::wait_until;
 
-#[test]
-fn no_request_fails_while_credentials_are_rotated_and_the_former_ones_are_worth_nothing_then() {
+fn no_request_fails_while_credentials_are_rotated(kind: &Kind) {
+    let variable = kind.variable;
     let (server, alice) = Server::with_person("alice");
     let app = names::unique("busy");
-    server.ssh(&alice, "postgres:create busydb").success();
+    kind.run(&server, &alice, "create busydb");
     deploy(&server, &alice, &app);
     server.ssh(&alice, &format!("ps:scale {app} web=2")).success();
-    server.ssh(&alice, &format!("postgres:link busydb {app}")).success();
-    rows(&server, &app, "DATABASE_URL");
-    keep(&server, &app, 1).unwrap();
-    let url = || server.ssh(&alice, &format!("config:get {app} DATABASE_URL")).success().stdout;
+    kind.run(&server, &alice, &format!("link busydb {app}"));
+    rows(&server, &app, variable);
+    assert_eq!(keep(&server, &app, variable, 1).unwrap().status, 200);
+    let url = || server.ssh(&alice, &format!("config:get {app} {variable}")).success().stdout;
     let first = url();
+    assert!(can_use(&server, &app, &first));
 
     // Each request logs in anew, so each tries the credentials that its instance has.
-    let load = Load::new().get(&server, &app, "/rows", (Connections::KeepAlive, 3)).get(
+    let path = format!("/rows?var={variable}");
+    let load = Load::new().get(&server, &app, &path, (Connections::KeepAlive, 3)).get(
         &server,
         &app,
-        "/rows",
+        &path,
         (Connections::New, 2),
     );
     for _ in 0..2 {
         let before = url();
-        server.ssh(&alice, &format!("postgres:rotate busydb {app}")).success();
+        kind.run(&server, &alice, &format!("rotate busydb {app}"));
         assert_ne!(url(), before);
     }
-    let former = |url: &str| {
-        let line = format!("postgres:enter busydb psql {} -Atc 'SELECT count(*) FROM kept'", local(url));
-        server.ssh(&alice, &line)
-    };
-    wait_until("the former user is gone", Duration::from_secs(90), || former(&first).code != 0);
+    wait_until("the former user is gone", Duration::from_secs(90), || !can_use(&server, &app, &first));
     load.stop().assert_flawless();
-    assert_eq!(
-        former(&url()).success().stdout.trim(),
-        "1",
-        "what the former user made is the next one's too"
-    );
-    assert_eq!(keep(&server, &app, 2).unwrap().status, 200);
-    assert_eq!(rows(&server, &app, "DATABASE_URL"), [1, 2]);
+    assert!(can_use(&server, &app, &url()), "those of today are worth something");
+    assert_eq!(keep(&server, &app, variable, 2).unwrap().status, 200);
+    assert_eq!(rows(&server, &app, variable), [1, 2], "what the former user made is the next one's too");
 
     // An older release runs with the credentials of today.
     server.ssh(&alice, &format!("releases:rollback {app}")).success();
-    assert_eq!(rows(&server, &app, "DATABASE_URL"), [1, 2]);
+    assert_eq!(rows(&server, &app, variable), [1, 2]);
 }
 
-/// The same URL as the service itself knows it.
-fn local(url: &str) -> String {
-    url.trim().replace("slipway-postgres-busydb", "127.0.0.1")
+#[test]
+fn no_request_fails_while_credentials_of_postgres_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&POSTGRES);
+}
+
+#[test]
+fn no_request_fails_while_credentials_of_mariadb_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&MARIADB);
+}
+
+#[test]
+fn no_request_fails_while_credentials_of_redis_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&REDIS);
+}
+
+#[test]
+fn no_request_fails_while_credentials_of_rabbitmq_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&RABBITMQ);
 }

@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod backups;
 #[cfg(test)]
+mod bundled_engines;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod docker_build;

@@ -35,7 +35,7 @@ impl Command for CloneService {
     async fn run(self, context: Context) -> CommandResult {
         let (app, source, console) = (&context.app, context.service()?, context.console());
         dump::dump_of(source)?;
-        fresh::restore_of(source)?;
+        fresh::restore_of(&source.engine)?;
         let creation = creation(&context, source, &self)?;
         // Before anything is made: a service that does not run is no source.
         let before = contents::count(app, source).await?;

@@ -11,7 +11,7 @@ use crate::commands::service::{asker, hold, show_counts};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
 use crate::services::restoring::{self, Dump, Scruples};
-use crate::services::{Service, exec, program};
+use crate::services::{Service, exec, fresh, program};
 
 /// Replaces all that a service holds by a dump from standard input, once all of it is read and found good
 #[derive(Debug, Args)]
@@ -36,6 +36,7 @@ impl Command for Import {
     }
 
     async fn run(self, mut context: Context) -> CommandResult {
+        fresh::restore_of(&context.service()?.engine)?;
         let dump = dump(&mut context).await?;
         let (_lease, service) = hold(&context).await?;
         if self.merge {

@@ -21,7 +21,7 @@ use crate::services::backup_plan::{self, BackupPlan};
 use crate::services::create::{self, Creation};
 use crate::services::image::Wish;
 use crate::services::restoring::{self, Scruples};
-use crate::services::{Service, destroy, engine_of};
+use crate::services::{Service, destroy, engine_of, fresh};
 
 /// Puts a backup in the place of what a service holds, or into a new service
 #[derive(Debug, Args)]
@@ -89,6 +89,7 @@ impl Command for Restore {
 
     async fn run(self, mut context: Context) -> CommandResult {
         let (plugin, app) = (context.plugin()?.clone(), context.app.clone());
+        fresh::restore_of(&*engine_of(&plugin)?)?;
         let name: ServiceName = self.service.parse().map_err(CommandError::user)?;
         let recorded = app.store.service(&plugin.name, &name).await?;
         let service = recorded.map(|record| Service::of(&app, record)).transpose()?;
@@ -219,6 +220,7 @@ impl Command for Verify {
     }
 
     async fn run(self, mut context: Context) -> CommandResult {
+        fresh::restore_of(&context.service()?.engine)?;
         let plan = BackupPlan::of(&context.app, context.service()?, None).await?;
         let record = &context.service()?.record;
         let shelf = plan.shelf(record.engine.as_str(), record.name.as_str())?;

@@ -1,10 +1,10 @@
-"""An app that keeps rows in whatever DATABASE_URL (or another variable) leads to.
+"""An app that keeps rows in whatever DATABASE_URL (or another variable) leads to: a table, a set, a queue, a bucket.
 
 GET  /rows             the numbers that are kept, one a line
-POST /rows?n=7         keeps a number; 200 only once the database has acknowledged it
+POST /rows?n=7         keeps a number; 200 only once the service has acknowledged it
 GET  /connect?to=H:P   whether that can be connected to: 200 or 504
 GET  /env?name=X       a variable
-Each takes var=NAME for another variable than DATABASE_URL.
+Each takes var=NAME for another variable than DATABASE_URL, or url=URL for one of nobody's.
 """
 
 import os
@@ -12,80 +12,160 @@ import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+# Each client is imported where it is needed: an instance that keeps rows in one service is to start quickly.
+SECONDS = 10
+
 
 class Sql:
-    def __init__(self, connection, mark):
-        self.connection, self.mark = connection, mark
+    def __init__(self, connection):
+        self.connection = connection
 
     def run(self, text, *values):
         cursor = self.connection.cursor()
         cursor.execute(text, values)
         return cursor
 
-    def prepare(self):
-        self.run("CREATE TABLE IF NOT EXISTS kept (n BIGINT PRIMARY KEY)")
-        self.connection.commit()
-
     def keep(self, number):
         self.run("INSERT INTO kept (n) VALUES (%s)", number)
         self.connection.commit()
 
     def rows(self):
-        return sorted(row[0] for row in self.run("SELECT n FROM kept").fetchall())
+        try:
+            return self.numbers()
+        except Exception:
+            self.connection.rollback()
+            self.run("CREATE TABLE IF NOT EXISTS kept (n BIGINT PRIMARY KEY)")
+            self.connection.commit()
+            return self.numbers()
 
-
-class Redis:
-    def __init__(self, connection):
-        self.connection = connection
-
-    def prepare(self):
-        self.connection.ping()
-
-    def keep(self, number):
-        self.connection.sadd("kept", number)
-
-    def rows(self):
-        return sorted(int(member) for member in self.connection.smembers("kept"))
+    def numbers(self):
+        return [row[0] for row in self.run("SELECT n FROM kept").fetchall()]
 
     def close(self):
         self.connection.close()
 
 
+class Redis:
+    def __init__(self, url):
+        import redis
+
+        self.connection = redis.Redis.from_url(url, socket_timeout=SECONDS)
+
+    def keep(self, number):
+        self.connection.sadd("kept", number)
+
+    def rows(self):
+        return [int(member) for member in self.connection.smembers("kept")]
+
+    def close(self):
+        self.connection.close()
+
+
+class Amqp:
+    """A durable queue. What is read of it is given back."""
+
+    def __init__(self, url):
+        import pika
+
+        self.lasting = pika.BasicProperties(delivery_mode=2)
+        self.connection = pika.BlockingConnection(pika.URLParameters(f"{url}?socket_timeout={SECONDS}"))
+        self.channel = self.connection.channel()
+        self.channel.confirm_delivery()
+        self.channel.queue_declare("kept", durable=True)
+
+    def keep(self, number):
+        self.channel.basic_publish("", "kept", str(number).encode(), self.lasting, mandatory=True)
+
+    def rows(self):
+        found = []
+        while (message := self.channel.basic_get("kept"))[0]:
+            found.append(int(message[2]))
+        self.channel.basic_nack(0, multiple=True)
+        # Answered by the queue once it has them again, so that the next reader finds all of them.
+        self.channel.queue_declare("kept", passive=True)
+        return found
+
+    def close(self):
+        self.connection.close()
+
+
+class Memcached:
+    def __init__(self, address):
+        import pymemcache
+
+        self.connection = pymemcache.Client(address, connect_timeout=SECONDS, timeout=SECONDS, default_noreply=False)
+
+    def keep(self, number):
+        self.connection.add("kept", b"")
+        if not self.connection.append("kept", f"{number} ".encode()):
+            raise OSError("the cache has not taken it")
+
+    def rows(self):
+        return [int(number) for number in (self.connection.get("kept") or b"").split()]
+
+    def close(self):
+        self.connection.close()
+
+
+class Objects:
+    """An object for each number, in the bucket that the variables of the link name."""
+
+    def __init__(self, parts):
+        import boto3
+
+        self.bucket = parts.path.lstrip("/")
+        self.client = boto3.Session().client(
+            "s3", endpoint_url=f"http://{parts.hostname}:{parts.port}", region_name=os.environ["AWS_REGION"],
+            aws_access_key_id=parts.username, aws_secret_access_key=unquote(parts.password),
+        )
+
+    def keep(self, number):
+        self.client.put_object(Bucket=self.bucket, Key=f"kept/{number}", Body=str(number).encode())
+
+    def rows(self):
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix="kept/")
+        names = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [int(self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read()) for name in names]
+
+    def close(self):
+        pass
+
+
 def open_store(url):
     parts = urlsplit(url)
-    if parts.scheme.startswith("postgres"):
-        import psycopg2
+    match parts.scheme:
+        case "postgres":
+            import psycopg2
 
-        return Sql(psycopg2.connect(url, connect_timeout=10), "%s")
-    if parts.scheme.startswith(("mysql", "mariadb")):
-        import pymysql
+            return Sql(psycopg2.connect(url, connect_timeout=SECONDS))
+        case "mysql":
+            import pymysql
 
-        return Sql(
-            pymysql.connect(
-                host=parts.hostname, port=parts.port, user=unquote(parts.username),
-                password=unquote(parts.password), database=parts.path.lstrip("/"), connect_timeout=10,
-            ),
-            "%s",
-        )
-    import redis
-
-    return Redis(redis.Redis.from_url(url, socket_timeout=10))
+            return Sql(pymysql.connect(
+                host=parts.hostname, port=parts.port, user=unquote(parts.username), password=unquote(parts.password),
+                database=parts.path.lstrip("/"), connect_timeout=SECONDS,
+            ))
+        case "redis":
+            return Redis(url)
+        case "amqp":
+            return Amqp(url)
+        case "memcached":
+            return Memcached((parts.hostname, parts.port))
+        case "s3":
+            return Objects(parts)
+        case scheme:
+            raise ValueError(f"there is no URL, or one that begins with {scheme}")
 
 
 def kept(url, number=None):
     store = open_store(url)
     try:
         if number is None:
-            try:
-                return store.rows()
-            except Exception:
-                store.connection.rollback()
-                store.prepare()
-                return store.rows()
+            return sorted(store.rows())
         store.keep(number)
         return [number]
     finally:
-        store.connection.close()
+        store.close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -107,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_all(self, writes):
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        url = os.environ.get(query.get("var", "DATABASE_URL"), "")
+        url = query.get("url") or os.environ.get(query.get("var", "DATABASE_URL"), "")
         try:
             if parts.path == "/rows":
                 rows = kept(url, int(query["n"]) if writes else None)

@@ -1,11 +1,15 @@
 //! The app that keeps rows in services (tests/apps/service-client).
 
 use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::harness::http::{self, Response};
 use crate::harness::person::Person;
 use crate::harness::repo::Repo;
 use crate::harness::server::Server;
+use crate::harness::wait::wait_for;
 
 /// Its repository. The engine builds it once: what takes time in it is always the same.
 pub fn repo() -> Repo {
@@ -23,10 +27,11 @@ pub fn deploy(server: &Server, person: &Person, app: &str) {
     repo().push(server, person, app).success();
 }
 
-/// Has it keep a number.
-pub fn keep(server: &Server, app: &str, number: u64) -> std::io::Result<Response> {
+/// Has it keep a number, over the URL in a variable.
+pub fn keep(server: &Server, app: &str, variable: &str, number: u64) -> std::io::Result<Response> {
     let mut connection = http::Connection::open(server.http_address())?;
-    connection.request("POST", &server.host(app), &format!("/rows?n={number}"), b"")
+    let path = format!("/rows?n={number}&var={variable}");
+    connection.request("POST", &server.host(app), &path, b"")
 }
 
 /// The numbers that it has kept, over the URL in a variable.
@@ -34,5 +39,24 @@ pub fn keep(server: &Server, app: &str, number: u64) -> std::io::Result<Response
 pub fn rows(server: &Server, app: &str, variable: &str) -> Vec<u64> {
     let answer = server.get(app, &format!("/rows?var={variable}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
+    numbers(&answer)
+}
+
+/// The same once it can reach the service, if it cannot at the moment.
+#[track_caller]
+pub fn rows_soon(server: &Server, app: &str, variable: &str) -> Vec<u64> {
+    wait_for("the app connects", Duration::from_secs(30), || {
+        let answer = server.get(app, &format!("/rows?var={variable}"));
+        (answer.status == 200).then(|| numbers(&answer))
+    })
+}
+
+/// Whether a URL that it does not have leads it to the service.
+pub fn can_use(server: &Server, app: &str, url: &str) -> bool {
+    let url = utf8_percent_encode(url.trim(), NON_ALPHANUMERIC);
+    server.get(app, &format!("/rows?url={url}")).status == 200
+}
+
+fn numbers(answer: &Response) -> Vec<u64> {
     answer.text().lines().map(|line| line.parse().unwrap()).collect()
 }

@@ -1,4 +1,5 @@
-//! Data in services, for tests of what becomes of it: made, counted and checksummed by the engine's own client.
+//! The bundled engines that keep something, as a table; and data in their services, for tests of what becomes of it:
+//! made, counted and checksummed by the engine's own client.
 
 use std::path::Path;
 
@@ -6,24 +7,30 @@ use crate::harness::engine;
 use crate::harness::person::Person;
 use crate::harness::server::Server;
 
-/// How a test makes data in services of an engine, and knows it again.
+/// What tests have to know of an engine, and how they make data in its services and know it again.
 #[derive(Debug)]
 pub struct Kind {
     /// The engine.
     pub engine: &'static str,
-    /// Makes it, for the engine's client.
+    /// The config var that leads a linked app to it.
+    pub variable: &'static str,
+    /// Two major versions, the newer one second.
+    pub versions: [&'static str; 2],
+    /// Prints the version that runs, for the engine's client.
+    version: &'static str,
+    /// Makes data, for the engine's client.
     fill: &'static str,
-    /// Prints a number of rows and a checksum over all of them.
+    /// Prints a number of rows and a checksum over all of them, or the data itself.
     sum: &'static str,
     /// Takes some of it away.
     harm: &'static str,
 }
 
-/// The engines that keep something.
-pub const KINDS: [Kind; 4] = [POSTGRES, MARIADB, MYSQL, REDIS];
-
 pub const POSTGRES: Kind = Kind {
     engine: "postgres",
+    variable: "DATABASE_URL",
+    versions: ["15", "17"],
+    version: "SHOW server_version;",
     fill: "CREATE TABLE posts (id int PRIMARY KEY, body text, \"at\" timestamptz DEFAULT now());
            INSERT INTO posts SELECT i, md5(i::text) || E' \\'quoted\\' \\\\ \\n \u{fc}' FROM generate_series(1, 5000) i;
            CREATE TABLE empty (id int);",
@@ -35,6 +42,9 @@ pub const MARIADB: Kind = Kind { engine: "mariadb", ..MYSQL };
 
 pub const MYSQL: Kind = Kind {
     engine: "mysql",
+    variable: "DATABASE_URL",
+    versions: ["10.11", "11.8"],
+    version: "SELECT version();",
     fill: "CREATE TABLE posts (id int PRIMARY KEY, body text, at timestamp DEFAULT now());
            INSERT INTO posts (id, body) SELECT seq, CONCAT(MD5(seq), ' ''quoted'' \\\\ \\n \u{fc}') FROM seq_1_to_5000;
            CREATE TABLE empty (id int);",
@@ -44,9 +54,35 @@ pub const MYSQL: Kind = Kind {
 
 pub const REDIS: Kind = Kind {
     engine: "redis",
+    variable: "REDIS_URL",
+    versions: ["7.0", "8.0"],
+    version: "INFO server\n",
     fill: "EVAL \"for i = 1, 5000 do redis.call('set', 'post:' .. i, redis.sha1hex(i)) end return 1\" 0\n",
     sum: "EVAL \"local s = '' for i = 1, 5000 do s = redis.sha1hex(s .. (redis.call('get', 'post:' .. i) or '')) end return redis.call('dbsize') .. ' ' .. s\" 0\n",
     harm: "EVAL \"for i = 1, 5000, 2 do redis.call('del', 'post:' .. i) end redis.call('set', 'post:2', 'changed') return 1\" 0\n",
+};
+
+/// Its client is a shell, and its data what people have defined: queues, exchanges, bindings, policies.
+pub const RABBITMQ: Kind = Kind {
+    engine: "rabbitmq",
+    variable: "RABBITMQ_URL",
+    versions: ["3.10", "4.0"],
+    version: "rabbitmqctl --quiet version\n",
+    fill: "rabbitmqctl --quiet eval '
+             Queue = rabbit_misc:r(<<\"/\">>, queue, <<\"orders\">>),
+             rabbit_amqqueue:declare(Queue, true, false, [], none, <<\"x\">>),
+             Exchange = rabbit_misc:r(<<\"/\">>, exchange, <<\"shop\">>),
+             rabbit_exchange:declare(Exchange, topic, true, false, false, [], <<\"x\">>),
+             rabbit_binding:add({binding, Exchange, <<\"#\">>, Queue, []}, <<\"x\">>).' < /dev/null
+           rabbitmqctl --quiet set_policy limited '^orders$' '{\"max-length\": 5000}' < /dev/null\n",
+    sum: "rabbitmqctl --quiet eval '
+            Definitions = rabbit_definitions:all_definitions(),
+            [io:format(\"~s ~p~n\", [Kind, lists:sort([[maps:get(atom_to_binary(Fact), Thing) || Fact <- Facts]
+                || Thing <- maps:get(Kind, Definitions, [])])])
+              || {Kind, Facts} <- [{queues, [name, durable]}, {exchanges, [name, type]},
+                {bindings, [source, destination, routing_key]}, {policies, [name, pattern, definition]}]], ok.' < /dev/null\n",
+    harm: "rabbitmqctl --quiet delete_queue orders < /dev/null
+           rabbitmqctl --quiet set_policy limited '^orders$' '{\"max-length\": 2500}' < /dev/null\n",
 };
 
 impl Kind {
@@ -65,6 +101,11 @@ impl Kind {
     /// Takes some of it away.
     pub fn harm(&self, server: &Server, person: &Person, service: &str) {
         self.client(server, person, service, self.harm);
+    }
+
+    /// Whether a service runs this version.
+    pub fn runs(&self, server: &Server, person: &Person, service: &str, version: &str) -> bool {
+        self.client(server, person, service, self.version).contains(&format!("{version}."))
     }
 
     /// What the engine's client says to some input.
