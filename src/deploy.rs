@@ -211,8 +211,7 @@ async fn content(
         Work::Build(source) | Work::Recover(source) => {
             prepare::check_free_space(app).await?;
             let mut options = prepare::build_options(&app.store, record.id).await?;
-            let added = Telling { app, record, order }.before_build(build, source).await?;
-            options.arguments.extend(added);
+            options.arguments.extend(Telling { app, record, order }.before_build(build, source).await?);
             let surroundings = app.surroundings.current().await;
             let build_order = BuildOrder {
                 engine: &app.engine,

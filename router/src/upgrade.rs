@@ -172,8 +172,10 @@ impl AsyncWrite for Moving {
         if result.is_ready() {
             this.progress.touch();
         }
-        if let (Poll::Ready(Ok(count)), Some(farewell)) = (&result, &mut this.farewell) {
-            farewell.frames.feed(bytes.get(..*count).unwrap_or_default());
+        if let Some(farewell) = &mut this.farewell
+            && let Poll::Ready(Ok(count)) = result
+        {
+            farewell.frames.feed(bytes.get(..count).unwrap_or_default());
         }
         result
     }

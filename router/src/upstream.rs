@@ -24,6 +24,7 @@ impl Upstream {
 }
 
 impl AsyncRead for Upstream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -51,6 +51,7 @@ impl WebsocketFrames {
         self.read_on(bytes);
     }
 
+    #[cold]
     fn read_on(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match self.place {
