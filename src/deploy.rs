@@ -4,6 +4,7 @@
 //! after it nothing is undone. What a killed server leaves behind on either side is an orphan to the
 //! reconcilers, never half a deploy.
 
+mod additions;
 pub mod cache;
 pub mod checks;
 pub mod destroy;
@@ -250,6 +251,7 @@ async fn content(
                 processes: built.processes,
                 exposed_ports: built.exposed_ports,
                 app_json: built.app_json,
+                additions: current.map(|release| release.content.additions.clone()).unwrap_or_default(),
             })
         }
         Work::Rollback { to, keep_config: true } => Ok(from(to)),

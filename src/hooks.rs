@@ -6,6 +6,7 @@
 pub mod additions;
 pub mod callbacks;
 pub mod execution;
+pub mod for_release;
 mod output;
 mod walls;
 

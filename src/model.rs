@@ -1,6 +1,7 @@
 //! The nouns of Slipway, valid by construction. No module here does I/O or knows another layer.
 
 pub mod acme;
+pub mod additions;
 pub mod amount;
 pub mod app_json;
 pub mod app_name;

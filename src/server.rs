@@ -16,6 +16,7 @@ mod standing;
 mod state;
 mod surroundings;
 mod take_over;
+mod taken;
 mod term;
 mod trust;
 
@@ -62,7 +63,8 @@ pub fn run(takes_over: bool) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "nobody may read the log yet")]
 fn fail(error: &dyn Error) -> ExitCode {
-    eprintln!(" !     The server cannot start: {}", chain(error));
+    let message = format!("The server cannot start: {}", chain(error));
+    message.lines().for_each(|line| eprintln!(" !     {line}"));
     ExitCode::FAILURE
 }
 

@@ -3,9 +3,11 @@
 //! Callers send closures and await their results. Nothing outside this module sees a row or a connection.
 
 pub mod acme;
+mod added_routes;
 pub mod apps;
 pub mod builds;
 pub mod certificates;
+mod clone;
 pub mod config;
 pub mod cron;
 pub mod docker_options;

@@ -6,4 +6,5 @@ pub mod disk;
 pub mod doctor;
 pub mod garbage;
 pub mod leftover;
+pub mod sockets;
 pub mod temporary;

@@ -70,6 +70,19 @@ pub fn names(
     names
 }
 
+/// The app that a host name leads to: by having been added, else as its default name.
+pub async fn owner(app: &App, name: &Hostname) -> Result<Option<AppName>, StoreError> {
+    if let Some(owner) = app.store.domain_owner(name).await? {
+        return Ok(Some(owner));
+    }
+    for record in app.store.apps().await? {
+        if record.default_domain && default_names(app, &record).await?.contains(name) {
+            return Ok(Some(record.name));
+        }
+    }
+    Ok(None)
+}
+
 /// `NAME.DOMAIN` for each global domain; an app whose name is such a host name already is that name.
 pub async fn default_names(app: &App, record: &AppRecord) -> Result<Vec<Hostname>, StoreError> {
     let domains = global_domains(&app.store, &app.settings.domain).await?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 
 use crate::client::Client;
 use crate::exchange::Exchange;
@@ -59,6 +59,8 @@ pub(crate) struct Dispatch<'a> {
     home: Option<u64>,
     /// Whether the client's side is encrypted.
     encrypted: bool,
+    /// Whether the client can be sent interim answers.
+    takes_interims: bool,
 }
 
 /// Waits for the first table. Before it nothing is known of any host.
@@ -75,7 +77,7 @@ impl<'a> Dispatch<'a> {
     /// Finds the app that a host belongs to.
     pub(crate) fn find(client: &'a Rc<Client>, host: String, path: PathAndQuery) -> Result<Self, Fault> {
         let (place, port) = look_up(client, &host, &path)?;
-        Ok(Self { client, host, path, place, port, home: None, encrypted: false })
+        Ok(Self { client, host, path, place, port, home: None, encrypted: false, takes_interims: false })
     }
 
     /// The app.
@@ -114,6 +116,12 @@ impl<'a> Dispatch<'a> {
             self.home = cookies.take(headers);
             self.encrypted = encrypted;
         }
+    }
+
+    /// Passes interim answers on to clients of HTTP/1.1: those of HTTP/1.0 know none (RFC 9110, section 15.2), and
+    /// hyper sends none over HTTP/2.
+    pub(crate) fn pass_interims(&mut self, client: Version) {
+        self.takes_interims = client == Version::HTTP_11;
     }
 
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.

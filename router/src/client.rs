@@ -18,7 +18,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::address_counts::AddressPlace;
 use crate::client::opening::Spoken;
-use crate::client_stream::{ClientStream, ConnectionFlags, Watch};
+use crate::client_stream::watch::Watch;
+use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::forwarding::ForwardedBy;
 use crate::metrics::worker::OpenConnection;
 use crate::proxy_header;

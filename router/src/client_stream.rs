@@ -1,6 +1,8 @@
 //! A client's connection with what hyper does not watch over: deadlines for heads and for writing, the framing of
 //! the input, and a close that does not destroy an answer. It knows nothing of routes.
 
+pub(crate) mod watch;
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -9,16 +11,17 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use hyper::header::HeaderValue;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::bare_answer::Page;
-use crate::client::opening::Spoken;
+use crate::client_stream::watch::Watch;
 use crate::deadline::Deadline;
 use crate::fault::Fault;
-use crate::frame_watch::FrameWatch;
-use crate::head_watch::{HeadWatch, Offences};
+use crate::head_watch::Offences;
+use crate::interims::Interims;
 use crate::settings::Timeouts;
 use crate::transport::Transport;
 
@@ -41,6 +44,8 @@ pub(crate) struct ConnectionFlags {
     pub(crate) served: AtomicU64,
     /// What was said to a request that hyper did not pass on, and under which id.
     pub(crate) refused: OnceLock<(Fault, HeaderValue)>,
+    /// Interim answers that are to be written.
+    pub(crate) interims: Interims,
     /// Nothing of a request has come that is not whole, and nothing waits to be written.
     at_rest: AtomicBool,
 }
@@ -57,47 +62,6 @@ impl ConnectionFlags {
     }
 }
 
-/// What follows the input.
-#[derive(Debug)]
-pub(crate) enum Watch {
-    /// That of HTTP/1.1.
-    Heads(HeadWatch),
-    /// That of HTTP/2.
-    Frames(FrameWatch),
-}
-
-impl Watch {
-    /// One for a connection of which nothing was read.
-    pub(crate) fn of(spoken: Spoken) -> Self {
-        match spoken {
-            Spoken::Http1 => Self::Heads(HeadWatch::default()),
-            Spoken::Http2 => Self::Frames(FrameWatch::default()),
-        }
-    }
-
-    fn is_inside_head(&self) -> bool {
-        match self {
-            Self::Heads(watch) => watch.is_inside_head(),
-            Self::Frames(watch) => watch.is_inside_head(),
-        }
-    }
-
-    /// Whether something has come of a request that is none of the first `served`.
-    fn has_begun_another(&self, served: u64) -> bool {
-        match self {
-            Self::Heads(watch) => watch.is_inside_head() || watch.heads() > served,
-            Self::Frames(_) => false,
-        }
-    }
-
-    fn is_at_rest(&self) -> bool {
-        match self {
-            Self::Heads(watch) => watch.is_between_requests(),
-            Self::Frames(watch) => watch.is_between_frames(),
-        }
-    }
-}
-
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
@@ -108,6 +72,8 @@ pub(crate) struct ClientStream {
     watch: Watch,
     /// Written in place of what hyper writes.
     page: Option<Page>,
+    /// Interim answers that are being written.
+    interims: Bytes,
     timeouts: Timeouts,
     head_deadline: Deadline,
     write_deadline: Deadline,
@@ -129,6 +95,7 @@ impl ClientStream {
             flags,
             watch,
             page: None,
+            interims: Bytes::new(),
             timeouts,
             head_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
@@ -169,6 +136,38 @@ impl ClientStream {
             }
         }
         Some(Poll::Ready(Ok(bytes.len())))
+    }
+
+    /// Whether interim answers are to be written before anything else.
+    #[inline]
+    fn has_interims(&self) -> bool {
+        self.flags.interims.are_due() || !self.interims.is_empty()
+    }
+
+    /// Writes interim answers for which it is time, and those that were begun.
+    #[cold]
+    fn poll_interims(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.has_interims() {
+            if self.interims.is_empty() {
+                self.interims = self.flags.interims.take().into();
+            }
+            let result = Pin::new(&mut self.inner).poll_write(cx, &self.interims);
+            match ready!(self.written(cx, result))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.interims.advance(count),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets hyper write, after what has to come before it.
+    #[inline]
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_interims() {
+            ready!(self.poll_interims(cx))?;
+        }
+        self.flags.interims.set_busy(true);
+        Poll::Ready(Ok(()))
     }
 
     /// Bounds a wait for the client to take bytes: one that takes none for too long is given up.
@@ -296,6 +295,7 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_turn(cx))?;
         if let Some(page) = this.poll_page(cx, bytes) {
             return page;
         }
@@ -309,6 +309,7 @@ impl AsyncWrite for ClientStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_turn(cx))?;
         if let [only] = slices
             && let Some(page) = this.poll_page(cx, only)
         {
@@ -324,6 +325,11 @@ impl AsyncWrite for ClientStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // hyper flushes when it has written all that it had.
+        this.flags.interims.set_busy(false);
+        if this.has_interims() {
+            ready!(this.poll_interims(cx))?;
+        }
         // Encrypted bytes may wait to be sent although hyper's have all been taken.
         let result = Pin::new(&mut this.inner).poll_flush(cx);
         this.bounded(cx, result)

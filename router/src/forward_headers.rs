@@ -147,6 +147,14 @@ pub(crate) fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue
     headers.insert(X_REQUEST_ID, request_id.clone());
 }
 
+/// Makes an instance's headers those of an interim answer, which has no body and says nothing of one.
+pub(crate) fn prepare_interim(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers, Found::scan(headers));
+    for name in [header::CONTENT_LENGTH, header::TRAILER, crate::error_page::X_ROUTER_ERROR] {
+        headers.remove(name);
+    }
+}
+
 /// hyper has made sure that several lengths are equal; one of them is enough.
 fn keep_one_length(headers: &mut HeaderMap) {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();

@@ -43,6 +43,8 @@ mod health_check;
 mod host;
 mod http2_request;
 mod instance;
+mod interim_watch;
+mod interims;
 mod latency;
 mod listener;
 mod local_thread;
@@ -71,6 +73,7 @@ mod upgrade;
 mod upstream;
 mod value_buffer;
 mod waiting;
+mod websocket_frames;
 mod worker;
 
 pub mod access_log;

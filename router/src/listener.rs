@@ -57,12 +57,7 @@ pub(crate) enum Order {
 impl Listener {
     /// Binds a socket and listens. `[::]` takes IPv4 as well, and is all of IPv4 where the host has no IPv6.
     pub(crate) fn bind(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
-        match Self::bind_exactly(address, entrance) {
-            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
-                Self::bind_exactly((Ipv4Addr::UNSPECIFIED, address.port()).into(), entrance)
-            }
-            result => result,
-        }
+        with_fallback(address, |address| Self::bind_exactly(address, entrance))
     }
 
     fn bind_exactly(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
@@ -251,6 +246,18 @@ async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Du
     (back_off * 2).min(LONGEST_BACK_OFF)
 }
 
+/// Binds all of IPv4 where all of both families was wanted and the host has no IPv6.
+fn with_fallback<T>(address: SocketAddr, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    match bind(address) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+            let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            tracing::info!(%address, %instead, "this host has no IPv6, so the router listens on IPv4 alone");
+            bind(instead)
+        }
+        result => result,
+    }
+}
+
 /// Whether the kernel has no IPv6, or was told to do without it.
 fn is_without_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
@@ -260,4 +267,33 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where it is bound on a host whose answer for IPv6 is an error with this number.
+    fn bound(address: &str, number: i32) -> io::Result<SocketAddr> {
+        let bind = |address: SocketAddr| match address {
+            SocketAddr::V4(_) => Ok(address),
+            SocketAddr::V6(_) => Err(io::Error::from_raw_os_error(number)),
+        };
+        with_fallback(address.parse().unwrap(), bind)
+    }
+
+    #[test]
+    fn a_host_without_ipv6_is_listened_on_with_ipv4() {
+        const EADDRINUSE: i32 = 98;
+        const EADDRNOTAVAIL: i32 = 99;
+        const EAFNOSUPPORT: i32 = 97;
+        for missing in [EAFNOSUPPORT, EADDRNOTAVAIL] {
+            assert_eq!(bound("[::]:80", missing).unwrap().to_string(), "0.0.0.0:80");
+            assert!(
+                bound("[::1]:80", missing).is_err(),
+                "an address that was asked for by name is not replaced"
+            );
+        }
+        assert!(bound("[::]:80", EADDRINUSE).is_err(), "who has the port has it for IPv4 as well");
+    }
 }

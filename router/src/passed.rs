@@ -59,7 +59,11 @@ impl Passed {
             client.flags.tunnel.store(true, Ordering::Relaxed);
             let flags = Arc::clone(&client.flags);
             let idle = policy.timeouts.tunnel_idle;
-            let tunnel = Tunnel { client: client_end, upstream, in_flight, exchange, flags, idle };
+            let protocol = parts.headers.get(header::UPGRADE);
+            let is_websocket =
+                protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            let tunnel =
+                Tunnel { client: client_end, upstream, in_flight, exchange, flags, idle, is_websocket };
             let count = client.worker.count_connection();
             // The client holds the connection's places in counts, and hyper's own hold ends here.
             let client = Rc::clone(client);

@@ -24,6 +24,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 
 use crate::instance::Instance;
+use crate::interim_watch::{InterimLink, InterimWatch};
 use crate::policy::Policy;
 use crate::pool::channel::{Channel, Channels};
 use crate::pool::lease::{Kept, Lease, Sender};
@@ -123,7 +124,8 @@ impl Pool {
         port: u16,
         policy: &Policy,
     ) -> Result<Lease, ConnectError> {
-        let stream = open(instance, port).await?;
+        let interims = Arc::<InterimLink>::default();
+        let stream = open(instance, port, Some(InterimWatch::new(&interims))).await?;
         let preserve_case = policy.headers.preserve_case;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(preserve_case)
@@ -138,7 +140,7 @@ impl Pool {
             }
         });
         let (task, idle) = (task.abort_handle(), policy.timeouts.upstream_idle);
-        let kept = Kept { sender, task, instance: Arc::clone(instance), port, idle };
+        let kept = Kept { sender, task, interims, instance: Arc::clone(instance), port, idle };
         Ok(Lease::of(Sender::Http1(kept), false))
     }
 
@@ -154,7 +156,7 @@ impl Pool {
         if let Some(lease) = self.take(instance, port) {
             return Ok(lease);
         }
-        let stream = open(instance, port.container_port).await?;
+        let stream = open(instance, port.container_port, None).await?;
         let channel =
             Channel::begin(stream, instance, policy.timeouts.upstream_idle, self.max_head_bytes).await?;
         let stream = self.channels.put((instance.number, port.container_port), channel);
@@ -209,8 +211,8 @@ impl Pool {
     }
 }
 
-async fn open(instance: &Instance, port: u16) -> io::Result<Upstream> {
+async fn open(instance: &Instance, port: u16, interims: Option<InterimWatch>) -> io::Result<Upstream> {
     let stream = TcpStream::connect(SocketAddr::new(instance.address, port)).await?;
     stream.set_nodelay(true)?;
-    Ok(Upstream(stream))
+    Ok(Upstream::new(stream, interims))
 }

@@ -170,6 +170,7 @@ async fn pass_on(
     };
 
     let (client_version, wish) = (asked.parts.version, Wish::of(&asked.parts, &policy.bodies));
+    dispatch.pass_interims(client_version);
     let (request, upgrade) = request_for_instance(asked, body, &dispatch, exchange, &policy.headers);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {

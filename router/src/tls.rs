@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::server::{Acceptor, ClientHello};
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use crate::certificates::{Certificates, Shown};
@@ -124,7 +124,7 @@ async fn handshake(
     entrance: Entrance,
 ) -> Result<Option<Encrypted>, HandshakeError> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let name = server_name(&start);
+    let name = server_name(&start.client_hello());
     if challenges::is_question(&start.client_hello()) {
         let known = name.as_deref().and_then(|name| worker.tls.challenges.load().for_name(name));
         let Some(config) = known else { return refuse(start, name).await };
@@ -152,8 +152,7 @@ async fn refuse<T>(
 }
 
 /// The name that the client asks for, in the form in which the table knows it.
-fn server_name(start: &StartHandshake<TcpStream>) -> Option<String> {
-    let hello = start.client_hello();
+pub(crate) fn server_name(hello: &ClientHello<'_>) -> Option<String> {
     let name = hello.server_name()?.to_ascii_lowercase();
     Some(name.strip_suffix('.').map_or_else(|| name.clone(), str::to_owned))
 }

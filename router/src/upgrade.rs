@@ -1,25 +1,34 @@
 //! Upgraded connections: bytes in both directions, whatever they mean.
+//!
+//! With one exception. When an instance that was replaced is stopped, its WebSockets end, often without a word, and a
+//! client would not know whether to come again. So the router says in its place that the service restarts.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, copy_bidirectional_with_sizes, sink};
+use tokio::time::timeout;
 
 use crate::client_stream::ConnectionFlags;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
-use crate::instance::InFlight;
+use crate::instance::{InFlight, Instance};
 use crate::progress::{Progress, Stalled};
+use crate::websocket_frames::WebsocketFrames;
 
 /// The buffer of one direction. A connection that rests holds two of them.
 const BUFFER: usize = 16 << 10;
+/// A frame that says that the service restarts: 1012 of IANA's registry for RFC 6455, section 7.4, with a reason.
+const SERVICE_RESTART: &[u8] = b"\x88\x11\x03\xf4service restart";
+/// How long a client may take to say goodbye in turn.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// An upgraded connection and everything that its end releases.
 #[derive(Debug)]
@@ -36,6 +45,8 @@ pub(crate) struct Tunnel {
     pub(crate) flags: Arc<ConnectionFlags>,
     /// The longest pause.
     pub(crate) idle: Duration,
+    /// Whether the protocol is that of WebSockets.
+    pub(crate) is_websocket: bool,
 }
 
 impl Tunnel {
@@ -52,14 +63,19 @@ impl Tunnel {
         };
         self.exchange.set_tunnel();
         let progress = Rc::new(Progress::new(true));
-        let mut client = Moving::new(client, &progress);
-        let mut upstream = Moving::new(upstream, &progress);
-        let copy = pin!(copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER));
-        match progress.while_moving(self.idle, copy).await {
+        let farewell = self.is_websocket.then(|| Farewell::of(self.in_flight.instance()));
+        let mut client = Moving::new(client, &progress, farewell);
+        let mut upstream = Moving::new(upstream, &progress, None);
+        let moved = {
+            let copy = pin!(copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER));
+            progress.while_moving(self.idle, copy).await
+        };
+        match moved {
             // An error is how most of them end: somebody closed a laptop. Nothing went wrong here.
             Ok(Ok(_) | Err(_)) => {}
             Err(Stalled) => self.exchange.set_fault(Fault::IdleTimeout),
         }
+        client.part().await;
         self.exchange.add_bytes(self.flags.written.load(Ordering::Relaxed) - before);
         drop(self.in_flight);
     }
@@ -70,11 +86,67 @@ impl Tunnel {
 struct Moving {
     inner: TokioIo<Upgraded>,
     progress: Rc<Progress>,
+    farewell: Option<Farewell>,
 }
 
 impl Moving {
-    fn new(end: Upgraded, progress: &Rc<Progress>) -> Self {
-        Self { inner: TokioIo::new(end), progress: Rc::clone(progress) }
+    fn new(end: Upgraded, progress: &Rc<Progress>, farewell: Option<Farewell>) -> Self {
+        Self { inner: TokioIo::new(end), progress: Rc::clone(progress), farewell }
+    }
+
+    /// Says goodbye if that is to be said, and waits a moment for the answer: a connection that is closed while
+    /// something of its client is unread is reset, and the reset may overtake the goodbye.
+    async fn part(&mut self) {
+        if !self.farewell.as_ref().is_some_and(|farewell| farewell.is_begun() || farewell.is_due()) {
+            return;
+        }
+        let parting = async {
+            self.shutdown().await?;
+            copy(self, &mut sink()).await
+        };
+        match timeout(PARTING, parting).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::trace!(%error, "a client did not wait for a goodbye"),
+            Err(error) => tracing::trace!(%error, "a client did not answer a goodbye"),
+        }
+    }
+
+    /// Writes the goodbye, if it is to be said.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(farewell) = &mut self.farewell else { return Poll::Ready(Ok(())) };
+        if farewell.is_due() {
+            farewell.rest = Some(SERVICE_RESTART);
+        }
+        while let Some(rest) = farewell.rest.filter(|rest| !rest.is_empty()) {
+            let count = ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+            farewell.rest = rest.get(count.max(1)..);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What is said to a WebSocket's client in the name of an app that was stopped.
+#[derive(Debug)]
+struct Farewell {
+    instance: Arc<Instance>,
+    frames: WebsocketFrames,
+    /// What is still to be written, once it has begun.
+    rest: Option<&'static [u8]>,
+}
+
+impl Farewell {
+    fn of(instance: &Arc<Instance>) -> Self {
+        Self { instance: Arc::clone(instance), frames: WebsocketFrames::default(), rest: None }
+    }
+
+    fn is_begun(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Whether it is to be said, provided that the app has ended: another instance is there in its place, and the client
+    /// is not in the middle of something that the app has begun to say.
+    fn is_due(&self) -> bool {
+        !self.is_begun() && self.instance.is_retired() && self.frames.is_between_frames()
     }
 }
 
@@ -100,15 +172,10 @@ impl AsyncWrite for Moving {
         if result.is_ready() {
             this.progress.touch();
         }
+        if let (Poll::Ready(Ok(count)), Some(farewell)) = (&result, &mut this.farewell) {
+            farewell.frames.feed(bytes.get(..*count).unwrap_or_default());
+        }
         result
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, slices)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -116,6 +183,8 @@ impl AsyncWrite for Moving {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_farewell(cx))?;
+        Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 }

@@ -1,5 +1,6 @@
-//! `apps:*`: making, listing, renaming and destroying apps, and their deploy lock.
+//! `apps:*`: making, cloning, listing, renaming and destroying apps, and their deploy lock.
 
+pub mod clone;
 pub mod create;
 pub mod destroy;
 pub mod exists;

@@ -34,7 +34,7 @@ fn parse(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
 /// Refuses host names that lead to another app already, and names that app.
 async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Result<(), CommandError> {
     for name in names {
-        let owner = owner(context, name).await?;
+        let owner = urls::owner(&context.app, name).await?;
         if let Some(owner) = owner.filter(|owner| owner != own) {
             return Err(if context.caller.access.includes(&owner) {
                 CommandError::user(format!("{name} leads to {owner} already"))
@@ -46,14 +46,6 @@ async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Res
         }
     }
     Ok(())
-}
-
-/// The app that a host name leads to.
-async fn owner(context: &Context, name: &Hostname) -> Result<Option<AppName>, CommandError> {
-    match context.app.store.domain_owner(name).await? {
-        Some(owner) => Ok(Some(owner)),
-        None => default_owner(context, name).await,
-    }
 }
 
 /// Warns of default names that an app does not get because they were added to another one.
@@ -73,12 +65,27 @@ pub async fn warn_of_taken(context: &Context, record: &AppRecord) -> Result<(), 
     Ok(())
 }
 
-/// The app whose default name it is.
-async fn default_owner(context: &Context, name: &Hostname) -> Result<Option<AppName>, CommandError> {
-    for record in context.app.store.apps().await? {
-        if record.default_domain && urls::default_names(&context.app, &record).await?.contains(name) {
-            return Ok(Some(record.name));
-        }
+/// Refuses to remove what a plugin adds to the app's release; gives all that plugins do.
+async fn check_own(
+    context: &Context,
+    record: &AppRecord,
+    unwanted: &[String],
+) -> Result<Vec<String>, CommandError> {
+    let added = context.app.store.added_places(record.id).await?;
+    match added.iter().find(|(place, _)| unwanted.contains(place)) {
+        Some((place, plugin)) => Err(CommandError::user(format!("{place} is added by the plugin {plugin}"))
+            .hint(format!(
+                "It goes with the plugin: plugin:disable {plugin}, then ps:restart {}",
+                record.name
+            ))),
+        None => Ok(added.into_iter().map(|(place, _)| place).collect()),
     }
-    Ok(None)
+}
+
+/// Says what stays of an app's host names and paths whatever a person removes.
+async fn tell_of_plugins(context: &Context, record: &AppRecord) -> Result<(), CommandError> {
+    for (place, plugin) in context.app.store.added_places(record.id).await? {
+        context.console().detail(format!("{place} stays: the plugin {plugin} adds it")).await;
+    }
+    Ok(())
 }

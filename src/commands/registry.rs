@@ -11,6 +11,7 @@ use crate::commands::{
 pub static COMMANDS: &[Entry] = &[
     Entry::of::<app_json::Report>(),
     Entry::of::<app_json::Set>(),
+    Entry::of::<apps::clone::Clone>(),
     Entry::of::<apps::create::Create>(),
     Entry::of::<apps::destroy::Destroy>(),
     Entry::of::<apps::exists::Exists>(),

@@ -99,6 +99,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::additions::Additions;
     use crate::model::app_json::AppJson;
     use crate::model::config_var::ConfigVars;
     use crate::model::release::{ImageId, Source};
@@ -116,6 +117,7 @@ mod tests {
             processes: BTreeMap::new(),
             exposed_ports: Vec::new(),
             app_json: AppJson { env, ..AppJson::default() },
+            additions: Additions::default(),
         }
     }
 

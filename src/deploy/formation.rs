@@ -61,6 +61,7 @@ fn fixed(content: &ReleaseContent) -> Formation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::additions::Additions;
     use crate::model::app_json::{AppJson, FormationEntry};
     use crate::model::config_var::ConfigVars;
     use crate::model::release::{ImageId, ProcessCommand, ReleaseVersion, Source};
@@ -75,6 +76,7 @@ mod tests {
             processes: types.iter().map(|name| (name.parse().unwrap(), ProcessCommand::Image)).collect(),
             exposed_ports: Vec::new(),
             app_json: AppJson { formation: formation.collect(), ..AppJson::default() },
+            additions: Additions::default(),
         }
     }
 

@@ -3,12 +3,13 @@
 //! What only keeps running what was wanted before is told to nobody, and nobody can stop it.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::app::App;
 use crate::build::BuildSource;
 use crate::command_error::CommandError;
-use crate::deploy::Order;
 use crate::deploy::error::{DeployError, vetoed};
+use crate::deploy::{Order, additions};
 use crate::docker::Engine;
 use crate::hooks::{Scene, Veto};
 use crate::model::hook::Hook;
@@ -75,9 +76,14 @@ impl Telling<'_> {
         self.app.hooks.tell(Hook::PostBuild, self.scene(), event).await;
     }
 
-    /// A release is about to be recorded: hooks may give it config vars, which are then what it has, whatever is set.
+    /// A release is about to be recorded: hooks may give it config vars, which are then what it has, whatever is set,
+    /// and additions, which take the place of what they said of the release before.
     pub(super) async fn before_release(&self, content: &mut ReleaseContent) -> Result<(), DeployError> {
-        if self.is_silent() || !self.app.hooks.has(Hook::PreRelease) {
+        if self.is_silent() {
+            return Ok(());
+        }
+        let before = mem::take(&mut content.additions);
+        if !self.app.hooks.has(Hook::PreRelease) {
             return Ok(());
         }
         let event = || Event::PreRelease {
@@ -86,10 +92,12 @@ impl Telling<'_> {
             image: content.image.to_string(),
             description: self.order.description.clone(),
             config_keys: content.config.keys().map(ToString::to_string).collect(),
+            process_types: content.processes.keys().cloned().collect(),
         };
-        let added = self.unless_cancelled(self.app.hooks.config_vars(self.scene(), event)).await?;
-        content.config.extend(added);
-        Ok(())
+        let added = self.unless_cancelled(self.app.hooks.for_release(self.scene(), &before, event)).await?;
+        content.config.extend(added.config);
+        content.additions = added.additions;
+        additions::check(self.app, self.record, content).await
     }
 
     /// A release is recorded, and none of its processes has been started.

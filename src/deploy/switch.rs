@@ -60,6 +60,10 @@ pub async fn switch(
         return Err(error.into());
     }
     app.reconciler.check_cron();
+    if !release.content.additions.routes.is_empty() {
+        // New hosts may want certificates.
+        app.reconciler.check_certificates();
+    }
     let in_force = app.reconciler.publish_routes().await;
     // Told first: the engine takes its time over names, and the app is reachable without them.
     announce(app, record, order, &quantities.wanted).await;

@@ -195,6 +195,7 @@ impl Tasks<'_> {
         let (app, record) = (self.app, self.record);
         let dyno = task.name.split(' ').next_back().unwrap_or(task.name);
         let port = urls::web_port(&app.store.ports(record.id).await?, &release.content);
+        let added = &release.content.additions;
         let labels = ContainerLabels {
             kind: ContainerKind::Task,
             app: record.name.clone(),
@@ -205,7 +206,7 @@ impl Tasks<'_> {
         let name = format!("{}.{dyno}.{:08x}", record.name, rand::random::<u32>());
         let mut spec = ContainerSpec {
             environment: start::environment(release, &record.name, port, &format!("{dyno}.1")),
-            options: options::of(&app.store, record.id, process_type, Phase::Run).await?,
+            options: options::of(&app.store, record.id, added, process_type, Phase::Run).await?,
             log: OutputLog::Off,
             ..ContainerSpec::new(name, release.content.image.clone(), labels)
         };

@@ -137,7 +137,7 @@ pub enum SettingScope {
 
 /// What a plugin may do over the socket, and where it may connect to.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Permissions {
     /// The commands that it may run.
     pub commands: Vec<String>,
@@ -145,6 +145,10 @@ pub struct Permissions {
     pub apps: Apps,
     /// Whether it may use the network.
     pub network: bool,
+    /// Whether its `pre-release` may add options of containers.
+    pub container_options: bool,
+    /// Whether its `pre-release` may lead hosts and paths to the app.
+    pub routes: bool,
 }
 
 /// The apps on which a plugin may run commands.
@@ -179,6 +183,12 @@ pub fn parse(text: &str) -> Result<Manifest, PluginTomlError> {
     }
     for name in manifest.subcommands.keys() {
         check_subcommand(name)?;
+    }
+    let Permissions { container_options, routes, .. } = manifest.permissions;
+    for (name, asked) in [("container-options", container_options), ("routes", routes)] {
+        if asked && !manifest.hooks.contains_key(&Hook::PreRelease) {
+            return Err(PluginTomlError(format!("permissions.{name}: it has no hooks.pre-release")));
+        }
     }
     Ok(manifest)
 }
@@ -269,6 +279,7 @@ mod tests {
             ("[subcommands.x]\n", "missing field `summary`"),
             ("[settings.'A-B']\ndescription = 'x'\n", "Invalid key name"),
             ("[permissions]\napps = 'some'\n", "unknown variant"),
+            ("[permissions]\ncontainer-options = true\n", "it has no hooks.pre-release"),
             ("[plugin\n", "line 5"),
         ] {
             let found = error(text);

@@ -19,6 +19,8 @@ use crate::model::app_name::AppName;
 
 /// What the names of directories begin with that are being made or removed. No app's name begins so.
 const SCRATCH_PREFIX: &str = ".new-";
+/// How long copying a repository may take.
+const COPY_TIME: Duration = Duration::from_secs(600);
 /// How long collecting a repository's garbage may take.
 const GARBAGE_TIME: Duration = Duration::from_secs(3600);
 
@@ -116,6 +118,16 @@ impl Repositories {
     pub async fn rename(&self, from: &AppName, to: &AppName) -> Result<(), GitError> {
         let (old, new) = (self.path(from), self.path(to));
         blocking(move || rename_unless_exists(&old, &new)).await
+    }
+
+    /// Brings the branches and tags of one repository into another one, which is empty.
+    pub async fn copy_all(&self, from: &AppName, to: &AppName) -> Result<(), GitError> {
+        let program = git(&self.path(to))
+            .variable("GIT_ALLOW_PROTOCOL", "file")
+            .arguments(["fetch", "--quiet", "--no-write-fetch-head"])
+            .argument(self.path(from))
+            .arguments(["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"]);
+        run(&program, "copy the repository", COPY_TIME).await.map(drop)
     }
 
     /// Packs a repository's objects and drops what nothing refers to and is older than two weeks.

@@ -1,4 +1,4 @@
-//! What hooks add: what they say is read here, and belongs to whoever asked.
+//! What hooks add: what they say is read here, and belongs to whoever asked. What is for releases has a file of its own.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::hooks::{Hooks, Scene, Veto};
-use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
 use crate::model::plugin::PluginName;
@@ -16,13 +15,6 @@ use crate::model::plugin::PluginName;
 #[serde(deny_unknown_fields, default)]
 struct BuildArguments {
     build_arguments: BTreeMap<String, String>,
-}
-
-/// What `pre-release` says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Config {
-    config: BTreeMap<ConfigKey, String>,
 }
 
 /// What `health-report` says.
@@ -78,30 +70,6 @@ impl Hooks {
         Ok(arguments)
     }
 
-    /// Config vars for a release.
-    pub async fn config_vars(
-        &self,
-        scene: Scene<'_>,
-        event: impl FnOnce() -> Event,
-    ) -> Result<ConfigVars, Veto> {
-        let mut config = ConfigVars::new();
-        if !self.has(Hook::PreRelease) {
-            return Ok(config);
-        }
-        for (plugin, said) in self.hear(scene, event()).await? {
-            let said: Config = read(&plugin.name, Hook::PreRelease, &said)?;
-            let mut names = Vec::new();
-            for (key, value) in said.config {
-                let value = ConfigValue::from_bytes(value.into_bytes())
-                    .map_err(|error| no(&plugin.name, Hook::PreRelease, format!("{key}: {error}")))?;
-                names.push(key.to_string());
-                config.insert(key, value);
-            }
-            tell(scene, &plugin.name, "config vars", names).await;
-        }
-        Ok(config)
-    }
-
     /// Lines of `doctor`, with the plugins that say them. A plugin that fails says so itself.
     pub async fn findings(&self) -> Vec<(PluginName, Finding)> {
         let mut findings = Vec::new();
@@ -127,7 +95,7 @@ impl Hooks {
 }
 
 /// Says what a plugin has added, by name.
-async fn tell(scene: Scene<'_>, plugin: &PluginName, what: &str, names: Vec<String>) {
+pub(super) async fn tell(scene: Scene<'_>, plugin: &PluginName, what: &str, names: Vec<String>) {
     if let Some(console) = scene.console
         && !names.is_empty()
     {
@@ -136,7 +104,11 @@ async fn tell(scene: Scene<'_>, plugin: &PluginName, what: &str, names: Vec<Stri
 }
 
 /// Reads what a hook wrote; nothing at all adds nothing.
-fn read<T: DeserializeOwned + Default>(plugin: &PluginName, hook: Hook, said: &[u8]) -> Result<T, Veto> {
+pub(super) fn read<T: DeserializeOwned + Default>(
+    plugin: &PluginName,
+    hook: Hook,
+    said: &[u8],
+) -> Result<T, Veto> {
     if said.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -151,6 +123,6 @@ fn read<T: DeserializeOwned + Default>(plugin: &PluginName, hook: Hook, said: &[
     })
 }
 
-fn no(plugin: &PluginName, hook: Hook, reason: String) -> Veto {
+pub(super) fn no(plugin: &PluginName, hook: Hook, reason: String) -> Veto {
     Veto { plugin: plugin.clone(), hook, reason }
 }

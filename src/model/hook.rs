@@ -18,6 +18,10 @@ pub enum Hook {
     PostCreate,
     /// An app has another name.
     PostAppRename,
+    /// An app was made of another one.
+    PostAppClone,
+    /// An app is about to be destroyed.
+    PreDelete,
     /// An app is gone.
     PostDelete,
     /// A push has come.
@@ -84,6 +88,8 @@ impl Hook {
         match self {
             Self::PostCreate => "post-create",
             Self::PostAppRename => "post-app-rename",
+            Self::PostAppClone => "post-app-clone",
+            Self::PreDelete => "pre-delete",
             Self::PostDelete => "post-delete",
             Self::ReceiveApp => "receive-app",
             Self::ReceiveBranch => "receive-branch",

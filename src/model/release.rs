@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::additions::Additions;
 use crate::model::app_json::AppJson;
 use crate::model::config_var::ConfigVars;
 use crate::model::process_type::ProcessType;
@@ -102,6 +103,8 @@ pub struct ReleaseContent {
     pub exposed_ports: Vec<u16>,
     /// What its `app.json` asks for.
     pub app_json: AppJson,
+    /// What plugins add to it.
+    pub additions: Additions,
 }
 
 /// A recorded release.

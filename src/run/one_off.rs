@@ -49,7 +49,8 @@ impl OneOff<'_> {
         let mut environment = start::environment(self.release, self.app_name, self.port, &self.dyno);
         environment.extend(self.variables.clone());
         let named = self.process_type();
-        let options = options::of(store, self.app, named.as_ref(), Phase::Run).await?;
+        let added = &self.release.content.additions;
+        let options = options::of(store, self.app, added, named.as_ref(), Phase::Run).await?;
         let (command, entrypoint) = match named {
             Some(name) => {
                 let mut command = start::command(self.release, &name, &environment);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::model::additions::Additions;
 use crate::model::container_options::{ContainerOptions, Limits, Mount};
 use crate::model::docker_option::OptionError;
 use crate::model::phase;
@@ -61,19 +62,19 @@ impl From<Phase> for phase::Phase {
 
 /// The options that hold for a container of an app; `process_type` is `None` for a command that is none.
 ///
+/// What plugins added to the release comes after what is set for the app, so that it counts where only one can.
 /// Directories of the host are looked at again: what was one when it was mounted may be a link by now.
 pub async fn of(
     store: &Store,
     app: AppId,
+    additions: &Additions,
     process_type: Option<&ProcessType>,
     phase: Phase,
 ) -> Result<ContainerOptions, OptionsError> {
-    let mut options = compose(
-        &store.docker_options(app).await?,
-        &store.resources(app).await?,
-        &scopes(process_type, phase),
-        phase,
-    )?;
+    let mut docker_options = store.docker_options(app).await?;
+    docker_options.extend(additions.options.iter().map(StoredOption::from));
+    let mut options =
+        compose(&docker_options, &store.resources(app).await?, &scopes(process_type, phase), phase)?;
     let mounts = store.mounts(app).await?;
     for mount in mounts.iter().filter(|mount| holds(mount, process_type, phase)) {
         if let Place::Directory { path, root } = &mount.place {

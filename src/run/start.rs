@@ -19,6 +19,7 @@ use crate::formats::procfile;
 use crate::model::app_name::AppName;
 use crate::model::config_var::{ConfigKey, ConfigValue, ConfigVars};
 use crate::model::container_id::ContainerId;
+use crate::model::container_options::ContainerOptions;
 use crate::model::process_type::{InstanceName, ProcessType};
 use crate::model::release::{ProcessCommand, Release, Source};
 use crate::model::surroundings::Surroundings;
@@ -176,13 +177,18 @@ impl Start<'_> {
     async fn join_late_networks(&self, created: &[Created]) -> Result<(), StartError> {
         for Created { instance, .. } in created {
             let name = &instance.name;
-            let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+            let options = self.options(name).await?;
             for network in &options.late_networks {
                 let joined = self.engine.join(&instance.container, network, &options.aliases).await;
                 joined.map_err(|source| StartError::Engine { instance: name.clone(), source })?;
             }
         }
         Ok(())
+    }
+
+    async fn options(&self, name: &InstanceName) -> Result<ContainerOptions, OptionsError> {
+        let added = &self.release.content.additions;
+        options::of(self.store, self.app, added, Some(&name.process_type), Phase::Deploy).await
     }
 
     /// `max_parallel` of app.json, and one turn of ours for all.
@@ -270,7 +276,7 @@ impl Start<'_> {
         };
         let environment = environment(self.release, self.app_name, self.port, &name.to_string());
         let container_name = format!("{}.{name}.upcoming-{suffix:08x}", self.app_name);
-        let options = options::of(self.store, self.app, Some(&name.process_type), Phase::Deploy).await?;
+        let options = self.options(name).await?;
         let stop_timeout = policy::stop_timeout(self.store, self.app, &name.process_type).await?;
         let base = ContainerSpec::new(container_name, self.release.content.image.clone(), labels);
         let mut spec = ContainerSpec {

@@ -3,7 +3,6 @@
 mod figures;
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 
+use super::taken::CannotListen;
+
 /// Connections at a time: who asks for figures is one, or a few.
 const MOST_CONNECTIONS: usize = 32;
 /// How long a client may take for its request's head.
@@ -38,11 +39,10 @@ pub(super) struct Door(Option<TcpListener>);
 
 impl Door {
     /// Takes the port. Nothing is accepted before `serve`.
-    pub(super) async fn bind(address: Option<SocketAddr>) -> io::Result<Self> {
-        match address {
-            Some(address) => Ok(Self(Some(TcpListener::bind(address).await?))),
-            None => Ok(Self(None)),
-        }
+    pub(super) async fn bind(address: Option<SocketAddr>) -> Result<Self, CannotListen> {
+        let Some(address) = address else { return Ok(Self(None)) };
+        let bound = TcpListener::bind(address).await;
+        Ok(Self(Some(bound.map_err(|error| CannotListen::new(address, "metrics-listen", &error))?)))
     }
 
     /// Where it listens, if it does.

@@ -11,7 +11,7 @@ use slipway_router::access_log::AccessRecords;
 use slipway_router::listening_socket::ListeningSocket;
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::table::Entrance;
-use slipway_router::{BoundRouter, Router, RouterError, RouterHandle};
+use slipway_router::{BoundRouter, Router, RouterHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use crate::socket::listener::{CommandSocket, Listener};
 use crate::store::{Store, StoreError};
 
 use super::listen_fds::{self, Purpose};
+use super::taken::CannotListen;
 
 /// What one term of the server leaves to the next, be it in this process or in another.
 #[derive(Debug)]
@@ -95,8 +96,9 @@ impl Standing {
         let wanted = settings.ssh_listen;
         let ssh = match inherited.ssh.filter(|socket| fits(socket, wanted)) {
             Some(socket) => socket,
-            None => TcpListener::bind(wanted)
-                .map_err(|error| format!("cannot listen for SSH on {wanted}: {error}"))?,
+            None => {
+                TcpListener::bind(wanted).map_err(|error| CannotListen::new(wanted, "ssh-listen", &error))?
+            }
         };
         let (router, records) = bind_router(&settings, inherited.router)?.start_closed()?;
         Ok(Self {
@@ -179,20 +181,22 @@ fn fits(socket: &TcpListener, wanted: SocketAddr) -> bool {
 fn bind_router(settings: &Settings, sockets: Vec<ListeningSocket>) -> Result<BoundRouter, Box<dyn Error>> {
     let wanted = router_settings(settings)?;
     let again = sockets.iter().map(ListeningSocket::share).collect::<Result<_, _>>()?;
-    match Router::take_over(wanted.clone(), sockets) {
-        Err(RouterError::Bind { address, source })
-            if settings.https_listen == HttpsListen::BesideHttp && wanted.listen_https == Some(address) =>
-        {
-            tracing::warn!(
-                %address,
-                error = %source,
-                "no HTTPS, as its port cannot be had: free it and restart the server, or set https-listen to \
-                 another address or to off"
-            );
-            Ok(Router::take_over(RouterSettings { listen_https: None, ..wanted }, again)?)
-        }
-        bound => Ok(bound?),
+    let error = match Router::take_over(wanted.clone(), sockets) {
+        Ok(bound) => return Ok(bound),
+        Err(error) => error,
+    };
+    let https = wanted.listen_https;
+    let Some(cannot) = CannotListen::of_router(&error, https) else { return Err(error.into()) };
+    if settings.https_listen != HttpsListen::BesideHttp || https != Some(cannot.address()) {
+        return Err(cannot.into());
     }
+    tracing::warn!(
+        address = %cannot.address(),
+        reason = cannot.reason(),
+        "no HTTPS, as its port cannot be had: free it and restart the server, or set https-listen to another address or \
+         to off"
+    );
+    Ok(Router::take_over(RouterSettings { listen_https: None, ..wanted }, again)?)
 }
 
 fn router_settings(settings: &Settings) -> Result<RouterSettings, StoreError> {

@@ -85,7 +85,7 @@ pub(super) fn restore(
 }
 
 /// The vars of an app that are its links.
-fn linked(connection: &Connection, app: AppId) -> Result<BTreeSet<ConfigKey>, StoreError> {
+pub(super) fn linked(connection: &Connection, app: AppId) -> Result<BTreeSet<ConfigKey>, StoreError> {
     let mut keys = links::keys(connection, app)?;
     keys.extend(service_links::keys(connection, app)?);
     Ok(keys)
@@ -125,7 +125,11 @@ pub(super) fn change(
     Ok(())
 }
 
-fn read(connection: &Connection, secret: &SecretKey, app: Option<AppId>) -> Result<ConfigVars, StoreError> {
+pub(super) fn read(
+    connection: &Connection,
+    secret: &SecretKey,
+    app: Option<AppId>,
+) -> Result<ConfigVars, StoreError> {
     let mut statement = connection.prepare_cached("SELECT key, value FROM config WHERE app IS ?1")?;
     let mut rows = statement.query([row(app)])?;
     let mut config = ConfigVars::new();

@@ -1,5 +1,6 @@
 //! What `docker-options:add` has added.
 
+use crate::model::additions::AddedOption;
 use crate::model::docker_option::DockerOption;
 use crate::model::phase::Phase;
 use crate::model::process_scope::ProcessScope;
@@ -15,6 +16,13 @@ pub struct StoredOption {
     pub scope: ProcessScope,
     /// The option.
     pub option: DockerOption,
+}
+
+impl From<&AddedOption> for StoredOption {
+    fn from(added: &AddedOption) -> Self {
+        let AddedOption { plugin: _, phase, scope, option } = added.clone();
+        Self { phase, scope, option }
+    }
 }
 
 impl Store {

@@ -9,7 +9,7 @@ use crate::model::hostname::Hostname;
 use crate::store::apps::AppId;
 use crate::store::{Store, StoreError, parse};
 
-/// A change to an app's host names.
+/// A change to an app's host names. Those that a plugin adds to its release stay.
 #[derive(Clone, Debug)]
 pub enum DomainsChange {
     /// Adds these.
@@ -91,12 +91,15 @@ fn apply(connection: &Connection, app: Option<i64>, change: DomainsChange) -> Re
         DomainsChange::Add(_) | DomainsChange::Remove(_) => None,
     };
     if let Some(default) = default {
-        connection.execute("DELETE FROM domains WHERE app IS ?1", [app])?;
+        connection.execute("DELETE FROM domains WHERE app IS ?1 AND plugin IS NULL", [app])?;
         connection.execute("UPDATE apps SET default_domain = ?2 WHERE id IS ?1", (app, default))?;
     }
     match change {
         DomainsChange::Add(hostnames) | DomainsChange::Set(hostnames) => {
             for hostname in hostnames {
+                // What a plugin has added to the same app is a person's from now on.
+                let sql = "DELETE FROM domains WHERE app IS ?1 AND hostname = ?2 AND plugin IS NOT NULL";
+                connection.execute(sql, (app, hostname.as_str()))?;
                 let sql = "INSERT INTO domains (app, hostname) VALUES (?1, ?2)";
                 connection
                     .execute(sql, (app, hostname.as_str()))
@@ -105,7 +108,7 @@ fn apply(connection: &Connection, app: Option<i64>, change: DomainsChange) -> Re
         }
         DomainsChange::Remove(hostnames) => {
             for hostname in hostnames {
-                let sql = "DELETE FROM domains WHERE app IS ?1 AND hostname = ?2";
+                let sql = "DELETE FROM domains WHERE app IS ?1 AND hostname = ?2 AND plugin IS NULL";
                 connection.execute(sql, (app, hostname.as_str()))?;
             }
         }

@@ -8,7 +8,7 @@ use crate::model::process_type::InstanceName;
 use crate::store::apps::AppId;
 use crate::store::config::{self, Completion};
 use crate::store::formation::{self, Formation};
-use crate::store::{Store, StoreError, parse, to_json};
+use crate::store::{Store, StoreError, added_routes, parse, to_json};
 
 /// A container that belongs to an app's formation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,7 @@ fn switch(
     instances: &[InstanceRecord],
 ) -> Result<(), StoreError> {
     replace(connection, app, instances)?;
+    added_routes::replace(connection, app, release)?;
     let mut quantities: Formation = Formation::new();
     for instance in instances {
         *quantities.entry(instance.name.process_type.clone()).or_default() += 1;

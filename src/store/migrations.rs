@@ -80,6 +80,10 @@ const STEPS: &[&str] = &[
     include_str!("schema_plugins.sql"),
     // Backups of services, and data from before an upgrade.
     include_str!("schema_backups.sql"),
+    // What plugins add to releases; and which of an app's host names and paths are its release's because of that.
+    "ALTER TABLE releases ADD COLUMN additions TEXT NOT NULL DEFAULT '{}';
+     ALTER TABLE domains ADD COLUMN plugin TEXT;
+     ALTER TABLE path_routes ADD COLUMN plugin TEXT;",
 ];
 
 /// Brings the database to this binary's version, each step in a transaction.

@@ -48,7 +48,7 @@ impl Store {
         .await
     }
 
-    /// Takes paths of hosts away from an app; all that it has with `None`.
+    /// Takes paths of hosts away from an app; all that people added with `None`.
     pub async fn remove_path_routes(
         &self,
         app: AppId,
@@ -57,11 +57,12 @@ impl Store {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let Some(places) = places else {
-                transaction.execute("DELETE FROM path_routes WHERE app = ?1", [app.0])?;
+                transaction.execute("DELETE FROM path_routes WHERE app = ?1 AND plugin IS NULL", [app.0])?;
                 return Ok(transaction.commit()?);
             };
             for place in places {
-                let sql = "DELETE FROM path_routes WHERE app = ?1 AND hostname = ?2 AND path = ?3";
+                let sql = "DELETE FROM path_routes
+                           WHERE app = ?1 AND hostname = ?2 AND path = ?3 AND plugin IS NULL";
                 transaction.execute(sql, (app.0, place.host.as_str(), place.path()))?;
             }
             transaction.commit()?;

@@ -1,12 +1,13 @@
 //! Plugins: which there are, what is set of them, and how their executables ended.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use crate::clock;
 use crate::model::plugin::{PluginName, PluginRecord, PluginSource, USERS};
 use crate::store::apps::AppId;
+use crate::store::secret::SecretKey;
 use crate::store::{Store, StoreError, parse, parse_json, to_json};
 
 /// How many runs of each plugin are remembered.
@@ -201,6 +202,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// Gives what is set of plugins for one app to another one, which is new.
+pub(super) fn copy_settings(
+    connection: &Connection,
+    secret: &SecretKey,
+    from: AppId,
+    to: AppId,
+) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT plugin, key, value FROM plugin_settings WHERE app = ?1")?;
+    let mut rows = statement.query([from.0])?;
+    while let Some(row) = rows.next()? {
+        let (plugin, key, sealed): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let value = secret.open(&place(plugin, Some(from.0), &key), &sealed)?;
+        let sealed = secret.seal(&place(plugin, Some(to.0), &key), &value)?;
+        let insert = "INSERT INTO plugin_settings (plugin, app, key, value) VALUES (?1, ?2, ?3, ?4)";
+        connection.execute(insert, (plugin, to.0, key, sealed))?;
+    }
+    Ok(())
 }
 
 fn record(row: &Row<'_>) -> Result<PluginRecord, StoreError> {

@@ -12,7 +12,7 @@ use crate::store::apps::AppId;
 use crate::store::secret::SecretKey;
 use crate::store::{Store, StoreError, parse, parse_json, to_json};
 
-const COLUMNS: &str = "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports, app_json, formation";
+const COLUMNS: &str = "id, app, version, created_at, created_by, description, image, source, config, processes, exposed_ports, app_json, formation, additions";
 
 /// Which releases of app `?1` are forgotten when `?2` are kept. Not what runs, nor what is about to.
 const BEYOND_RETENTION: &str = "app = ?1 AND status = 'succeeded'
@@ -52,8 +52,8 @@ impl Store {
             let created_at = clock::unix_seconds();
             transaction.execute(
                 "INSERT INTO releases (app, version, status, created_at, created_by, description, image,
-                     source, config, processes, exposed_ports, app_json, web_port)
-                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                     source, config, processes, exposed_ports, app_json, web_port, additions)
+                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                 (
                     app.0,
                     version,
@@ -67,6 +67,7 @@ impl Store {
                     to_json(&content.exposed_ports)?,
                     to_json(&content.app_json)?,
                     content.web_port(),
+                    to_json(&content.additions)?,
                 ),
             )?;
             let id = transaction.last_insert_rowid();
@@ -246,6 +247,7 @@ fn release(row: &Row<'_>, key: &SecretKey) -> Result<Release, StoreError> {
         processes: parse_json(&processes)?,
         exposed_ports: parse_json(&exposed_ports)?,
         app_json: parse_json(&app_json)?,
+        additions: parse_json(&row.get::<_, String>(13)?)?,
     };
     Ok(Release {
         id: row.get(0)?,

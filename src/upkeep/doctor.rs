@@ -12,7 +12,6 @@ mod host;
 mod network;
 mod plugins;
 mod services;
-mod sockets;
 mod surroundings;
 
 use std::sync::Arc;

@@ -361,6 +361,7 @@ fn help_is_where_one_looks_for_it_and_shows_only_what_one_may_do() {
     let (server, ann) = Server::with_person("ann");
     assert_snapshot!(transcript(&server, &ann, &["apps:help", "apps:create --help"]), @r"
     $ apps:help
+        apps:clone [OPTIONS] <OLD_APP> <NEW_APP>   Makes a second app of an app's code and settings, with host names of its own, and deploys it
         apps:create <APP>                          Creates an app: its name, its repository and its host name
         apps:destroy [OPTIONS] <APP>               Destroys an app with its containers, releases, repository and build cache
         apps:exists <APP>                          Says by its exit status whether an app exists: 0 or 20

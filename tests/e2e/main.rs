@@ -11,6 +11,7 @@
 
 mod acme;
 mod apps_and_help;
+mod apps_clone;
 mod buildpacks_commands;
 mod buildpacks_isolation;
 mod buildpacks_limits;
@@ -58,6 +59,7 @@ mod networks;
 mod never_dropping;
 mod one_off;
 mod plugins;
+mod plugins_additions;
 mod plugins_bad_input;
 mod plugins_bundled;
 mod plugins_third_party;

@@ -186,6 +186,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "socket",
             "ssh",
             "store",
+            "upkeep",
         ],
     ),
 ];

@@ -47,7 +47,7 @@ fn hooks() -> String {
             Kind::Vetoes => "may veto",
             Kind::Takes => "may take it, or veto",
             Kind::Adds(Addition::BuildArguments) => "adds `build_arguments`, may veto",
-            Kind::Adds(Addition::ConfigVars) => "adds `config`, may veto",
+            Kind::Adds(Addition::ReleaseParts) => "adds `config`, `container_options` and `routes`, may veto",
             Kind::Adds(Addition::Findings) => "adds `findings`",
         };
         let arguments = match contract.arguments {

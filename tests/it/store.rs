@@ -1,5 +1,6 @@
 //! The database: a real SQLite file in a directory of the test's own.
 
+mod additions;
 mod apps;
 mod certificates;
 mod config;
@@ -13,6 +14,7 @@ mod services;
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 
+use slipway::model::additions::Additions;
 use slipway::model::app_json::AppJson;
 use slipway::model::config_var::{ConfigValue, ConfigVars};
 use slipway::model::release::{ImageId, ReleaseContent, Source};
@@ -74,5 +76,6 @@ fn content(image: &str, config: ConfigVars) -> ReleaseContent {
         processes: BTreeMap::new(),
         exposed_ports: vec![5000],
         app_json: AppJson::default(),
+        additions: Additions::default(),
     }
 }

@@ -1,4 +1,4 @@
 //! See `slipway_router::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| slipway_router::fuzz::proxy_headers(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| slipway_router::fuzz::run(env!("CARGO_BIN_NAME"), input));

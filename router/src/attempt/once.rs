@@ -120,6 +120,9 @@ impl Dispatch<'_> {
     ) -> (Option<Copy>, impl Future<Output = Result<Response<Incoming>, SendError>> + use<>) {
         let is_repeated = self.place.route.policy.balance.retries;
         let copy = if is_repeated { copy_for_replay(&mut request, lease) } else { None };
+        if self.takes_interims {
+            lease.pass_interims(&self.client.flags);
+        }
         (copy, lease.sender().try_send_request(request))
     }
 

@@ -72,6 +72,7 @@ async fn serve_awake(
         let open = Open::begin(&open);
         // No block that waits for it, which would hold it twice: before it began and after.
         proxy::serve(Rc::clone(client), request).map(|mut answer| {
+            client.flags.interims.close();
             if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -93,6 +94,7 @@ async fn serve_awake(
     let mut pulse = Pulse::default();
     let rests = || open.get() == 0 && client.flags.is_at_rest();
     let result = poll_fn(|cx| {
+        client.flags.interims.set_task(cx.waker());
         if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
             is_stopping = true;
             Pin::new(&mut connection).graceful_shutdown();

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -75,7 +75,9 @@ pub(super) async fn check(arriving: Arriving<'_>) -> Result<(), Refusal> {
     if users.is_empty() {
         return Ok(());
     }
-    let Some((name, password)) = credentials(arriving) else { return Err(challenge(arriving.host)) };
+    let Some((name, password)) = credentials(&arriving.request.headers) else {
+        return Err(challenge(arriving.host));
+    };
     let user = users.iter().find(|user| user.name == name);
     let hash = user.map_or_else(PasswordHash::of_nothing, |user: &User| user.password_hash.clone());
     let verified = &arriving.route.memory.verified;
@@ -112,8 +114,8 @@ async fn verify(
 }
 
 /// The name and the password of a request.
-fn credentials(arriving: Arriving<'_>) -> Option<(String, Vec<u8>)> {
-    let mut values = arriving.request.headers.get_all(header::AUTHORIZATION).iter();
+pub(crate) fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

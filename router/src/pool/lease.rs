@@ -11,7 +11,9 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
 use tokio::task::AbortHandle;
 
+use crate::client_stream::ConnectionFlags;
 use crate::instance::Instance;
+use crate::interim_watch::InterimLink;
 use crate::pool::channel::Stream;
 use crate::request_body::RequestBody;
 
@@ -37,6 +39,8 @@ pub(crate) enum Sender {
 pub(crate) struct Kept {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) task: AbortHandle,
+    /// Who gets its interim answers.
+    pub(crate) interims: Arc<InterimLink>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) port: u16,
     /// How long it may rest.
@@ -63,6 +67,13 @@ impl Lease {
     /// Whether its connection has served a request before.
     pub(crate) fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Passes interim answers to the next request on to a client. Those of HTTP/2 hyper keeps to itself.
+    pub(crate) fn pass_interims(&self, client: &Arc<ConnectionFlags>) {
+        if let Sender::Http1(kept) = &self.sender {
+            kept.interims.await_for(client);
+        }
     }
 
     /// Ends the request at once: with its connection, or if that carries others, without it.

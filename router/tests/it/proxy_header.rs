@@ -1,12 +1,17 @@
 //! PROXY headers in front of connections, as raw bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_router::settings::RouterSettings;
+use slipway_router::table::Entrance;
 use slipway_router::trust::Trust;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::support::{Backend, Site, app};
+use super::support::{Backend, Head, Site, Wire, app, port_route, within};
+use super::tls_support::{TlsSite, certificate, client_config, show};
 use super::trust::{reflect, reflected};
 
 async fn site(proxies: &str, change: impl FnOnce(&mut RouterSettings)) -> (Site, Backend) {
@@ -99,4 +104,45 @@ async fn a_header_that_does_not_come_is_not_waited_for() {
         wire.send(beginning).await;
         wire.ended().await;
     }
+}
+
+/// What the app is told of a request over TLS whose connection begins with these bytes in clear text.
+async fn encrypted_behind(site: &TlsSite, header: &[u8]) -> Head {
+    let mut wire = Wire::connect(site.https).await;
+    wire.send(header).await;
+    let name = ServerName::try_from("blog.test").unwrap();
+    let connecting = TlsConnector::from(Arc::new(client_config())).connect(name, wire.stream);
+    let mut stream = within(connecting).await.unwrap();
+    within(stream.write_all(REQUEST.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()))
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    reflected(body)
+}
+
+#[tokio::test]
+async fn a_handshake_follows_the_header() {
+    let backend = Backend::start("blog", reflect).await;
+    let site = TlsSite::start_with(|settings| {
+        settings.trust =
+            Trust { proxies: "127.0.0.1".parse().unwrap(), proxy_protocol: true, ..Trust::default() };
+    });
+    let mut routes = app("blog", &[&backend]);
+    routes.ports.push(port_route(Entrance::Https, &backend));
+    site.publish(vec![routes]);
+    show(&site, &[&certificate(&["blog.test"])]);
+    for header in [b"PROXY TCP4 192.0.2.9 10.0.0.1 12345 8443\r\n".to_vec(), block()] {
+        let told = encrypted_behind(&site, &header).await;
+        assert_eq!(told.all("x-forwarded-for"), ["192.0.2.9"]);
+        assert_eq!(told.get("x-forwarded-proto"), Some("https"));
+        assert_eq!(told.get("x-forwarded-port"), Some("8443"));
+    }
+    // A handshake without a header in front of it is no header.
+    let mut wire = Wire::connect(site.https).await;
+    wire.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00").await;
+    wire.ended().await;
 }

@@ -6,6 +6,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::confirm::confirm;
 use crate::commands::{Command, Context, Scope, Target, links};
 use crate::deploy::destroy;
+use crate::deploy::error::vetoed;
 use crate::hooks::Scene;
 use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
@@ -34,7 +35,10 @@ impl Command for Destroy {
 
     async fn run(self, mut context: Context) -> CommandResult {
         let record = context.target()?.clone();
-        links::release(&context, &record, self.force).await?;
+        if !self.force {
+            // Refused while others link to it; with --force their links go, once nobody says no.
+            links::release(&context, &record, false).await?;
+        }
         tell_of_storage(&context, &record).await?;
         if context.app.engine.caches().await?.contains(&record.id.0) {
             context.console().headline(format!("The build cache of {} goes with it", record.name)).await;
@@ -44,6 +48,10 @@ impl Command for Destroy {
             confirm(&mut context, "app", name, &format!("apps:destroy --force {name}")).await?;
         }
         let console = context.console();
+        let event = || Event::PreDelete { app: record.name.clone(), by: context.caller.name.clone() };
+        let asked = context.app.hooks.ask(Hook::PreDelete, Scene::command(console), event).await;
+        asked.map_err(|veto| vetoed(&veto))?;
+        links::release(&context, &record, self.force).await?;
         console.step(format!("Destroying {} (including all add-ons)", record.name)).await;
         destroy::destroy(&context.app, &record, console).await?;
         let event = || Event::PostDelete { app: record.name.clone(), by: context.caller.name.clone() };

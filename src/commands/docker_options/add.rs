@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::command_error::CommandResult;
+use crate::commands::docker_options::added;
 use crate::commands::docker_options::arguments::Arguments;
 use crate::commands::network::choice;
 use crate::commands::resource;
@@ -36,6 +37,7 @@ impl Command for Add {
         }
         let mut all = store.docker_options(record.id).await?;
         all.extend(wanted.options.iter().cloned());
+        all.extend(added(&context, record).await?.iter().map(StoredOption::from));
         resource::limits_fit(&all, &store.resources(record.id).await?)?;
         let mounts = attach::prepare(&context, &wanted.mounts).await?;
         store.add_docker_options(record.id, wanted.options.clone()).await?;

@@ -4,7 +4,9 @@ use clap::Args;
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::commands::docker_options::added;
 use crate::commands::report::{AppReport, Rows};
+use crate::model::additions::AddedOption;
 use crate::model::phase::Phase;
 use crate::model::process_scope::ProcessScope;
 use crate::model::role::Role;
@@ -46,6 +48,11 @@ impl AppReport for Report {
         scopes.dedup();
         for scope in scopes.into_iter().filter(|scope| **scope != ProcessScope::Default) {
             add(format!("deploy.{scope}"), Phase::Deploy, scope);
+        }
+        let added = added(context, record).await?;
+        if !added.is_empty() {
+            let shown: Vec<String> = added.iter().map(AddedOption::redacted).collect();
+            rows.push(("added-by-plugins".to_owned(), shown.join(", ")));
         }
         Ok(rows)
     }

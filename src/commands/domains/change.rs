@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{changed, check_free, parse, paths};
+use crate::commands::domains::{changed, check_free, check_own, parse, paths, tell_of_plugins};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -93,13 +93,15 @@ impl Command for Remove {
             return Err(CommandError::user(format!("{absent} is not a domain of {}", record.name))
                 .hint(format!("See them: domains:report {}", record.name)));
         }
+        let named = unwanted.iter().map(ToString::to_string).chain(places.iter().map(ToString::to_string));
+        let added = check_own(&context, record, &named.collect::<Vec<String>>()).await?;
         let own = context.app.store.domains(Some(record.id)).await?;
         let change = if unwanted.iter().all(|name| own.contains(name)) {
             DomainsChange::Remove(unwanted.clone())
         } else {
             // A default name has no row of its own: without it, the others are spelled out.
-            let rest: Vec<Hostname> = present.into_iter().filter(|name| !unwanted.contains(name)).collect();
-            DomainsChange::Set(rest)
+            let stays = |name: &Hostname| !unwanted.contains(name) && !added.contains(&name.to_string());
+            DomainsChange::Set(present.into_iter().filter(stays).collect())
         };
         if !unwanted.is_empty() {
             context.app.store.change_domains(Some(record.id), change).await?;
@@ -143,6 +145,7 @@ impl Command for Set {
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(wanted.clone())).await?;
         let names: Vec<String> = wanted.iter().map(Hostname::in_both_forms).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
+        tell_of_plugins(&context, record).await?;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &self.domains).await;
@@ -171,6 +174,7 @@ impl Command for Clear {
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(Vec::new())).await?;
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Cleared domains in {}", record.name)).await;
+        tell_of_plugins(&context, record).await?;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "clear", &[]).await;
@@ -201,6 +205,7 @@ impl Command for Reset {
         context.app.store.change_domains(Some(record.id), DomainsChange::Reset).await?;
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
+        tell_of_plugins(&context, record).await?;
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &[]).await;

@@ -4,6 +4,7 @@ use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::model::path_route::{HostPath, PathRoute};
 use crate::store::apps::AppRecord;
+use crate::urls;
 
 /// Parts words into host names and paths of hosts, all of them or an error.
 pub(super) fn part(words: &[String]) -> Result<(Vec<String>, Vec<HostPath>), CommandError> {
@@ -29,7 +30,7 @@ pub(super) async fn check_free(
                 others(place)
             });
         }
-        let owner = super::owner(context, &place.host).await?;
+        let owner = urls::owner(&context.app, &place.host).await?;
         if owner.is_some_and(|owner| owner != record.name && !context.caller.access.includes(&owner)) {
             return Err(others(place));
         }

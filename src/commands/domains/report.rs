@@ -69,6 +69,11 @@ async fn rows(context: &Context, record: &AppRecord) -> Result<Rows, CommandErro
         let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
         rows.push(("app-paths".to_owned(), paths.join(", ")));
     }
+    let added = context.app.store.added_places(record.id).await?;
+    if !added.is_empty() {
+        let added: Vec<String> = added.iter().map(|(place, plugin)| format!("{place} ({plugin})")).collect();
+        rows.push(("app-added-by-plugins".to_owned(), added.join(", ")));
+    }
     rows.extend(global_rows(context).await?);
     Ok(rows)
 }

@@ -8,6 +8,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::turns::Turns;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::docker::attachment::Attachment;
+use crate::model::additions::Additions;
 use crate::model::role::Role;
 use crate::run::options::{self, Phase};
 use crate::store::apps::AppRecord;
@@ -81,7 +82,9 @@ async fn attach(
 ) -> Result<(), CommandError> {
     let engine = &context.app.engine;
     let process_type = Some(&instance.name.process_type);
-    let wanted = options::of(&context.app.store, record.id, process_type, Phase::Deploy).await?;
+    // Plugins add no networks.
+    let added = Additions::default();
+    let wanted = options::of(&context.app.store, record.id, &added, process_type, Phase::Deploy).await?;
     let joined: Vec<&String> = wanted.networks.iter().chain(&wanted.late_networks).collect();
     for network in joined.iter().filter(|network| !present.contains_key(network.as_str())) {
         engine.join(&instance.container, network, &wanted.aliases).await?;

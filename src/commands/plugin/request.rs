@@ -39,7 +39,7 @@ pub(super) fn lines(name: &PluginName, manifest: &Manifest) -> Vec<String> {
             Kind::Vetoes => "may say no when",
             Kind::Takes => "may take or refuse it when",
             Kind::Adds(Addition::BuildArguments) => "may say no and add build arguments when",
-            Kind::Adds(Addition::ConfigVars) => "may say no and add config vars when",
+            Kind::Adds(Addition::ReleaseParts) => "may say no and add config vars when",
             Kind::Adds(Addition::Findings) => "adds lines when",
         };
         lines.push(format!("hook {hook}: {may} {}", contract.when));
@@ -54,6 +54,12 @@ pub(super) fn lines(name: &PluginName, manifest: &Manifest) -> Vec<String> {
             Apps::All => "on ALL apps and the server",
         };
         lines.push(format!("may run, {apps}: {}", permissions.commands.join(", ")));
+    }
+    if permissions.container_options {
+        lines.push("may add Docker options to containers".to_owned());
+    }
+    if permissions.routes {
+        lines.push("may lead host names and paths to apps".to_owned());
     }
     if permissions.network {
         lines.push("may use the network".to_owned());

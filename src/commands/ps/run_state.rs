@@ -190,7 +190,7 @@ impl Turn for Restarting {
 
 impl Turn for Rebuilding {
     async fn on(&self, context: &Context, record: &AppRecord, console: Console) -> Result<(), CommandError> {
-        let source = source(context, record).await?;
+        let source = source(context, record, record.current_release).await?;
         console.step(format!("Rebuilding {}", record.name)).await;
         let order = context.order(record, Work::Build(source), "Rebuild");
         let order = deploy::Order { console, ..order };
@@ -199,20 +199,24 @@ impl Turn for Rebuilding {
     }
 }
 
-/// What the current release was made from: its image, or the newest commit of the deploy branch.
-async fn source(context: &Context, record: &AppRecord) -> Result<BuildSource, CommandError> {
+/// What a release was made from: its image, or the newest commit of the app's deploy branch.
+pub async fn source(
+    context: &Context,
+    record: &AppRecord,
+    release: Option<i64>,
+) -> Result<BuildSource, CommandError> {
     let app = &context.app;
-    let release = match record.current_release {
+    let release = match release {
         Some(id) => app.store.release(id).await?,
         None => None,
     };
-    if let Some(Source::Image { reference }) = release.map(|release| release.content.source) {
-        return Ok(BuildSource::Image { reference });
+    if let Some(Source::Image { reference }) = release.as_ref().map(|release| &release.content.source) {
+        return Ok(BuildSource::Image { reference: reference.clone() });
     }
     let branch = app.store.computed_property(record.id, "deploy-branch").await?;
     let branch = branch.unwrap_or_else(|| "main".to_owned());
     let missing = || {
-        if record.current_release.is_none() {
+        if release.is_none() {
             return CommandError::not_deployed(&record.name);
         }
         CommandError::user(format!(

@@ -112,9 +112,14 @@ fn differences(from: &Release, to: &Release) -> Result<Differences, CommandError
     })
 }
 
-/// The values in app.json's `env` are config vars to be.
+/// The values in app.json's `env` are config vars to be. What plugins add may have values, too, and is known by its
+/// name.
 fn shown(name: &str, value: &str) -> String {
-    if name.contains("app.json env.") { "(hidden)".to_owned() } else { value.to_owned() }
+    match name {
+        name if name.contains("app.json env.") => "(hidden)".to_owned(),
+        name if name.starts_with("7 ") => "there".to_owned(),
+        _ => value.to_owned(),
+    }
 }
 
 /// All that is compared as text, by a name that begins with the number of its place.
@@ -134,6 +139,12 @@ fn facts(release: &Release) -> Result<BTreeMap<String, String>, CommandError> {
     }
     let ports: Vec<String> = content.exposed_ports.iter().map(ToString::to_string).collect();
     facts.insert("5 exposed ports".to_owned(), ports.join(" "));
+    for added in &content.additions.options {
+        facts.insert(format!("7 plugin's {}", added.redacted()), added.option.to_string());
+    }
+    for route in &content.additions.routes {
+        facts.insert(format!("7 plugin's {route}"), route.to_string());
+    }
     let unreadable = |error| CommandError::internal("app.json cannot be compared", error);
     let Value::Object(parts) = serde_json::to_value(&content.app_json).map_err(unreadable)? else {
         return Ok(facts);

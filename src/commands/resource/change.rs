@@ -2,6 +2,7 @@
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::commands::docker_options::added;
 use crate::model::container_options::Limits;
 use crate::model::process_scope::ProcessScope;
 use crate::run::options::{self, Phase};
@@ -12,7 +13,10 @@ use crate::store::resources::Resources;
 /// Records the amounts once they are known to fit together, with one another and with the docker options.
 pub async fn record(context: &Context, record: &AppRecord, resources: Resources) -> Result<(), CommandError> {
     let store = &context.app.store;
-    let all = compose_all(&store.docker_options(record.id).await?, &resources)?;
+    let mut options = store.docker_options(record.id).await?;
+    // With what plugins added it has to fit, too: an instance that is lost would not come back.
+    options.extend(added(context, record).await?.iter().map(StoredOption::from));
+    let all = compose_all(&options, &resources)?;
     check_host(context, &all).await?;
     Ok(store.set_resources(record.id, resources).await?)
 }

@@ -26,8 +26,8 @@ pub const NOT_MINE: i32 = 10;
 pub enum Addition {
     /// Arguments of the build.
     BuildArguments,
-    /// Config vars of this one release.
-    ConfigVars,
+    /// What a release consists of: config vars, options of its containers, routes.
+    ReleaseParts,
     /// Lines of `doctor`.
     Findings,
 }
@@ -98,6 +98,19 @@ pub static CONTRACTS: &[Contract] = &[
         fields: &[APP, ("old", "the name that it had"), BY],
         ..*FIRST
     },
+    Contract {
+        hook: Hook::PostAppClone,
+        when: "an app was made of another one, and is not deployed yet; `post-create` came before",
+        arguments: &["OLD", "APP"],
+        fields: &[APP, ("old", "the app that it was made of"), BY],
+        ..*FIRST
+    },
+    Contract {
+        hook: Hook::PreDelete,
+        when: "an app is about to be destroyed, and nothing of it is gone yet",
+        kind: Kind::Vetoes,
+        ..*FIRST
+    },
     Contract { hook: Hook::PostDelete, when: "an app was destroyed, with all that belonged to it", ..*FIRST },
     Contract {
         hook: Hook::ReceiveApp,
@@ -157,7 +170,7 @@ pub static CONTRACTS: &[Contract] = &[
     Contract {
         hook: Hook::PreRelease,
         when: "a release of a new image, or with new config vars, is about to be recorded",
-        kind: Kind::Adds(Addition::ConfigVars),
+        kind: Kind::Adds(Addition::ReleaseParts),
         arguments: &["APP", "IMAGE"],
         fields: &[
             APP,
@@ -168,6 +181,7 @@ pub static CONTRACTS: &[Contract] = &[
                 "config_keys",
                 "the names of the config vars that it would have, without those that are added here",
             ),
+            ("process_types", "its process types; empty for an image without a Procfile, which has `web`"),
         ],
         ..*FIRST
     },

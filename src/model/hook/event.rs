@@ -6,38 +6,163 @@ use serde::Serialize;
 
 use crate::model::app_name::AppName;
 use crate::model::hook::Hook;
+use crate::model::process_type::ProcessType;
 
 /// Something that happens. Config vars are told by their names, never by their values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "hook", rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the contract says what each field is, and a test compares the two")]
 pub enum Event {
-    PostCreate { app: AppName, by: String },
-    PostAppRename { app: AppName, old: AppName, by: String },
-    PostDelete { app: AppName, by: String },
-    ReceiveApp { app: AppName, by: String, commit: String, branch: String },
-    ReceiveBranch { app: AppName, by: String, branch: String, commit: String },
-    PostReceiveBranch { app: AppName, by: String, branch: String, commit: Option<String> },
-    PreBuild { app: AppName, by: String, build: i64, source: String },
-    PostBuild { app: AppName, by: String, build: i64, image: String },
-    PreRelease { app: AppName, by: String, image: String, description: String, config_keys: Vec<String> },
-    PreDeploy { app: AppName, by: String, release: String, image: String, description: String },
-    CheckDeploy { app: AppName, container: String, instance: String, address: String, port: Option<u16> },
-    PostDeploy { app: AppName, by: String, release: String, image: String, description: String },
-    DeployFailed { app: AppName, by: String, reason: String },
-    PreStart { app: AppName, by: String },
-    PostStop { app: AppName, by: String },
-    PostScale { app: AppName, by: String, quantities: BTreeMap<String, u32> },
-    PostConfigUpdate { app: Option<AppName>, by: String, set: Vec<String>, unset: Vec<String> },
-    PostDomainsUpdate { app: Option<AppName>, by: String, action: String, domains: Vec<String> },
-    PostCertsUpdate { app: Option<AppName>, action: String, hosts: Vec<String> },
-    RoutesPublished { hosts: usize },
-    PostDrainsUpdate { app: AppName, by: String, action: String },
-    PostCron { app: AppName, task: String, run: i64, succeeded: bool, outcome: String },
-    UserAuth { user: String, role: String, command: String, apps: Vec<String> },
+    PostCreate {
+        app: AppName,
+        by: String,
+    },
+    PostAppRename {
+        app: AppName,
+        old: AppName,
+        by: String,
+    },
+    PostAppClone {
+        app: AppName,
+        old: AppName,
+        by: String,
+    },
+    PreDelete {
+        app: AppName,
+        by: String,
+    },
+    PostDelete {
+        app: AppName,
+        by: String,
+    },
+    ReceiveApp {
+        app: AppName,
+        by: String,
+        commit: String,
+        branch: String,
+    },
+    ReceiveBranch {
+        app: AppName,
+        by: String,
+        branch: String,
+        commit: String,
+    },
+    PostReceiveBranch {
+        app: AppName,
+        by: String,
+        branch: String,
+        commit: Option<String>,
+    },
+    PreBuild {
+        app: AppName,
+        by: String,
+        build: i64,
+        source: String,
+    },
+    PostBuild {
+        app: AppName,
+        by: String,
+        build: i64,
+        image: String,
+    },
+    PreRelease {
+        app: AppName,
+        by: String,
+        image: String,
+        description: String,
+        config_keys: Vec<String>,
+        process_types: Vec<ProcessType>,
+    },
+    PreDeploy {
+        app: AppName,
+        by: String,
+        release: String,
+        image: String,
+        description: String,
+    },
+    CheckDeploy {
+        app: AppName,
+        container: String,
+        instance: String,
+        address: String,
+        port: Option<u16>,
+    },
+    PostDeploy {
+        app: AppName,
+        by: String,
+        release: String,
+        image: String,
+        description: String,
+    },
+    DeployFailed {
+        app: AppName,
+        by: String,
+        reason: String,
+    },
+    PreStart {
+        app: AppName,
+        by: String,
+    },
+    PostStop {
+        app: AppName,
+        by: String,
+    },
+    PostScale {
+        app: AppName,
+        by: String,
+        quantities: BTreeMap<String, u32>,
+    },
+    PostConfigUpdate {
+        app: Option<AppName>,
+        by: String,
+        set: Vec<String>,
+        unset: Vec<String>,
+    },
+    PostDomainsUpdate {
+        app: Option<AppName>,
+        by: String,
+        action: String,
+        domains: Vec<String>,
+    },
+    PostCertsUpdate {
+        app: Option<AppName>,
+        action: String,
+        hosts: Vec<String>,
+    },
+    RoutesPublished {
+        hosts: usize,
+    },
+    PostDrainsUpdate {
+        app: AppName,
+        by: String,
+        action: String,
+    },
+    PostCron {
+        app: AppName,
+        task: String,
+        run: i64,
+        succeeded: bool,
+        outcome: String,
+    },
+    UserAuth {
+        user: String,
+        role: String,
+        command: String,
+        apps: Vec<String>,
+    },
     HealthReport {},
-    PostBackup { engine: String, service: String, succeeded: bool, outcome: String },
-    PostRestore { engine: String, service: String, succeeded: bool, outcome: String },
+    PostBackup {
+        engine: String,
+        service: String,
+        succeeded: bool,
+        outcome: String,
+    },
+    PostRestore {
+        engine: String,
+        service: String,
+        succeeded: bool,
+        outcome: String,
+    },
     Daily {},
 }
 
@@ -47,6 +172,8 @@ impl Event {
         match self {
             Self::PostCreate { .. } => Hook::PostCreate,
             Self::PostAppRename { .. } => Hook::PostAppRename,
+            Self::PostAppClone { .. } => Hook::PostAppClone,
+            Self::PreDelete { .. } => Hook::PreDelete,
             Self::PostDelete { .. } => Hook::PostDelete,
             Self::ReceiveApp { .. } => Hook::ReceiveApp,
             Self::ReceiveBranch { .. } => Hook::ReceiveBranch,
@@ -80,6 +207,8 @@ impl Event {
         match self {
             Self::PostCreate { app, .. }
             | Self::PostAppRename { app, .. }
+            | Self::PostAppClone { app, .. }
+            | Self::PreDelete { app, .. }
             | Self::PostDelete { app, .. }
             | Self::ReceiveApp { app, .. }
             | Self::ReceiveBranch { app, .. }
@@ -116,7 +245,9 @@ impl Event {
             std::iter::once(app()).chain(more).collect::<Vec<String>>()
         };
         match self {
-            Self::PostAppRename { app, old, .. } => vec![old.to_string(), app.to_string()],
+            Self::PostAppRename { app, old, .. } | Self::PostAppClone { app, old, .. } => {
+                vec![old.to_string(), app.to_string()]
+            }
             Self::ReceiveApp { commit, branch, .. } => with(&[commit, branch]),
             Self::ReceiveBranch { branch, commit, .. } => with(&[branch, commit]),
             Self::PostReceiveBranch { branch, commit, .. } => {
@@ -172,6 +303,8 @@ mod tests {
         vec![
             Event::PostCreate { app: app.clone(), by: by() },
             Event::PostAppRename { app: app.clone(), old: "old".parse().unwrap(), by: by() },
+            Event::PostAppClone { app: app.clone(), old: "old".parse().unwrap(), by: by() },
+            Event::PreDelete { app: app.clone(), by: by() },
             Event::PostDelete { app: app.clone(), by: by() },
             Event::ReceiveApp { app: app.clone(), by: by(), commit: text("c0ffee"), branch: text("main") },
             Event::ReceiveBranch { app: app.clone(), by: by(), branch: text("idea"), commit: text("c0ffee") },
@@ -184,6 +317,7 @@ mod tests {
                 image: text("sha256:1"),
                 description: text("Deploy c0ffee"),
                 config_keys: vec![text("A")],
+                process_types: vec![ProcessType::web()],
             },
             Event::PreDeploy {
                 app: app.clone(),

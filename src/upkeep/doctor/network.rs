@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::model::hostname::Hostname;
 use crate::store::StoreError;
-use crate::upkeep::doctor::{Finding, sockets};
+use crate::upkeep::doctor::Finding;
+use crate::upkeep::sockets;
 use crate::urls;
 
 /// How long one name may take to resolve, and how many are asked for at a time.

@@ -8,7 +8,7 @@ use std::io;
 const LISTEN: &str = "0A";
 
 /// The ports that are listened on, with their sockets' numbers.
-pub(super) fn listening() -> io::Result<HashMap<u16, HashSet<u64>>> {
+pub fn listening() -> io::Result<HashMap<u16, HashSet<u64>>> {
     let mut ports = parse(&fs::read_to_string("/proc/self/net/tcp")?);
     match fs::read_to_string("/proc/self/net/tcp6") {
         Ok(table) => {
@@ -39,13 +39,18 @@ fn parse(table: &str) -> HashMap<u16, HashSet<u64>> {
     ports
 }
 
+/// The process that listens on a port, if that can be known.
+pub fn holder(port: u16) -> Option<String> {
+    owner(listening().ok()?.get(&port)?)
+}
+
 /// Whether one of the sockets is this process's.
-pub(super) fn is_own(sockets: &HashSet<u64>) -> bool {
+pub fn is_own(sockets: &HashSet<u64>) -> bool {
     has_one_of("self", sockets)
 }
 
 /// The process that has one of the sockets, as `name (pid)`. That takes root.
-pub(super) fn owner(sockets: &HashSet<u64>) -> Option<String> {
+pub fn owner(sockets: &HashSet<u64>) -> Option<String> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let ids = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let id = ids.filter(|id| id.parse::<u32>().is_ok()).find(|id| has_one_of(id, sockets))?;
@@ -74,6 +79,7 @@ mod tests {
         let sockets = listening().unwrap().remove(&port).unwrap();
         assert!(is_own(&sockets));
         assert!(owner(&sockets).unwrap().contains(&format!("(process {})", std::process::id())));
+        assert_eq!(holder(port), owner(&sockets));
         assert!(!is_own(&HashSet::from([0])));
     }
 }
