@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// No answer of a test takes longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// No answer of the engine does, which may have gigabytes to remove before it gives one.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What a server answered.
 #[derive(Debug)]
@@ -56,11 +58,11 @@ impl Connection {
         Self { reader: BufReader::new(Box::new(stream)) }
     }
 
-    /// Connects over a Unix socket.
+    /// Connects over a Unix socket, which is the engine's.
     pub fn open_unix(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.set_read_timeout(Some(ENGINE_TIMEOUT))?;
+        stream.set_write_timeout(Some(ENGINE_TIMEOUT))?;
         Ok(Self::over(stream))
     }
 
