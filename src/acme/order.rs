@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, Problem,
+    RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use secrecy::SecretString;
@@ -16,6 +17,9 @@ use crate::model::acme::{ChallengeKind, KeyKind};
 
 /// How long the authority may look for the proofs, and again how long it may make the certificate.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How many orders are begun when the authority takes none of the nonces that it gave out.
+const ORDERS: usize = 3;
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -39,6 +43,29 @@ pub struct Issued {
 
 /// Orders a certificate. Whatever comes of it, no proof is shown any more afterwards.
 pub async fn issue(
+    account: &Account,
+    wanted: &Wanted,
+    solver: &impl Solver,
+    stop: &CancellationToken,
+) -> Result<Issued, AcmeError> {
+    for _ in 1..ORDERS {
+        match attempt(account, wanted, solver, stop).await {
+            // The library has tried it a few times. An authority that forgets nonces in a row, as one with many
+            // front ends may, is none that says no (RFC 8555, section 6.5).
+            Err(AcmeError::Refused(problem)) if is_bad_nonce(&problem) => {
+                tracing::debug!(%problem, "the order is begun anew");
+            }
+            result => return result,
+        }
+    }
+    attempt(account, wanted, solver, stop).await
+}
+
+fn is_bad_nonce(problem: &Problem) -> bool {
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
+}
+
+async fn attempt(
     account: &Account,
     wanted: &Wanted,
     solver: &impl Solver,
