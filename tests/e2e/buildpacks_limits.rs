@@ -12,7 +12,7 @@ use crate::harness::repo::Repo;
 use crate::harness::server::Server;
 use crate::harness::wait::wait_until;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A server with these settings, and an app that a buildpack of its own has built.
 fn deployed(settings: &str) -> (Server, Person, String, Repo) {
