@@ -25,6 +25,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use nix::sys::prctl;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -51,6 +52,10 @@ pub fn run(takes_over: bool) -> ExitCode {
         Err(error) => return fail(&error),
     };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    // The allocator asks for huge pages, of which an idle server fills little and keeps all: 27 MiB instead of 5.
+    if let Err(error) = prctl::set_thp_disable(true) {
+        tracing::debug!(%error, "huge pages stay in use");
+    }
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),

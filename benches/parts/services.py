@@ -76,7 +76,7 @@ def created(server, engine, rounds):
     ours, theirs = [], []
     for number in range(rounds):
         ours.append(timed(server.ssh(f"{engine}:create", f"other{number}")))
-        timed(server.ssh("--", f"{engine}:destroy", "--force", "--no-backup", f"other{number}"))
+        timed(server.ssh(f"{engine}:destroy", "--force", "--no-backup", f"other{number}"))
         theirs.append(by_hand(image, *BY_HAND[engine]))
     return compared(f"{engine}:create to ready", min(ours), min(theirs), "docker run of the same image")
 
