@@ -28,7 +28,7 @@ def measure(server, rounds=None):
         for state, enabled in states.items():
             for name in others + hooked:
                 server.command("plugin:enable" if name in enabled else "plugin:disable", name)
-            found[state] += times(server, (rounds or ROUNDS) // LAPS)
+            found[state] += times(server, max(1, (rounds or ROUNDS) // LAPS))
     return [
         row(f"an event, {HOOKS} plugins with other hooks", found["others"], found["none"]),
         row("an event with 1 hook", found["one"], found["none"]),

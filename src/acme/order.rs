@@ -48,17 +48,25 @@ pub async fn issue(
     solver: &impl Solver,
     stop: &CancellationToken,
 ) -> Result<Issued, AcmeError> {
-    for _ in 1..ORDERS {
-        match attempt(account, wanted, solver, stop).await {
-            // The library has tried it a few times. An authority that forgets nonces in a row, as one with many
-            // front ends may, is none that says no (RFC 8555, section 6.5).
-            Err(AcmeError::Refused(problem)) if is_bad_nonce(&problem) => {
+    over_bad_nonces(|| attempt(account, wanted, solver, stop)).await
+}
+
+/// Begins anew where the authority refuses its own nonces. The library has tried each request a few times; an authority
+/// that forgets nonces in a row, as one with many front ends may, is none that says no (RFC 8555, section 6.5).
+async fn over_bad_nonces<T, F>(attempt: impl Fn() -> F) -> Result<T, AcmeError>
+where
+    F: Future<Output = Result<T, AcmeError>>,
+{
+    let mut begun = 1;
+    loop {
+        match attempt().await {
+            Err(AcmeError::Refused(problem)) if begun < ORDERS && is_bad_nonce(&problem) => {
                 tracing::debug!(%problem, "the order is begun anew");
+                begun += 1;
             }
             result => return result,
         }
     }
-    attempt(account, wanted, solver, stop).await
 }
 
 fn is_bad_nonce(problem: &Problem) -> bool {
@@ -196,5 +204,38 @@ fn challenge_type(kind: ChallengeKind) -> ChallengeType {
         ChallengeKind::Http01 => ChallengeType::Http01,
         ChallengeKind::TlsAlpn01 => ChallengeType::TlsAlpn01,
         ChallengeKind::Dns01 => ChallengeType::Dns01,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How many orders are begun when so many are refused with that type, and whether the last one comes to something.
+    async fn begun(refused: usize, kind: &str) -> (usize, bool) {
+        let count = Cell::new(0);
+        let attempt = || {
+            count.set(count.get() + 1);
+            let problem = Problem {
+                r#type: Some(format!("urn:ietf:params:acme:error:{kind}")),
+                detail: None,
+                status: None,
+                subproblems: Vec::new(),
+            };
+            let answer = if count.get() <= refused { Err(AcmeError::Refused(problem)) } else { Ok(()) };
+            async { answer }
+        };
+        let result = over_bad_nonces(attempt).await;
+        (count.get(), result.is_ok())
+    }
+
+    #[tokio::test]
+    async fn an_order_is_begun_anew_for_nonces_alone_and_not_without_end() {
+        assert_eq!(begun(0, "badNonce").await, (1, true));
+        assert_eq!(begun(2, "badNonce").await, (3, true));
+        assert_eq!(begun(9, "badNonce").await, (ORDERS, false));
+        assert_eq!(begun(9, "rateLimited").await, (1, false));
     }
 }

@@ -18,7 +18,8 @@ use tracing::{debug, info, warn};
 
 use crate::console::door::{Door, Presence};
 use crate::face::Commands;
-use crate::settings::{Settings, SshLimits};
+use crate::settings::Settings;
+use crate::settings::limits::SshLimits;
 use crate::ssh::auth::{methods, preferred};
 use crate::ssh::connection::{Connection, SessionError, Shared};
 use crate::ssh::handshake_stream::HandshakeStream;

@@ -79,15 +79,19 @@ async fn what_was_lost_on_one_instance_is_sent_to_another() {
     let (dying, well) = (Stage::closing(), Stage::quick());
     let all = backends(&[&dying, &well]).await;
     let site = site(&all, |_| {});
-    for number in 0..100 {
+    let again = || value(&site, "retries_total{app=\"blog\"}");
+    // How many go to the dying one is up to the balance: it is the slower one where it has to be connected to again.
+    for number in 0.. {
         let answer = site.ask(&format!("GET /{number} HTTP/1.1\r\nHost: blog.test\r\n\r\n")).await;
         assert_eq!(answer.status(), 200);
+        if number >= 100 && again() > 0.0 {
+            break;
+        }
     }
     let seen = dying.seen();
     let different: HashSet<_> = seen.iter().collect();
-    assert!(seen.len() > 2 && different.len() == seen.len(), "none came back: {seen:?}");
-    let again = value(&site, "retries_total{app=\"blog\"}");
-    assert!(again > 0.0 && well.count() as f64 >= again);
+    assert_eq!(different.len(), seen.len(), "one came twice: {seen:?}");
+    assert!(well.count() as f64 >= again());
 }
 
 #[tokio::test]

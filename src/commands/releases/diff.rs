@@ -13,6 +13,9 @@ use crate::commands::{Command, Context, Scope, Target};
 use crate::model::release::{Release, Source};
 use crate::model::role::Role;
 
+/// What names of plugins' additions begin with: their place, and whose they are.
+const OF_PLUGINS: &str = "7 plugin's";
+
 /// Shows what differs between two releases; values of config vars are not shown
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -117,7 +120,7 @@ fn differences(from: &Release, to: &Release) -> Result<Differences, CommandError
 fn shown(name: &str, value: &str) -> String {
     match name {
         name if name.contains("app.json env.") => "(hidden)".to_owned(),
-        name if name.starts_with("7 ") => "there".to_owned(),
+        name if name.starts_with(OF_PLUGINS) => "there".to_owned(),
         _ => value.to_owned(),
     }
 }
@@ -140,10 +143,10 @@ fn facts(release: &Release) -> Result<BTreeMap<String, String>, CommandError> {
     let ports: Vec<String> = content.exposed_ports.iter().map(ToString::to_string).collect();
     facts.insert("5 exposed ports".to_owned(), ports.join(" "));
     for added in &content.additions.options {
-        facts.insert(format!("7 plugin's {}", added.redacted()), added.option.to_string());
+        facts.insert(format!("{OF_PLUGINS} {}", added.redacted()), added.option.to_string());
     }
     for route in &content.additions.routes {
-        facts.insert(format!("7 plugin's {route}"), route.to_string());
+        facts.insert(format!("{OF_PLUGINS} {route}"), route.to_string());
     }
     let unreadable = |error| CommandError::internal("app.json cannot be compared", error);
     let Value::Object(parts) = serde_json::to_value(&content.app_json).map_err(unreadable)? else {

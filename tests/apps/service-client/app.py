@@ -78,7 +78,9 @@ class Amqp:
 
     def rows(self):
         found = []
-        while (message := self.channel.basic_get("kept"))[0]:
+        # No more than there are by now: behind those who write it would never see the end.
+        waiting = self.channel.queue_declare("kept", passive=True).method.message_count
+        while len(found) < waiting and (message := self.channel.basic_get("kept"))[0]:
             found.append(int(message[2]))
         self.channel.basic_nack(0, multiple=True)
         # Answered by the queue once it has them again, so that the next reader finds all of them.
