@@ -5,7 +5,7 @@
 //! own, so that no build slows it.
 //!
 //! ```text
-//! listener (one thread) ─▶ worker (one a core) ─▶ client (─▶ tls) ─▶ proxy ─▶ check ─▶ table ─▶ gate ─▶ attempt ─▶ pool
+//! listener (on one worker) ─▶ worker (one a core) ─▶ client (─▶ tls) ─▶ proxy ─▶ check ─▶ table ─▶ gate ─▶ attempt ─▶ pool
 //! publisher ─▶ table (replaced as a whole) + instances and memories of apps (kept from table to table)
 //! ```
 //!
@@ -75,6 +75,7 @@ mod value_buffer;
 mod waiting;
 mod websocket_frames;
 mod worker;
+mod workers;
 
 pub mod access_log;
 pub mod certificate;
@@ -99,7 +100,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{JoinHandle, available_parallelism};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -113,7 +114,7 @@ use access_log::{AccessLog, AccessRecords};
 use certificate::Certificate;
 use challenges::Challenges;
 use explain::{Explanation, Question};
-use listener::{Doors, Listener};
+use listener::Listener;
 use listening_socket::ListeningSocket;
 use metrics::collector::RouterCollector;
 use metrics::drains::Drains;
@@ -128,6 +129,7 @@ use tls_spec::TlsSpec;
 use trust::Trust;
 use waiting::WaitingRoom;
 use worker::{Ending, Stop, WorkerParts};
+use workers::Workers;
 
 /// The way to a running router: bind, then start.
 #[derive(Debug)]
@@ -162,7 +164,7 @@ struct Inner {
     dropped_records: Arc<AtomicU64>,
     collector: Arc<RouterCollector>,
     /// Taken by the first shutdown. Protects nothing else, and is never held across an await.
-    threads: Mutex<Option<Threads>>,
+    running: Mutex<Option<Workers>>,
 }
 
 /// The sockets of the main ports.
@@ -174,11 +176,6 @@ struct MainPorts {
     shared: Vec<ListeningSocket>,
 }
 
-#[derive(Debug)]
-struct Threads {
-    accepting: JoinHandle<()>,
-    workers: Vec<JoinHandle<usize>>,
-}
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
@@ -262,7 +259,6 @@ impl BoundRouter {
         let key = self.settings.signing_key.clone().unwrap_or_else(SigningKey::random);
         let counters: Vec<_> = (0..count).map(|_| Arc::<WorkerCounters>::default()).collect();
         let lobby = Arc::<WaitingRoom>::default();
-        let max_per_address = self.settings.max_connections_per_address;
         let parts = WorkerParts {
             table: Arc::clone(&table),
             lobby: Arc::clone(&lobby),
@@ -274,18 +270,9 @@ impl BoundRouter {
             index: 0,
             counters: Arc::default(),
         };
-        let mut doors = Vec::new();
-        let mut workers = Vec::new();
-        for (index, counters) in counters.iter().enumerate() {
-            let own = WorkerParts { index, counters: Arc::clone(counters), ..parts.clone() };
-            let (door, thread) = worker::start(own).map_err(RouterError::Threads)?;
-            doors.push(door);
-            workers.push(thread);
-        }
+        let workers = Workers::start(&parts, &counters, received).map_err(RouterError::Threads)?;
         let drains = Arc::<Drains>::default();
         let publisher_parts = PublisherParts { address, workers: count, key, drains: Arc::clone(&drains) };
-        let doors = Doors::new(doors, max_per_address, Arc::clone(&trust));
-        let accepting = listener::start(doors, received, parts.stop).map_err(RouterError::Threads)?;
         let main: Vec<Listener> = std::iter::once(self.http).chain(self.https).collect();
         let shared =
             main.iter().map(Listener::share).collect::<Result<_, _>>().map_err(RouterError::Threads)?;
@@ -304,7 +291,7 @@ impl BoundRouter {
             trust,
             stop,
             dropped_records,
-            threads: Mutex::new(Some(Threads { accepting, workers })),
+            running: Mutex::new(Some(workers)),
         };
         Ok((RouterHandle { inner: Arc::new(inner) }, records))
     }
@@ -453,28 +440,12 @@ impl RouterHandle {
         self.inner.stop.send_replace(Some(ending));
         self.main().shared.clear();
         self.inner.publisher.close_handles();
-        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(threads) = threads else { return 0 };
-        tokio::task::spawn_blocking(|| threads.join()).await.unwrap_or_default()
+        let workers = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(workers) = workers else { return 0 };
+        tokio::task::spawn_blocking(|| workers.join()).await.unwrap_or_default()
     }
 
     fn main(&self) -> MutexGuard<'_, MainPorts> {
         self.inner.main.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Threads {
-    fn join(self) -> usize {
-        if self.accepting.join().is_err() {
-            tracing::error!("the router's accepting thread panicked");
-        }
-        let mut cut = 0;
-        for worker in self.workers {
-            match worker.join() {
-                Ok(connections) => cut += connections,
-                Err(_) => tracing::error!("a thread of the router panicked"),
-            }
-        }
-        cut
     }
 }

@@ -1,9 +1,12 @@
-//! Listening sockets and the thread that accepts from them.
+//! Listening sockets and how connections are dealt out.
 //!
-//! One thread accepts for all workers and hands each connection to the one with the fewest. The alternative,
-//! a socket for each worker with SO_REUSEPORT, saves the hand-over, but the kernel then deals connections out by
-//! hash: with few long connections (a load balancer in front, WebSockets) some cores idle while others queue, and
-//! closing one such socket resets what waits in its queue, which a restart without loss cannot have.
+//! One of the workers accepts for all. It keeps a connection unless another worker has fewer, and hands it to that one
+//! then, which wakes its thread: a fifth of what a connection with one request costs, so that it is done only where
+//! there is something to be evened out. The alternatives wake more or deal worse. A thread that only accepts has to hand
+//! over every connection. If all workers wait for one socket, each connection wakes all that rest. With a socket for
+//! each worker (SO_REUSEPORT) the kernel deals connections out by hash: with few long connections (a load balancer in
+//! front, WebSockets) some cores idle while others queue, and closing one such socket resets what waits in its queue,
+//! which a restart without loss cannot have.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,28 +14,29 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle as Task, spawn_local};
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use crate::address_counts::AddressCounts;
 use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
 use crate::listening_socket::ListeningSocket;
-use crate::local_thread;
 use crate::table::Entrance;
 use crate::trust::Trust;
-use crate::worker::{Stop, WorkerDoor};
+use crate::worker::{Intake, Stop, WorkerDoor};
 
 /// Connections that may wait to be accepted. The kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 /// Idle clients are asked after a minute whether they still exist.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Connections that are accepted before those that are there already get a turn.
+const TURN: usize = 16;
 /// Pauses after a failed accept: from the first to the longest.
 const BACK_OFF: Duration = Duration::from_millis(5);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
@@ -45,7 +49,7 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
-/// What the accepting thread is told to do.
+/// What whoever accepts is told to do.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Accept from a further socket.
@@ -100,7 +104,8 @@ impl Listener {
 /// To whom connections are handed, and how many an address may have.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    workers: Vec<WorkerDoor>,
+    /// All workers but the one that accepts.
+    others: Vec<WorkerDoor>,
     limit: Option<(Arc<AddressCounts>, NonZeroU32)>,
     /// Its proxies have as many connections as they like: behind each are many clients.
     trust: Arc<ArcSwap<Trust>>,
@@ -108,15 +113,15 @@ pub(crate) struct Doors {
 
 impl Doors {
     pub(crate) fn new(
-        workers: Vec<WorkerDoor>,
+        others: Vec<WorkerDoor>,
         max_per_address: Option<NonZeroU32>,
         trust: Arc<ArcSwap<Trust>>,
     ) -> Self {
-        Self { workers, limit: max_per_address.map(|most| (Arc::default(), most)), trust }
+        Self { others, limit: max_per_address.map(|most| (Arc::default(), most)), trust }
     }
 
-    /// Hands a connection over, or closes it if its client has as many as it may.
-    async fn hand_over(&self, stream: TcpStream, arrival: Arrival) {
+    /// Deals a connection out, or closes it if its client has as many as it may.
+    async fn deal(&self, here: &Intake, stream: TcpStream, arrival: Arrival) {
         let place = match &self.limit {
             None => None,
             Some(_) if self.trust.load().proxies.contains(arrival.peer.ip()) => None,
@@ -129,30 +134,26 @@ impl Doors {
                 place
             }
         };
-        if let Err(error) = stream.set_nonblocking(true) {
-            tracing::warn!(%error, "cannot serve a connection");
-            return;
-        }
-        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections()) {
-            worker.hand(Accepted { stream, arrival, place }).await;
+        let accepted = Accepted { stream, arrival, place };
+        match self.others.iter().min_by_key(|other| other.connections()) {
+            Some(other) if other.connections() < here.connections() => other.hand(accepted).await,
+            _ => here.serve(accepted),
         }
     }
 }
 
-/// Starts the accepting thread. It ends when the router stops or its handle is gone.
-pub(crate) fn start(
+/// Accepts on a worker's thread until the router stops or its handle is gone.
+pub(crate) async fn run(
     doors: Doors,
-    orders: mpsc::UnboundedReceiver<Order>,
-    stop: watch::Receiver<Stop>,
-) -> io::Result<JoinHandle<()>> {
-    local_thread::start("router-accept".to_owned(), move || run(Rc::new(doors), orders, stop))
-}
-
-async fn run(doors: Rc<Doors>, mut orders: mpsc::UnboundedReceiver<Order>, mut stop: watch::Receiver<Stop>) {
+    here: Intake,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut stop: watch::Receiver<Stop>,
+) {
+    let dealing = Rc::new((doors, here));
     let open = |listener: Listener| {
         let (close, closed) = watch::channel(false);
         let entrance = listener.entrance;
-        let task = spawn_local(accept_from(listener, Rc::clone(&doors), closed));
+        let task = spawn_local(accept_from(listener, Rc::clone(&dealing), closed));
         (entrance, Open { close, task })
     };
     let mut listening = HashMap::new();
@@ -185,7 +186,7 @@ async fn run(doors: Rc<Doors>, mut orders: mpsc::UnboundedReceiver<Order>, mut s
 /// A socket that is being accepted from.
 struct Open {
     close: watch::Sender<bool>,
-    task: Task<()>,
+    task: JoinHandle<()>,
 }
 
 impl Open {
@@ -196,11 +197,16 @@ impl Open {
 
 /// Accepts until told to stop, and then what is left in the queue: its clients have been told that they are
 /// connected.
-async fn accept_from(listener: Listener, doors: Rc<Doors>, mut closed: watch::Receiver<bool>) {
+async fn accept_from(
+    listener: Listener,
+    dealing: Rc<(Doors, Intake)>,
+    mut closed: watch::Receiver<bool>,
+) {
     let Listener { socket, entrance, address } = listener;
     let port = address.port();
+    let (doors, here) = &*dealing;
     // tokio's own listener would register each accepted socket here, only for it to be taken out again on its way
-    // to a worker: two system calls a connection.
+    // to another worker: two system calls a connection.
     #[expect(
         deprecated,
         reason = "a TcpListener keeps one descriptor for life; the replacement needs unsafe"
@@ -215,24 +221,44 @@ async fn accept_from(listener: Listener, doors: Rc<Doors>, mut closed: watch::Re
     };
     let mut back_off = BACK_OFF;
     loop {
-        tokio::select! {
+        let mut ready = tokio::select! {
             ready = socket.readable() => match ready {
-                Ok(mut ready) => match ready.try_io(|socket| socket.get_ref().accept()) {
-                    Ok(Ok((stream, peer))) => {
-                        back_off = BACK_OFF;
-                        doors.hand_over(stream, Arrival { peer, entrance, port }).await;
-                    }
-                    Ok(Err(error)) => back_off = pause(&error, address, back_off).await,
-                    Err(_would_block) => {}
-                },
-                Err(error) => back_off = pause(&error, address, back_off).await,
+                Ok(ready) => ready,
+                Err(error) => {
+                    back_off = pause(&error, address, back_off).await;
+                    continue;
+                }
             },
             _ = closed.wait_for(|closed| *closed) => break,
+        };
+        let mut left = TURN;
+        while let Ok(accepted) = ready.try_io(|socket| accept(socket.get_ref())) {
+            match accepted {
+                Ok((stream, peer)) => {
+                    back_off = BACK_OFF;
+                    doors.deal(here, stream, Arrival { peer, entrance, port }).await;
+                }
+                Err(error) => back_off = pause(&error, address, back_off).await,
+            }
+            left -= 1;
+            if left == 0 {
+                yield_now().await;
+                break;
+            }
         }
     }
-    while let Ok((stream, peer)) = socket.get_ref().accept() {
-        doors.hand_over(stream, Arrival { peer, entrance, port }).await;
+    while let Ok((stream, peer)) = accept(socket.get_ref()) {
+        doors.deal(here, stream, Arrival { peer, entrance, port }).await;
     }
+}
+
+/// Accepts a connection. What it gives is non-blocking from the beginning, which the standard library cannot ask for.
+fn accept(socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = acceptfrom_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    // The socket was opened for TCP, so that its peers have such an address.
+    let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
+    Ok((TcpStream::from(stream), peer))
 }
 
 /// Waits after a failed accept. Most failures pass by themselves: a client that is gone already, or a limit on

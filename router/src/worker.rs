@@ -73,11 +73,18 @@ pub(crate) enum Stopping {
     Now,
 }
 
-/// A worker's door, held by the accepting thread.
+/// A worker's door, held by the worker that accepts.
 #[derive(Debug)]
 pub(crate) struct WorkerDoor {
     queue: mpsc::Sender<Accepted>,
     connections: Arc<AtomicUsize>,
+}
+
+/// The same worker's own way in, on its thread.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    worker: Rc<Worker>,
+    stopping: watch::Receiver<Stopping>,
 }
 
 /// A worker's state, shared by everything on its thread.
@@ -121,6 +128,26 @@ impl WorkerDoor {
             // The worker has stopped, and the connection is closed with it.
             self.connections.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Intake {
+    /// How many connections the worker has.
+    pub(crate) fn connections(&self) -> usize {
+        self.worker.connections.load(Ordering::Relaxed)
+    }
+
+    /// Serves a connection.
+    pub(crate) fn serve(&self, accepted: Accepted) {
+        self.serve_counted(accepted, self.worker.count_connection());
+    }
+
+    fn serve_counted(&self, accepted: Accepted, count: ConnectionCount) {
+        let (worker, stopping) = (Rc::clone(&self.worker), self.stopping.clone());
+        spawn_local(async move {
+            client::serve(worker, accepted, stopping).await;
+            drop(count);
+        });
     }
 }
 
@@ -191,20 +218,42 @@ impl Drop for ConnectionCount {
     }
 }
 
-/// Starts a worker's thread. Its result is the number of connections that a shutdown had to cut.
+/// Starts the thread of a worker that is handed its connections. Its result is the number of connections that a
+/// shutdown had to cut.
 pub(crate) fn start(parts: WorkerParts) -> io::Result<(WorkerDoor, JoinHandle<usize>)> {
-    let (queue, waiting) = mpsc::channel(QUEUE);
+    // The queue ends when the worker that accepts has accepted its last connection.
+    let (queue, mut waiting) = mpsc::channel(QUEUE);
     let connections = Arc::new(AtomicUsize::new(0));
     let door = WorkerDoor { queue, connections: Arc::clone(&connections) };
-    let name = format!("router-{}", parts.index);
-    let thread = local_thread::start(name, move || run(parts, waiting, connections))?;
-    Ok((door, thread))
+    let take = |intake: Intake| async move {
+        while let Some(accepted) = waiting.recv().await {
+            intake.serve_counted(accepted, intake.worker.adopt_connection());
+        }
+    };
+    Ok((door, start_thread(parts, connections, take)?))
 }
 
-async fn run(
+/// Starts the thread of the worker that accepts, which ends when there is nothing more to be accepted.
+pub(crate) fn start_accepting<F: Future<Output = ()>>(
     parts: WorkerParts,
-    mut waiting: mpsc::Receiver<Accepted>,
+    accept: impl FnOnce(Intake) -> F + Send + 'static,
+) -> io::Result<JoinHandle<usize>> {
+    start_thread(parts, Arc::default(), accept)
+}
+
+fn start_thread<F: Future<Output = ()>>(
+    parts: WorkerParts,
     connections: Arc<AtomicUsize>,
+    take: impl FnOnce(Intake) -> F + Send + 'static,
+) -> io::Result<JoinHandle<usize>> {
+    let name = format!("router-{}", parts.index);
+    local_thread::start(name, move || run(parts, connections, take))
+}
+
+async fn run<F: Future<Output = ()>>(
+    parts: WorkerParts,
+    connections: Arc<AtomicUsize>,
+    take: impl FnOnce(Intake) -> F,
 ) -> usize {
     let WorkerParts { table, lobby, tls, trust, settings, log, mut stop, index, counters } = parts;
     let pool = Rc::new(Pool::new(&settings));
@@ -233,18 +282,7 @@ async fn run(
         let recorder = Rc::clone(&worker.recorder);
         spawn_local(async move { recorder.run().await })
     };
-    let serve = |accepted| {
-        let count = worker.adopt_connection();
-        let (worker, stopped) = (Rc::clone(&worker), stopped.clone());
-        spawn_local(async move {
-            client::serve(worker, accepted, stopped).await;
-            drop(count);
-        });
-    };
-    // The queue ends when the accepting thread has accepted its last connection.
-    while let Some(accepted) = waiting.recv().await {
-        serve(accepted);
-    }
+    take(Intake { worker: Rc::clone(&worker), stopping: stopped }).await;
     let cut = worker.end(&stopping, &mut stop).await;
     sweeping.abort();
     flushing.abort();
