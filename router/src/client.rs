@@ -7,6 +7,7 @@ mod streams;
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::address_counts::AddressPlace;
 use crate::client::opening::Spoken;
+use crate::client_stream::socket::Socket;
 use crate::client_stream::watch::Watch;
 use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::forwarding::ForwardedBy;
@@ -27,7 +29,7 @@ use crate::table::Entrance;
 use crate::tls::{self, Encryption};
 use crate::transport::Transport;
 use crate::trust::{ForwardedHeader, Trust};
-use crate::worker::{Stopping, Worker};
+use crate::worker::{ConnectionCount, Stopping, Worker};
 
 /// A connection that was accepted and not yet served.
 #[derive(Debug)]
@@ -51,7 +53,23 @@ pub(crate) struct Arrival {
     pub(crate) port: u16,
 }
 
-/// What all requests of a connection share.
+/// Who is connected: what has to be known of a connection that rests, since nobody can be asked again.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    worker: Rc<Worker>,
+    /// The socket's other end, or whom a PROXY header named.
+    peer: IpAddr,
+    entrance: Entrance,
+    port: u16,
+    /// What held when the connection began.
+    trust: Arc<Trust>,
+    encryption: Option<Rc<Encryption>>,
+    place: Option<Rc<AddressPlace>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    open: OpenConnection,
+}
+
+/// What all requests of a connection share, while there are any.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
@@ -66,37 +84,55 @@ pub(crate) struct Client {
     pub(crate) forwarded_by: ForwardedBy,
     pub(crate) flags: Arc<ConnectionFlags>,
     /// What came of the handshake, if there was one.
-    pub(crate) encryption: Option<Encryption>,
+    pub(crate) encryption: Option<Rc<Encryption>>,
     requests: Cell<u64>,
     #[expect(dead_code, reason = "held for its drop")]
-    place: Option<AddressPlace>,
+    place: Option<Rc<AddressPlace>>,
+}
+
+impl Caller {
+    /// Serves it to the end. `ahead` was read already.
+    fn serve(
+        self,
+        spoken: Spoken,
+        transport: Transport,
+        ahead: Vec<u8>,
+        stopping: watch::Receiver<Stopping>,
+    ) -> Serving {
+        let socket = Socket::new(transport);
+        match spoken {
+            Spoken::Http1 => Box::pin(http1::serve(self, socket, ahead, stopping)),
+            Spoken::Http2 => Box::pin(http2::serve(self, socket, ahead, stopping)),
+        }
+    }
+
+    /// What its requests are to share.
+    fn client(&self) -> Rc<Client> {
+        let Self { worker, peer, entrance, port, trust, encryption, .. } = self;
+        let scheme = if entrance.is_encrypted() { "https" } else { "http" };
+        let with_forwarded = trust.header == ForwardedHeader::Forwarded;
+        Rc::new(Client {
+            worker: Rc::clone(worker),
+            peer: *peer,
+            entrance: *entrance,
+            scheme,
+            port: *port,
+            is_trusted: trust.proxies.contains(*peer),
+            trust: Arc::clone(trust),
+            forwarded_by: ForwardedBy::new(*peer, scheme, *port, with_forwarded),
+            flags: Arc::default(),
+            encryption: encryption.clone(),
+            requests: Cell::new(0),
+            place: self.place.clone(),
+        })
+    }
 }
 
 impl Client {
-    fn new(
-        worker: Rc<Worker>,
-        arrival: Arrival,
-        encryption: Option<Encryption>,
-        place: Option<AddressPlace>,
-    ) -> Self {
-        let scheme = if arrival.entrance.is_encrypted() { "https" } else { "http" };
-        let peer = arrival.peer.ip().to_canonical();
-        let trust = worker.trust.load_full();
-        let with_forwarded = trust.header == ForwardedHeader::Forwarded;
-        Self {
-            worker,
-            peer,
-            entrance: arrival.entrance,
-            scheme,
-            port: arrival.port,
-            is_trusted: trust.proxies.contains(peer),
-            trust,
-            forwarded_by: ForwardedBy::new(peer, scheme, arrival.port, with_forwarded),
-            flags: Arc::default(),
-            encryption,
-            requests: Cell::new(0),
-            place,
-        }
+    /// The connection with what is watched over, on which something was read already.
+    fn stream(&self, socket: Socket, ahead: Vec<u8>, spoken: Spoken) -> Box<ClientStream> {
+        let timeouts = self.worker.settings.timeouts;
+        Box::new(ClientStream::new(socket, ahead, Watch::of(spoken), Arc::clone(&self.flags), timeouts))
     }
 
     /// Counts a request. The numbers are those of [`crate::head_watch::Offences`].
@@ -127,29 +163,25 @@ impl Client {
     }
 }
 
-/// A connection whose client has begun to speak.
-struct Begun {
-    client: Rc<Client>,
-    /// In a box: it is large, changes hands between what sleeps and what is awake, and a connection that rests is
-    /// little else.
-    stream: Box<ClientStream>,
-    spoken: Spoken,
-    open: OpenConnection,
-}
+/// What is left to be done of a connection.
+type Serving = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Serves a connection to its end.
 ///
 /// What it does is in boxes, since a connection's task is as large as the largest thing that it may do, for as long as
 /// it lasts; and most of the time most of them rest.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: watch::Receiver<Stopping>) {
-    let Some(begun) = Box::pin(begin(worker, accepted, &mut stopping)).await else { return };
-    let Begun { client, stream, spoken, open: _open } = begun;
-    match spoken {
-        Spoken::Http1 => http1::serve(client, stream, stopping).await,
-        Spoken::Http2 => {
-            let _open = OpenConnection::begin(&client.worker, |counters| &counters.http2);
-            Box::pin(http2::serve(client, stream, stopping)).await;
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    accepted: Accepted,
+    count: ConnectionCount,
+    stopping: watch::Receiver<Stopping>,
+) -> impl Future<Output = ()> {
+    let begun = Box::pin(begin(worker, accepted, stopping));
+    async move {
+        if let Some(serving) = begun.await {
+            serving.await;
         }
+        drop(count);
     }
 }
 
@@ -157,8 +189,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted, mut stopping: 
 async fn begin(
     worker: Rc<Worker>,
     accepted: Accepted,
-    stopping: &mut watch::Receiver<Stopping>,
-) -> Option<Begun> {
+    mut stopping: watch::Receiver<Stopping>,
+) -> Option<Serving> {
     let Accepted { stream, arrival, place } = accepted;
     let stream = TcpStream::from_std(stream);
     let mut stream = stream.inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()?;
@@ -170,18 +202,29 @@ async fn begin(
             return None;
         }
     };
+    let (peer, entrance, port) = (arrival.peer.ip().to_canonical(), arrival.entrance, arrival.port);
+    let (trust, place) = (worker.trust.load_full(), place.map(Rc::new));
     if arrival.entrance.is_encrypted() {
         let open = OpenConnection::begin(&worker, |counters| &counters.encrypted);
         let (stream, encryption) = Box::pin(encrypt(&worker, stream, arrival)).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let spoken = if is_http2 { Spoken::Http2 } else { Spoken::Http1 };
-        let client = Client::new(worker, arrival, Some(encryption), place);
-        return Some(Begun::of(client, Transport::Tls(stream), Vec::new(), spoken, open));
+        let caller = Caller {
+            worker,
+            peer,
+            entrance,
+            port,
+            trust,
+            encryption: Some(Rc::new(encryption)),
+            place,
+            open,
+        };
+        return Some(caller.serve(spoken, Transport::Tls(stream), Vec::new(), stopping));
     }
     let open = OpenConnection::begin(&worker, |counters| &counters.plain);
-    let (spoken, ahead) = opening::read(&mut stream, worker.settings.timeouts, stopping).await?;
-    let client = Client::new(worker, arrival, None, place);
-    Some(Begun::of(client, Transport::Plain(stream), ahead, spoken, open))
+    let (spoken, ahead) = opening::read(&mut stream, worker.settings.timeouts, &mut stopping).await?;
+    let caller = Caller { worker, peer, entrance, port, trust, encryption: None, place, open };
+    Some(caller.serve(spoken, Transport::Plain(stream), ahead, stopping))
 }
 
 /// Brings an encrypted connection about; none if that fails, or is all that was wanted.
@@ -209,20 +252,6 @@ async fn encrypt(
     }
 }
 
-impl Begun {
-    fn of(
-        client: Client,
-        transport: Transport,
-        ahead: Vec<u8>,
-        spoken: Spoken,
-        open: OpenConnection,
-    ) -> Self {
-        let (flags, timeouts) = (Arc::clone(&client.flags), client.worker.settings.timeouts);
-        let stream = ClientStream::new(transport, ahead, Watch::of(spoken), flags, timeouts);
-        Self { client: Rc::new(client), stream: Box::new(stream), spoken, open }
-    }
-}
-
 /// Waits until the router stops, at least so much.
 async fn wait_for_stop(stopping: &mut watch::Receiver<Stopping>, least: Stopping) {
     // An error means that the router is gone, which is a reason to stop as well.
@@ -238,9 +267,15 @@ mod tests {
     /// Most connections rest, and each holds this much as long as it lasts.
     #[test]
     fn what_a_connection_rests_in_is_small() {
-        fn size<F>(_: impl Fn(Rc<Worker>, Accepted, watch::Receiver<Stopping>) -> F) -> usize {
+        fn size<F>(
+            _: impl Fn(Rc<Worker>, Accepted, ConnectionCount, watch::Receiver<Stopping>) -> F,
+        ) -> usize {
             size_of::<F>()
         }
-        assert!(size(serve) <= 640, "{}", size(serve));
+        fn size_awake<F>(_: impl Fn(Caller, Socket, Vec<u8>, watch::Receiver<Stopping>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(serve) <= 64, "{}", size(serve));
+        assert!(size_awake(http1::serve) <= 512, "{}", size_awake(http1::serve));
     }
 }

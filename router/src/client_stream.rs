@@ -1,10 +1,10 @@
 //! A client's connection with what hyper does not watch over: deadlines for heads and for writing, the framing of
 //! the input, and a close that does not destroy an answer. It knows nothing of routes.
 
+pub(crate) mod socket;
 pub(crate) mod watch;
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::header::HeaderValue;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bare_answer::Page;
+use crate::client_stream::socket::Socket;
 use crate::client_stream::watch::Watch;
 use crate::deadline::Deadline;
 use crate::fault::Fault;
@@ -65,7 +65,7 @@ impl ConnectionFlags {
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
-    inner: Transport,
+    socket: Socket,
     /// What was read before anybody knew what the connection speaks.
     ahead: Vec<u8>,
     flags: Arc<ConnectionFlags>,
@@ -83,14 +83,15 @@ pub(crate) struct ClientStream {
 
 impl ClientStream {
     pub(crate) fn new(
-        inner: Transport,
+        mut socket: Socket,
         ahead: Vec<u8>,
         watch: Watch,
         flags: Arc<ConnectionFlags>,
         timeouts: Timeouts,
     ) -> Self {
+        socket.flags = Some(Arc::clone(&flags));
         Self {
-            inner,
+            socket,
             ahead,
             flags,
             watch,
@@ -124,7 +125,7 @@ impl ClientStream {
             self.page = Some(page);
         }
         while let Some(page) = &mut self.page {
-            let result = Pin::new(&mut self.inner).poll_write(cx, &page.rest);
+            let result = Pin::new(&mut self.socket.transport).poll_write(cx, &page.rest);
             match self.written(cx, result) {
                 Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
                 Poll::Ready(Ok(count)) => {
@@ -151,7 +152,7 @@ impl ClientStream {
             if self.interims.is_empty() {
                 self.interims = self.flags.interims.take().into();
             }
-            let result = Pin::new(&mut self.inner).poll_write(cx, &self.interims);
+            let result = Pin::new(&mut self.socket.transport).poll_write(cx, &self.interims);
             match ready!(self.written(cx, result))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.interims.advance(count),
@@ -185,34 +186,16 @@ impl ClientStream {
         }
     }
 
-    /// Gives back what only a connection that is served needs.
-    pub(crate) fn lay_to_rest(&mut self) {
-        for deadline in [&mut self.head_deadline, &mut self.write_deadline, &mut self.linger_deadline] {
-            *deadline = Deadline::default();
-        }
-    }
-
-    /// Waits until something comes, and keeps it; `false` if it is the end.
-    pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        // On the stack, so that a connection that rests has no buffer.
-        let mut room = [MaybeUninit::uninit(); 4096];
-        let mut buffer = ReadBuf::uninit(&mut room);
-        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer));
-        self.ahead.extend_from_slice(buffer.filled());
-        Poll::Ready(result.is_ok() && !buffer.filled().is_empty())
-    }
-
-    /// Closes a connection that rests.
-    pub(crate) async fn close(mut self: Box<Self>) {
-        if let Err(error) = self.shutdown().await {
-            tracing::trace!(%error, "a client's connection ended");
-        }
+    /// What is left of a connection that rests.
+    pub(crate) fn into_socket(mut self) -> Socket {
+        self.socket.flags = None;
+        self.socket
     }
 
     /// Reads what was read ahead, then what comes.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(cx, buffer);
+            return Pin::new(&mut self.socket.transport).poll_read(cx, buffer);
         }
         let here = self.ahead.len().min(buffer.remaining());
         let rest = self.ahead.split_off(here);
@@ -247,7 +230,7 @@ impl ClientStream {
         let mut room = [0_u8; 4096];
         while self.lingered < LINGER_BYTES {
             let mut buffer = ReadBuf::new(&mut room);
-            match Pin::new(self.inner.socket_mut()).poll_read(cx, &mut buffer) {
+            match Pin::new(self.socket.transport.socket_mut()).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return self.linger_deadline.poll_expired(cx, LINGER),
@@ -299,7 +282,7 @@ impl AsyncWrite for ClientStream {
         if let Some(page) = this.poll_page(cx, bytes) {
             return page;
         }
-        let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
+        let result = Pin::new(&mut this.socket.transport).poll_write(cx, bytes);
         this.written(cx, result)
     }
 
@@ -315,12 +298,12 @@ impl AsyncWrite for ClientStream {
         {
             return page;
         }
-        let result = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
+        let result = Pin::new(&mut this.socket.transport).poll_write_vectored(cx, slices);
         this.written(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.socket.transport.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -331,32 +314,22 @@ impl AsyncWrite for ClientStream {
             ready!(this.poll_interims(cx))?;
         }
         // Encrypted bytes may wait to be sent although hyper's have all been taken.
-        let result = Pin::new(&mut this.inner).poll_flush(cx);
+        let result = Pin::new(&mut this.socket.transport).poll_flush(cx);
         this.bounded(cx, result)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let is_over = !this.is_tunnel() && this.watch.is_at_rest();
-        if is_over && matches!(this.inner, Transport::Plain(_)) {
+        if is_over && matches!(this.socket.transport, Transport::Plain(_)) {
             // It is dropped next, and closing the socket tells the client as much.
             return Poll::Ready(Ok(()));
         }
-        let result = Pin::new(&mut this.inner).poll_shutdown(cx);
+        let result = Pin::new(&mut this.socket.transport).poll_shutdown(cx);
         ready!(this.bounded(cx, result))?;
         if !this.is_tunnel() && !is_over {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for ClientStream {
-    fn drop(&mut self) {
-        if self.flags.reset.load(Ordering::Relaxed)
-            && let Err(error) = SockRef::from(self.inner.socket()).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "cannot reset a client's connection");
-        }
     }
 }

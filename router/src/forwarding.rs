@@ -10,8 +10,12 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::access_log::put_address;
 use crate::forwarded::write_node;
 use crate::origin::Origin;
+
+/// Characters of the longest IPv4 address.
+const LONGEST_IPV4: usize = 15;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -49,7 +53,9 @@ impl ForwardedBy {
     pub(crate) fn new(peer: IpAddr, scheme: &'static str, port: u16, with_forwarded: bool) -> Self {
         let peer = peer.to_canonical();
         let port_value = HeaderValue::from(port);
-        Self { peer, peer_value: value(peer.to_string()), scheme, port, port_value, with_forwarded }
+        let mut text = String::with_capacity(LONGEST_IPV4);
+        put_address(&mut text, peer);
+        Self { peer, peer_value: value(text), scheme, port, port_value, with_forwarded }
     }
 
     /// What to say of a request. `prefix` is the beginning of its path that the app does not see.

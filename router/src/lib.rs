@@ -17,6 +17,7 @@ mod attempt;
 mod bare_answer;
 mod body;
 mod buffering;
+mod carry;
 mod certificates;
 mod check;
 mod choice;
@@ -64,6 +65,7 @@ mod request_body;
 mod request_id;
 mod response_headers;
 mod retry_budget;
+mod silence;
 mod spool;
 mod sticky;
 mod tls;
@@ -175,7 +177,6 @@ struct MainPorts {
     /// A second handle on each, so that it can be given to another router.
     shared: Vec<ListeningSocket>,
 }
-
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]

@@ -197,11 +197,7 @@ impl Open {
 
 /// Accepts until told to stop, and then what is left in the queue: its clients have been told that they are
 /// connected.
-async fn accept_from(
-    listener: Listener,
-    dealing: Rc<(Doors, Intake)>,
-    mut closed: watch::Receiver<bool>,
-) {
+async fn accept_from(listener: Listener, dealing: Rc<(Doors, Intake)>, mut closed: watch::Receiver<bool>) {
     let Listener { socket, entrance, address } = listener;
     let port = address.port();
     let (doors, here) = &*dealing;

@@ -3,32 +3,36 @@
 //! With one exception. When an instance that was replaced is stopped, its WebSockets end, often without a word, and a
 //! client would not know whether to come again. So the router says in its place that the service restarts.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, copy_bidirectional_with_sizes, sink};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::time::timeout;
 
-use crate::client_stream::ConnectionFlags;
+use crate::carry::Carry;
+use crate::client_stream::{ClientStream, ConnectionFlags};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::{InFlight, Instance};
-use crate::progress::{Progress, Stalled};
+use crate::silence::Silence;
+use crate::upstream::Upstream;
 use crate::websocket_frames::WebsocketFrames;
 
-/// The buffer of one direction. A connection that rests holds two of them.
-const BUFFER: usize = 16 << 10;
 /// A frame that says that the service restarts: 1012 of IANA's registry for RFC 6455, section 7.4, with a reason.
 const SERVICE_RESTART: &[u8] = b"\x88\x11\x03\xf4service restart";
 /// How long a client may take to say goodbye in turn.
 const PARTING: Duration = Duration::from_secs(1);
+
+/// What hyper was given as the two ends, and gives back.
+type ClientIo = TokioIo<Box<ClientStream>>;
+type UpstreamIo = TokioIo<Upstream>;
 
 /// An upgraded connection and everything that its end releases.
 #[derive(Debug)]
@@ -52,46 +56,76 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Carries bytes until both ends are done, one of them fails, or nothing moves for too long.
     pub(crate) async fn run(mut self) {
-        let before = self.flags.written.load(Ordering::Relaxed);
-        let (client, upstream) = match tokio::try_join!(&mut self.client, &mut self.upstream) {
-            Ok(ends) => ends,
+        let before = self.flags.written();
+        let ends = match tokio::try_join!(&mut self.client, &mut self.upstream) {
+            Ok((client, upstream)) => {
+                client.downcast::<ClientIo>().ok().zip(upstream.downcast::<UpstreamIo>().ok())
+            }
             Err(error) => {
                 tracing::debug!(%error, "an upgrade was not completed");
-                self.exchange.set_fault(Fault::ClientGone);
-                return;
+                None
             }
         };
-        self.exchange.set_tunnel();
-        let progress = Rc::new(Progress::new(true));
-        let farewell = self.is_websocket.then(|| Farewell::of(self.in_flight.instance()));
-        let mut client = Moving::new(client, &progress, farewell);
-        let mut upstream = Moving::new(upstream, &progress, None);
-        let moved = {
-            let copy = pin!(copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER));
-            progress.while_moving(self.idle, copy).await
+        let Some((client, upstream)) = ends else {
+            self.exchange.set_fault(Fault::ClientGone);
+            return;
         };
-        match moved {
+        self.exchange.set_tunnel();
+        let farewell = self.is_websocket.then(|| Farewell::of(self.in_flight.instance()));
+        let mut end = ClientEnd { stream: client.io.into_inner(), farewell };
+        match end.carry(client.read_buf, upstream, self.idle).await {
             // An error is how most of them end: somebody closed a laptop. Nothing went wrong here.
-            Ok(Ok(_) | Err(_)) => {}
-            Err(Stalled) => self.exchange.set_fault(Fault::IdleTimeout),
+            Ok(()) | Err(Broken::Io(_)) => {}
+            Err(Broken::Silent) => self.exchange.set_fault(Fault::IdleTimeout),
         }
-        client.part().await;
-        self.exchange.add_bytes(self.flags.written.load(Ordering::Relaxed) - before);
+        end.part().await;
+        self.exchange.add_bytes(self.flags.written() - before);
         drop(self.in_flight);
     }
 }
 
-/// One end of a tunnel, which notes that bytes moved.
+/// Why a tunnel ended that nobody ended in order.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    /// Nothing moved for too long.
+    #[error("nothing moved for too long")]
+    Silent,
+    /// An end failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The client's end of a tunnel.
 #[derive(Debug)]
-struct Moving {
-    inner: TokioIo<Upgraded>,
-    progress: Rc<Progress>,
+struct ClientEnd {
+    stream: Box<ClientStream>,
     farewell: Option<Farewell>,
 }
 
-impl Moving {
-    fn new(end: Upgraded, progress: &Rc<Progress>, farewell: Option<Farewell>) -> Self {
-        Self { inner: TokioIo::new(end), progress: Rc::clone(progress), farewell }
+impl ClientEnd {
+    /// Carries bytes to an instance and back, `ahead` of all others.
+    async fn carry(
+        &mut self,
+        ahead: Bytes,
+        upstream: Parts<UpstreamIo>,
+        idle: Duration,
+    ) -> Result<(), Broken> {
+        let mut instance = upstream.io.into_inner();
+        let (mut to, mut back) = (Carry::new(ahead), Carry::new(upstream.read_buf));
+        let mut silence = Silence::new(idle);
+        poll_fn(|cx| {
+            let mut moved = false;
+            let to = to.poll(cx, self, &mut instance, &mut moved)?;
+            let back = back.poll(cx, &mut instance, self, &mut moved)?;
+            if to.is_ready() && back.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if moved {
+                silence.end();
+            }
+            silence.poll_longest(cx).map(|()| Err(Broken::Silent))
+        })
+        .await
     }
 
     /// Says goodbye if that is to be said, and waits a moment for the answer: a connection that is closed while
@@ -118,7 +152,7 @@ impl Moving {
             farewell.rest = Some(SERVICE_RESTART);
         }
         while let Some(rest) = farewell.rest.filter(|rest| !rest.is_empty()) {
-            let count = ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+            let count = ready!(Pin::new(&mut *self.stream).poll_write(cx, rest))?;
             farewell.rest = rest.get(count.max(1)..);
         }
         Poll::Ready(Ok(()))
@@ -150,28 +184,20 @@ impl Farewell {
     }
 }
 
-impl AsyncRead for Moving {
+impl AsyncRead for ClientEnd {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_read(cx, buffer);
-        if result.is_ready() {
-            this.progress.touch();
-        }
-        result
+        Pin::new(&mut *self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Moving {
+impl AsyncWrite for ClientEnd {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        if result.is_ready() {
-            this.progress.touch();
-        }
+        let result = Pin::new(&mut *this.stream).poll_write(cx, bytes);
         if let Some(farewell) = &mut this.farewell
             && let Poll::Ready(Ok(count)) = result
         {
@@ -180,13 +206,13 @@ impl AsyncWrite for Moving {
         result
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_farewell(cx))?;
-        Pin::new(&mut this.inner).poll_shutdown(cx)
+        Pin::new(&mut *this.stream).poll_shutdown(cx)
     }
 }

@@ -144,10 +144,7 @@ impl Intake {
 
     fn serve_counted(&self, accepted: Accepted, count: ConnectionCount) {
         let (worker, stopping) = (Rc::clone(&self.worker), self.stopping.clone());
-        spawn_local(async move {
-            client::serve(worker, accepted, stopping).await;
-            drop(count);
-        });
+        spawn_local(client::serve(worker, accepted, count, stopping));
     }
 }
 

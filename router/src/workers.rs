@@ -21,8 +21,10 @@ impl Workers {
         counters: &[Arc<WorkerCounters>],
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> io::Result<Self> {
-        let mut all = counters.iter().enumerate().map(|(index, counters)| {
-            WorkerParts { index, counters: Arc::clone(counters), ..parts.clone() }
+        let mut all = counters.iter().enumerate().map(|(index, counters)| WorkerParts {
+            index,
+            counters: Arc::clone(counters),
+            ..parts.clone()
         });
         let Some(first) = all.next() else { return Ok(Self(Vec::new())) };
         let (mut doors, mut threads) = (Vec::new(), Vec::new());

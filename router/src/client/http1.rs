@@ -24,8 +24,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::body::{BodyError, ResponseBody};
-use crate::client::{Client, wait_for_stop};
-use crate::client_stream::ClientStream;
+use crate::client::opening::Spoken;
+use crate::client::{Caller, Client, wait_for_stop};
+use crate::client_stream::socket::Socket;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::proxy;
@@ -36,36 +37,49 @@ use crate::worker::Stopping;
 const SOON: Duration = Duration::from_millis(250);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(
-    client: Rc<Client>,
-    mut stream: Box<ClientStream>,
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold what it is called with twice")]
+pub(super) fn serve(
+    caller: Caller,
+    mut socket: Socket,
+    mut ahead: Vec<u8>,
     mut stopping: watch::Receiver<Stopping>,
-) {
-    let keep_alive = client.worker.settings.timeouts.keep_alive;
-    let soon = SOON.min(keep_alive / 4);
-    loop {
-        // In a box, so that a connection that rests does without it.
-        let awake = Box::pin(serve_awake(&client, stream, soon, stopping.clone()));
-        let Some(resting) = awake.await else { return };
-        stream = resting;
-        let came = timeout(keep_alive - soon, poll_fn(|cx| stream.poll_awake(cx)));
-        let came = tokio::select! {
-            came = came => came.unwrap_or(false),
-            () = wait_for_stop(&mut stopping, Stopping::Now) => false,
-        };
-        if !came {
-            return Box::pin(stream.close()).await;
+) -> impl Future<Output = ()> {
+    async move {
+        loop {
+            // In a box, so that a connection that rests does without it.
+            let awake = Box::pin(serve_awake(&caller, socket, std::mem::take(&mut ahead), stopping.clone()));
+            let Some(resting) = awake.await else { break };
+            socket = resting;
+            let keep_alive = caller.worker.settings.timeouts.keep_alive;
+            let came =
+                timeout(keep_alive - soon(keep_alive), poll_fn(|cx| socket.poll_awake(cx, &mut ahead)));
+            let came = tokio::select! {
+                came = came => came.unwrap_or(false),
+                () = wait_for_stop(&mut stopping, Stopping::Now) => false,
+            };
+            if !came {
+                Box::pin(socket.close(caller.worker.settings.timeouts.write)).await;
+                break;
+            }
         }
     }
 }
 
-/// Serves request after request until the connection ends, or rests: then its stream is given back.
+/// How long a connection does nothing before it is laid to rest.
+fn soon(keep_alive: Duration) -> Duration {
+    SOON.min(keep_alive / 4)
+}
+
+/// Serves request after request until the connection ends, or rests: then its socket is given back.
 async fn serve_awake(
-    client: &Rc<Client>,
-    stream: Box<ClientStream>,
-    soon: Duration,
+    caller: &Caller,
+    socket: Socket,
+    ahead: Vec<u8>,
     mut stopping: watch::Receiver<Stopping>,
-) -> Option<Box<ClientStream>> {
+) -> Option<Socket> {
+    let client = &caller.client();
+    let stream = client.stream(socket, ahead, Spoken::Http1);
+    let soon = soon(client.worker.settings.timeouts.keep_alive);
     let settings = &client.worker.settings;
     let open = Rc::<Cell<usize>>::default();
     let service = service_fn(|request| {
@@ -106,11 +120,7 @@ async fn serve_awake(
     })
     .await;
     match result {
-        None => connection.into_parts().map(|parts| {
-            let mut stream = parts.io.into_inner();
-            stream.lay_to_rest();
-            stream
-        }),
+        None => connection.into_parts().map(|parts| parts.io.into_inner().into_socket()),
         Some(result) => {
             if let Err(error) = result {
                 note_end(client, &error);

@@ -18,11 +18,13 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
 use crate::body::ResponseBody;
+use crate::client::opening::Spoken;
 use crate::client::streams::{StreamBody, StreamExecutor, Streams};
-use crate::client::{Client, wait_for_stop};
-use crate::client_stream::ClientStream;
+use crate::client::{Caller, Client, wait_for_stop};
+use crate::client_stream::socket::Socket;
 use crate::deadline::Deadline;
 use crate::http2_request::as_http1;
+use crate::metrics::worker::OpenConnection;
 use crate::proxy;
 use crate::request_id::X_REQUEST_ID;
 use crate::worker::Stopping;
@@ -42,11 +44,15 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_ERROR_RESETS: usize = 500;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(
-    client: Rc<Client>,
-    stream: Box<ClientStream>,
+pub(super) async fn serve(
+    caller: Caller,
+    socket: Socket,
+    ahead: Vec<u8>,
     mut stopping: watch::Receiver<Stopping>,
 ) {
+    let client = caller.client();
+    let stream = client.stream(socket, ahead, Spoken::Http2);
+    let http2 = OpenConnection::begin(&client.worker, |counters| &counters.http2);
     let settings = &client.worker.settings;
     let timeouts = settings.timeouts;
     let streams = Streams::new(timeouts.write);
@@ -106,6 +112,7 @@ pub(crate) async fn serve(
     if let Some(Err(error)) = result {
         tracing::trace!(%error, "a client's connection ended");
     }
+    drop(http2);
 }
 
 /// The router's own answers have bodies, and hyper drops that of an answer to HEAD over HTTP/1.1 only.

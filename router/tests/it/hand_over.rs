@@ -99,9 +99,18 @@ async fn a_connection_that_rests_gets_one_more_answer_of_the_old_router() {
     new.publish(vec![app("blog", &[&backend])]);
     new.handle.open();
     let leaving = leave(&old);
-    busy.send(GET).await;
-    let last = busy.answer().await;
-    assert_eq!((last.text(), last.head.get("connection")), ("blog", Some("close")));
+    // The first may be answered before all of the old router's threads know.
+    within(async {
+        loop {
+            busy.send(GET).await;
+            let answer = busy.answer().await;
+            assert_eq!(answer.text(), "blog");
+            if answer.head.get("connection") == Some("close") {
+                break;
+            }
+        }
+    })
+    .await;
     busy.ended().await;
     // Nothing is sent on the other one, and a table that is out of date must not serve it for long.
     assert!(!leaving.is_finished());
