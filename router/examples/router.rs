@@ -29,6 +29,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::prctl::set_thp_disable;
 use serde::Deserialize;
 use slipway_router::Router;
 use slipway_router::access_log::AccessRecords;
@@ -56,6 +57,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // As the binary does, which would keep memory of which little is used.
+    set_thp_disable(true)?;
     let file = std::env::args_os().nth(1).ok_or("name a file with routes")?;
     let text = std::fs::read_to_string(Path::new(&file))?;
     let Routes { listen, listen_https, certificate, key, workers, access_log, apps } = toml::from_str(&text)?;

@@ -52,3 +52,58 @@ impl Workers {
         cut
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::num::NonZeroUsize;
+
+    use crate::settings::RouterSettings;
+    use crate::{Router, RouterHandle};
+
+    const WORKERS: usize = 3;
+
+    fn start() -> (RouterHandle, impl Fn() -> TcpStream) {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let settings =
+            RouterSettings { listen, workers: NonZeroUsize::new(WORKERS), ..RouterSettings::default() };
+        let bound = Router::bind(settings).unwrap();
+        let address = bound.http_address();
+        let (handle, _records) = bound.start().unwrap();
+        (handle, move || TcpStream::connect(address).unwrap())
+    }
+
+    /// Waits until each worker has so many connections.
+    fn wait_for(handle: &RouterHandle, wanted: [u64; WORKERS]) {
+        let open = || [0, 1, 2].map(|index| handle.inner.collector.workers[index].plain.now());
+        for _ in 0..10_000 {
+            if open() == wanted {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        panic!("{:?} instead of {wanted:?}", open());
+    }
+
+    #[test]
+    fn connections_that_last_are_spread_evenly() {
+        let (handle, connect) = start();
+        let first: Vec<_> = (0..WORKERS).map(|_| connect()).collect();
+        wait_for(&handle, [1; WORKERS]);
+        let second: Vec<_> = (0..WORKERS).map(|_| connect()).collect();
+        wait_for(&handle, [2; WORKERS]);
+        drop((first, second));
+        wait_for(&handle, [0; WORKERS]);
+    }
+
+    #[test]
+    fn connections_one_after_the_other_wake_only_the_worker_that_accepts() {
+        let (handle, connect) = start();
+        for _ in 0..10 {
+            let connection = connect();
+            wait_for(&handle, [1, 0, 0]);
+            drop(connection);
+            wait_for(&handle, [0; WORKERS]);
+        }
+    }
+}
