@@ -1,7 +1,7 @@
 //! Listening sockets and how connections are dealt out.
 //!
 //! One of the workers accepts for all. It keeps a connection unless another worker has fewer, and hands it to that one
-//! then, which wakes its thread: a fifth of what a connection with one request costs, so that it is done only where
+//! then, which wakes its thread: up to a tenth of what a connection with one request costs, so that it is done only where
 //! there is something to be evened out. The alternatives wake more or deal worse. A thread that only accepts has to hand
 //! over every connection. If all workers wait for one socket, each connection wakes all that rest. With a socket for
 //! each worker (SO_REUSEPORT) the kernel deals connections out by hash: with few long connections (a load balancer in

@@ -32,8 +32,9 @@ use crate::fault::Fault;
 use crate::proxy;
 use crate::worker::Stopping;
 
-/// How long a connection does nothing before it is laid to rest. What it costs to begin anew, a tenth of a request,
-/// is for clients that ask less often than this; and thousands that come at once do not stay awake together for long.
+/// How long a connection does nothing before it is laid to rest. What it costs to begin anew, up to two fifths of a
+/// request's instructions, is for clients that ask less often than this; and thousands that come at once do not stay
+/// awake together for long.
 const SOON: Duration = Duration::from_millis(250);
 
 /// Serves a connection to its end.
