@@ -34,7 +34,7 @@ pub async fn visit(app: &App, service: &Service, console: &Console) -> Result<Se
     console
         .step(format!("{service} does not run: its engine is started for the moment, on no network"))
         .await;
-    apart::start(app, service, console).await
+    apart::start(app, service, &[], console).await
 }
 
 /// Ends an engine that was only started for a visit.

@@ -48,7 +48,7 @@ async fn fill(
         let container = app.engine.create_service(&spec).await?;
         write_to_container(app, &container, source).await?;
     }
-    let running = apart::start(app, fresh, console).await?;
+    let running = apart::start(app, fresh, &restore.arguments, console).await?;
     let filled = async {
         if restore.mode == RestoreMode::Running {
             console.step("Restoring into a fresh data directory").await;
@@ -111,8 +111,11 @@ pub async fn take_place(
         apart::discard(app, fresh).await?;
         return Err(error);
     }
-    let replaced = replace(app, service, fresh, former, console).await;
-    match replaced {
+    let replaced = async {
+        directories::write_out(app, fresh).await?;
+        replace(app, service, fresh, former, console).await
+    };
+    match replaced.await {
         Ok(service) => Ok(service),
         Err(error) => {
             // Unless it is the service's own now.
