@@ -30,7 +30,10 @@ for server in account:6202 container:6201 object:6200; do
         sleep 0.1
     done
 done
-# What could not be listed at once is listed later by these.
+# What could not be listed before the last end is listed before anybody asks, and what cannot be from now on is later.
+if compgen -G '/data/async_pending*/*/*' > /dev/null; then
+    swift-object-updater /etc/swift/object-server.conf --once --verbose > /dev/null
+fi
 swift-object-updater /etc/swift/object-server.conf --verbose > /dev/null &
 swift-container-updater /etc/swift/container-server.conf --verbose > /dev/null &
 swift-proxy-server /etc/swift/proxy-server.conf --verbose &

@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::harness::engine;
 use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::server::Server;
-use crate::harness::service_client::{can_use, deploy, keep, rows, rows_soon};
+use crate::harness::service_client::{deploy, keep, rows, rows_soon};
 use crate::harness::service_data::{RABBITMQ, nothing_is_left};
 use crate::harness::wait::wait_until;
 use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
@@ -85,6 +86,11 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
         ("memcached:restore cache", "keeps nothing that could be restored"),
         ("memcached:verify cache", "keeps nothing that could be restored"),
         ("memcached:backup-schedule cache @daily s3://backups", "keeps nothing that could be saved"),
+        ("memcached:backups cache", "keeps nothing that could be saved"),
+        ("memcached:backup-retention cache --count 2", "keeps nothing that could be saved"),
+        ("memcached:backup-auth cache key secret", "keeps nothing that could be saved"),
+        ("memcached:backup-set-encryption cache passphrase", "keeps nothing that could be saved"),
+        ("memcached:upgrade cache -I 1.7", "-I 1.6"),
         ("memcached:upgrade-undo --force cache", "keeps no data of an earlier version"),
     ] {
         let output = server.ssh_with_input(&alice, line, b"a dump");
@@ -94,8 +100,10 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
     let doctor = server.ssh(&alice, "doctor").stdout;
     assert!(!doctor.contains("memcached cache"), "{doctor}");
     assert_eq!(rows(&server, &app, "MEMCACHED_URL"), [1, 2, 3]);
-    run(&server, &alice, "memcached:restart cache");
+    run(&server, &alice, "memcached:upgrade cache --config-options '-m 32'");
     assert_eq!(rows_soon(&server, &app, "MEMCACHED_URL"), [0; 0], "it is a cache");
+    let settings = server.ssh_with_input(&alice, "memcached:connect cache", b"stats settings\r\n").success();
+    assert!(settings.stdout.contains("STAT maxbytes 33554432"), "{settings}");
 
     run(&server, &alice, &format!("memcached:unlink cache {app}"));
     assert_eq!(server.get(&app, "/connect?to=slipway-memcached-cache:11211").status, 504);
@@ -124,12 +132,12 @@ fn objects_of_an_app_come_back_whole() {
     run(&server, &alice, &format!("s3:unlink copy {app}"));
     run(&server, &alice, "s3:destroy --force --no-backup copy");
 
-    let url = || run(&server, &alice, &format!("config:get {app} S3_URL"));
-    let former = url();
-    assert!(can_use(&server, &app, &former));
-    run(&server, &alice, &format!("s3:rotate files {app}"));
-    wait_until("the former key is gone", Duration::from_secs(60), || !can_use(&server, &app, &former));
-    assert_eq!(rows(&server, &app, "S3_URL"), [1, 2, 3]);
+    let other = server.ssh(&alice, "s3:upgrade files -I 2.36");
+    assert!(other.code != 0 && other.stderr.contains("-I 2.35"), "{other}");
+    run(&server, &alice, "s3:upgrade files --memory 600");
+    assert_eq!(rows_soon(&server, &app, "S3_URL"), [1, 2, 3]);
+    let id = run(&server, &alice, "s3:info files --id");
+    assert_eq!(engine::get(&format!("/containers/{}/json", id.trim()))["HostConfig"]["Memory"], 600 << 20);
     back_from_backups(&server, &alice, (&app, &storage, &directory));
 }
 
