@@ -12,9 +12,12 @@ use crate::harness::engine;
 use crate::harness::http::Connection;
 use crate::harness::names;
 use crate::harness::server::Server;
-use crate::harness::service_client::{deploy, keep, rows, rows_soon};
+use crate::harness::service_client::{deploy, keep, rows};
 use crate::harness::service_data::{Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, S3};
 use crate::harness::wait::{wait_for, wait_until};
+
+/// Longer than any engine takes to be there again, on a slow machine too.
+const BOUND: Duration = Duration::from_secs(120);
 
 /// Writes one number after the other until told to stop; gives those that were acknowledged.
 fn write_until(
@@ -69,7 +72,7 @@ fn no_acknowledged_row_is_lost(kind: &Kind) {
     acknowledged.sort_unstable();
     assert!(acknowledged.len() >= 40, "{}", acknowledged.len());
     // A store of objects may list one a moment after it has taken it.
-    wait_until("every acknowledged row is there", Duration::from_secs(60), || {
+    wait_until("every acknowledged row is there", BOUND, || {
         let kept = rows(&server, &app, variable);
         let lost: Vec<_> = acknowledged.iter().filter(|number| !kept.contains(number)).collect();
         eprintln!("{lost:?} of {} are not there", acknowledged.len());
@@ -89,11 +92,15 @@ fn kill_engine(container: &str) {
 
 /// Waits until the service serves, and until there is more in it than there is now.
 fn twenty_more(server: &Server, app: &str, variable: &str) {
-    let bound = Duration::from_secs(60);
-    let now = wait_for("the service serves", bound, || count_or_none(server, app, variable));
-    wait_until("rows are written", bound, || {
+    let now = wait_until_it_serves(server, app, variable);
+    wait_until("rows are written", BOUND, || {
         count_or_none(server, app, variable).is_some_and(|count| count >= now + 20)
     });
+}
+
+/// Gives how many there are.
+fn wait_until_it_serves(server: &Server, app: &str, variable: &str) -> usize {
+    wait_for("the service serves", BOUND, || count_or_none(server, app, variable))
 }
 
 fn count_or_none(server: &Server, app: &str, variable: &str) -> Option<usize> {
@@ -149,5 +156,6 @@ fn an_object_that_was_not_listed_before_the_store_was_killed_is_listed_after() {
     assert_eq!(rows(&server, &app, "S3_URL"), [1]);
 
     kill_engine(&S3.run(&server, &alice, "info files --id"));
-    assert_eq!(rows_soon(&server, &app, "S3_URL"), [1, 2]);
+    wait_until_it_serves(&server, &app, "S3_URL");
+    assert_eq!(rows(&server, &app, "S3_URL"), [1, 2]);
 }
