@@ -9,13 +9,15 @@ use crate::model::service::WantedState;
 use crate::services::program::read_from;
 use crate::services::{Service, apart, exec};
 
+/// What a person can do whose engine keeps nothing.
+pub const KEEP_ELSEWHERE: &str = "What is to last belongs into a service of an engine that keeps data";
+
 /// How a service is dumped, or why it is not.
 pub fn dump_of(service: &Service) -> Result<&Dump, CommandError> {
-    service
-        .engine
-        .dump
-        .as_ref()
-        .ok_or_else(|| CommandError::user(format!("{} keeps nothing that could be saved", service.title())))
+    service.engine.dump.as_ref().ok_or_else(|| {
+        CommandError::user(format!("{} keeps nothing that could be saved", service.title()))
+            .hint(KEEP_ELSEWHERE)
+    })
 }
 
 /// Starts the dump of a service that runs. The stream ends with an error if the engine does not come to its end.

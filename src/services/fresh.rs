@@ -7,6 +7,7 @@ use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::model::engine::{Engine, Restore, RestoreMode};
 use crate::model::service::WantedState;
+use crate::services::dump::KEEP_ELSEWHERE;
 use crate::services::program::{write_to, write_to_container};
 use crate::services::{Service, apart, container, directories, exec};
 use crate::store::service_links::LinkUser;
@@ -69,7 +70,7 @@ async fn fill(
 /// How a dump is read, or why it is not.
 pub fn restore_of(engine: &Engine) -> Result<&Restore, CommandError> {
     let nothing = || format!("{} keeps nothing that could be restored", engine.service.title);
-    engine.restore.as_ref().ok_or_else(|| CommandError::user(nothing()))
+    engine.restore.as_ref().ok_or_else(|| CommandError::user(nothing()).hint(KEEP_ELSEWHERE))
 }
 
 /// Makes the users of all links, and those that instances which are about to end still have.
