@@ -44,8 +44,6 @@ class Proxy(contextlib.AbstractContextManager):
 
     name = ""
     wrapper_ends_with = signal.SIGTERM
-    # The server turns huge pages off for itself, which the example does not.
-    environment = {**os.environ, "MIMALLOC_ALLOW_THP": "0"}
 
     def __init__(self, directory, backend, wrapper=(), hosts=1):
         self.directory = directory
@@ -55,8 +53,7 @@ class Proxy(contextlib.AbstractContextManager):
         self.counted = bool(wrapper)
         pin = [] if wrapper else ["taskset", "--cpu-list", str(PROXY_CORE)]
         log = open(os.path.join(directory, f"{self.name}.out"), "w", encoding="utf-8")
-        command = [*wrapper, *pin, *self.command()]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+        self.process = subprocess.Popen([*wrapper, *pin, *self.command()], stdout=log, stderr=log)
         log.close()
         self.wait_until_ready()
 
