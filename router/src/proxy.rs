@@ -17,7 +17,7 @@ use crate::body::ResponseBody;
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
-use crate::client_body::ClientBody;
+use crate::client_body::{ClientBody, RawBody};
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
@@ -35,17 +35,26 @@ use crate::request_id::request_id;
 use crate::table::Route;
 use crate::treatment::Wish;
 
+/// Answers one request of HTTP/1.1.
+pub(crate) fn serve(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> {
+    let (parts, body) = request.into_parts();
+    answer(client, parts, RawBody::Http1(body))
+}
+
 /// Answers one request. This is the edge where a fault becomes an answer.
 ///
 /// What it gives back is moved several times before it begins, by hyper and by the runtime, and an HTTP/2 request is
 /// a task of that size. So what only some requests wait for is in boxes here and below, and nothing is handed down by
 /// value to be held on both levels; a test says how large it may be.
-pub(crate) fn serve(
+pub(crate) fn answer(
     client: Rc<Client>,
-    request: Request<Incoming>,
+    parts: Parts,
+    body: RawBody,
 ) -> impl Future<Output = Response<ResponseBody>> {
     let number = client.next_request();
-    let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
     let request_id = request_id(&parts.headers, &client.worker.values);
     let origin = Origin::of(&client, &parts.headers);
@@ -101,7 +110,7 @@ impl Asked {
     /// Whether the client waits to be asked for its body.
     fn expects_continue(&self) -> bool {
         self.has_body
-            && self.parts.version == Version::HTTP_11
+            && self.parts.version >= Version::HTTP_11
             && self.parts.headers.contains_key(header::EXPECT)
     }
 
@@ -140,7 +149,7 @@ fn open_when_asked(request: &mut Request<RequestBody>) {
 async fn pass_on(
     client: &Rc<Client>,
     asked: &mut Asked,
-    body: Incoming,
+    body: RawBody,
     exchange: &mut Exchange,
     route: &mut Option<Arc<Route>>,
 ) -> Result<Passed, Refusal> {
@@ -150,6 +159,7 @@ async fn pass_on(
         Box::pin(wait_for_table(client)).await?;
     }
     let mut dispatch = Dispatch::find(client, host, target)?;
+    dispatch.pass_interims(asked.parts.version, &body);
     let route = route.insert(Arc::clone(dispatch.route()));
     let policy = &*route.policy;
     exchange.set_route(route, &asked.parts.headers);
@@ -170,7 +180,6 @@ async fn pass_on(
     };
 
     let (client_version, wish) = (asked.parts.version, Wish::of(&asked.parts, &policy.bodies));
-    dispatch.pass_interims(client_version);
     let (request, upgrade) = request_for_instance(asked, body, &dispatch, exchange, &policy.headers);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {
