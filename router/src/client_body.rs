@@ -28,6 +28,12 @@ pub(crate) enum RawBody {
     Http2(Http2Body),
 }
 
+/// Why a body cannot be read.
+struct Broken {
+    fault: Fault,
+    error: BodyError,
+}
+
 /// What a client sends after its request's head.
 ///
 /// Its errors say nothing to whoever reads it; what happened is noted in the progress, for the answer.
@@ -66,16 +72,14 @@ impl RawBody {
         }
     }
 
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, (Fault, BodyError)>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
-            Self::Http1(body) => {
-                let failed = |error| (fault_of(&error), error.into());
-                Pin::new(body).poll_frame(cx).map_err(failed)
+            Self::Http1(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|error| Broken { fault: fault_of(&error), error: error.into() }),
+            Self::Http2(body) => {
+                body.poll_frame(cx).map_err(|error| Broken { fault: Fault::ClientGone, error: error.into() })
             }
-            Self::Http2(body) => body.poll_frame(cx).map_err(|error| (Fault::ClientGone, error.into())),
         }
     }
 }
@@ -122,9 +126,9 @@ impl Body for ClientBody {
         this.progress.set_waiting_for_client(false);
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(this.measure(frame)),
-            Some(Err((fault, error))) => {
-                this.progress.set_client_fault(fault);
-                Some(Err(error))
+            Some(Err(broken)) => {
+                this.progress.set_client_fault(broken.fault);
+                Some(Err(broken.error))
             }
             None => None,
         })

@@ -16,8 +16,8 @@ use crate::interims::stream::StreamInterims;
 #[derive(Debug)]
 pub(crate) struct Http2Body {
     stream: RecvStream,
-    /// Bytes that are still to come, where the head says so. h2 refuses more, and less.
-    left: Option<u64>,
+    /// Bytes that are still to come, as far as the head says so: h2 refuses less.
+    left: u64,
     /// Whether only trailers may still come.
     data_ended: bool,
     /// Whether the client waits to be asked for it.
@@ -27,7 +27,7 @@ pub(crate) struct Http2Body {
 
 impl Http2Body {
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap, interims: Arc<StreamInterims>) -> Self {
-        let left = headers.get(header::CONTENT_LENGTH).and_then(length);
+        let left = headers.get(header::CONTENT_LENGTH).and_then(length).unwrap_or_default();
         let expected = headers.contains_key(header::EXPECT);
         Self { stream, left, data_ended: false, expected, interims }
     }
@@ -56,7 +56,8 @@ impl Http2Body {
                 None => self.data_ended = true,
             }
         }
-        Poll::Ready(ready!(self.stream.poll_trailers(cx)).map(|trailers| trailers.map(Frame::trailers)).transpose())
+        let trailers = ready!(self.stream.poll_trailers(cx));
+        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)).transpose())
     }
 
     /// Asks for the body, unless it comes by itself. To read it is to want it, as with hyper over HTTP/1.1.
@@ -70,7 +71,7 @@ impl Http2Body {
 
     fn take(&mut self, data: Bytes) -> Frame<Bytes> {
         let length = data.len();
-        self.left = self.left.map(|left| left.saturating_sub(length as u64));
+        self.left = self.left.saturating_sub(length as u64);
         // The client may send as much again.
         if let Err(error) = self.stream.flow_control().release_capacity(length) {
             tracing::trace!(%error, "a request's body was given up");
@@ -83,9 +84,11 @@ impl Http2Body {
         self.stream.is_end_stream()
     }
 
-    /// How much more comes.
+    /// How much more comes at least.
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        let mut hint = SizeHint::default();
+        hint.set_lower(self.left);
+        hint
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use hyper::body::Incoming;
 use hyper::{Request, Response, header};
 
-use crate::attempt::{Dispatch, Interims};
 use crate::attempt::search::{Chosen, Search};
+use crate::attempt::{Dispatch, Interims};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
