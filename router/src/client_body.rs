@@ -20,8 +20,11 @@ use crate::policy::Policy;
 use crate::progress::Progress;
 
 /// A request's body in the hands of whatever reads its connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum RawBody {
+    /// Nobody any more.
+    #[default]
+    Taken,
     /// hyper.
     Http1(Incoming),
     /// h2.
@@ -52,7 +55,7 @@ impl RawBody {
     /// Where interim answers to its request go, if it has a place of its own for them.
     pub(crate) fn interims(&self) -> Option<&Arc<StreamInterims>> {
         match self {
-            Self::Http1(_) => None,
+            Self::Taken | Self::Http1(_) => None,
             Self::Http2(body) => Some(body.interims()),
         }
     }
@@ -60,6 +63,7 @@ impl RawBody {
     /// Whether nothing more comes.
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
+            Self::Taken => true,
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
@@ -67,6 +71,7 @@ impl RawBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Taken => SizeHint::with_exact(0),
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
         }
@@ -74,6 +79,7 @@ impl RawBody {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
+            Self::Taken => Poll::Ready(None),
             Self::Http1(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|error| Broken { fault: fault_of(&error), error: error.into() }),

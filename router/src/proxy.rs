@@ -59,10 +59,10 @@ pub(crate) fn answer(
     let request_id = request_id(&parts.headers, &client.worker.values);
     let origin = Origin::of(&client, &parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
-    let mut asked = Asked { number, parts, has_body: !body.is_end_stream() };
+    let mut asked = Asked { number, parts, has_body: !body.is_end_stream(), body };
     async move {
         let mut route = None;
-        let passed = outlive_panics(pass_on(&client, &mut asked, body, &mut exchange, &mut route)).await;
+        let passed = outlive_panics(pass_on(&client, &mut asked, &mut exchange, &mut route)).await;
         match (passed, &route) {
             (Ok(passed), Some(route)) => passed.into_response(&client, &route.policy, exchange),
             (passed, route) => {
@@ -104,6 +104,8 @@ struct Asked {
     /// Its head, until it becomes that of the instance's request.
     parts: Parts,
     has_body: bool,
+    /// Its body, until that is what the instance's request takes.
+    body: RawBody,
 }
 
 impl Asked {
@@ -149,7 +151,6 @@ fn open_when_asked(request: &mut Request<RequestBody>) {
 async fn pass_on(
     client: &Rc<Client>,
     asked: &mut Asked,
-    body: RawBody,
     exchange: &mut Exchange,
     route: &mut Option<Arc<Route>>,
 ) -> Result<Passed, Refusal> {
@@ -159,7 +160,7 @@ async fn pass_on(
         Box::pin(wait_for_table(client)).await?;
     }
     let mut dispatch = Dispatch::find(client, host, target)?;
-    dispatch.pass_interims(asked.parts.version, &body);
+    dispatch.pass_interims(asked.parts.version, &asked.body);
     let route = route.insert(Arc::clone(dispatch.route()));
     let policy = &*route.policy;
     exchange.set_route(route, &asked.parts.headers);
@@ -170,7 +171,7 @@ async fn pass_on(
     dispatch.take_cookie(&mut asked.parts.headers, exchange.origin().is_encrypted());
 
     let progress = Rc::new(Progress::new(!asked.has_body));
-    let body = ClientBody::new(body, Rc::clone(&progress), policy);
+    let body = ClientBody::new(std::mem::take(&mut asked.body), Rc::clone(&progress), policy);
     let body = if asked.is_taken_first(&policy.bodies) {
         let limits = buffering::limits(&policy.bodies, &client.worker.settings);
         Box::pin(take_request(&mut asked.parts.headers, body, &progress, limits)).await?
