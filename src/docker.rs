@@ -40,6 +40,7 @@ pub mod network;
 pub mod oom;
 mod options;
 pub mod output;
+mod pipe;
 mod removal;
 mod running;
 pub mod service;

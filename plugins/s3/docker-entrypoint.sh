@@ -23,14 +23,20 @@ answers() {
 trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 trap 'exit 0' TERM INT
 
-for server in account:6202 container:6201 object:6200; do
-    "swift-${server%:*}-server" "/etc/swift/${server%:*}-server.conf" --verbose &
-    until answers "${server#*:}"; do
-        kill -0 $!
+for server in account container object; do
+    "swift-$server-server" "/etc/swift/$server-server.conf" --verbose &
+done
+for port in 6202 6201 6200; do
+    until answers "$port"; do
+        [ "$(jobs -pr | wc -l)" = 3 ]
         sleep 0.1
     done
 done
-# What could not be listed at once is listed later by these.
+# What could not be listed before the last end is listed before anybody asks, unless it is more than a minute's work.
+if compgen -G '/data/async_pending*/*/*' > /dev/null; then
+    timeout 60 swift-object-updater /etc/swift/object-server.conf --once --verbose > /dev/null || true
+fi
+# What cannot be listed at once is listed later by these.
 swift-object-updater /etc/swift/object-server.conf --verbose > /dev/null &
 swift-container-updater /etc/swift/container-server.conf --verbose > /dev/null &
 swift-proxy-server /etc/swift/proxy-server.conf --verbose &

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 
 use crate::docker::Engine;
 use crate::docker::error::EngineError;
@@ -28,6 +29,8 @@ pub struct Attached {
 #[derive(Debug)]
 pub struct ProcessInput {
     connection: WriteHalf<UnixStream>,
+    /// The process's own end, where it is written to without the engine.
+    pipe: Option<pipe::Sender>,
     terminal: bool,
 }
 
@@ -35,19 +38,30 @@ impl ProcessInput {
     /// Writes all bytes; waits while the process does not read. An error once the process has ended is no wonder:
     /// it need not read all that it is sent.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
-        Ok(self.connection.write_all(bytes).await?)
+        match &mut self.pipe {
+            Some(pipe) => pipe.write_all(bytes).await?,
+            None => self.connection.write_all(bytes).await?,
+        }
+        Ok(())
     }
 
     /// Ends the input: the process reads its end. Output goes on.
     ///
     /// With a terminal, ^D is typed instead: the engine would close the output together with the input.
     pub async fn finish(mut self) -> Result<(), EngineError> {
+        // The end is there once all have closed theirs.
+        self.pipe = None;
         if self.terminal {
             self.connection.write_all(&[END_OF_TRANSMISSION]).await?;
         } else {
             self.connection.shutdown().await?;
         }
         Ok(())
+    }
+
+    /// Has all that is written from now on go into the process's pipe. Nothing was written before.
+    pub(super) fn go_through(&mut self, pipe: pipe::Sender) {
+        self.pipe = Some(pipe);
     }
 }
 
@@ -75,7 +89,7 @@ pub(super) fn attached(upgraded: Upgraded, terminal: bool) -> Attached {
     // Not `into_split`: its write half closes the direction when dropped, see `finish`.
     let (read, write) = tokio::io::split(upgraded.stream);
     Attached {
-        input: ProcessInput { connection: write, terminal },
+        input: ProcessInput { connection: write, pipe: None, terminal },
         output: output_stream(read, upgraded.already_read, Framing::for_terminal(terminal)),
     }
 }

@@ -9,9 +9,10 @@ use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
 use crate::docker::Engine;
-use crate::docker::attach::{Attached, DETACH_KEYS, attached};
+use crate::docker::attach::{Attached, DETACH_KEYS, ProcessInput, attached};
 use crate::docker::container::environment_pairs;
 use crate::docker::error::EngineError;
+use crate::docker::pipe;
 use crate::docker::wire::Call;
 use crate::model::config_var::ConfigVars;
 use crate::model::container_id::ContainerId;
@@ -60,6 +61,16 @@ impl Engine {
         let call = Call::post(format!("/exec/{exec}/start"), json).upgrading("tcp");
         let upgraded = self.wire().await?.upgrade(call).await?;
         Ok((ExecId(exec), attached(upgraded, spec.terminal)))
+    }
+
+    /// Makes the way to a process's input as short as it can be, for streams of gigabytes; gives whether it became
+    /// shorter. Before anything is written.
+    pub async fn shorten_exec_input(
+        &self,
+        (container, exec): (&ContainerId, &ExecId),
+        input: &mut ProcessInput,
+    ) -> Result<bool, EngineError> {
+        Ok(self.exec_pid(exec).await?.is_some_and(|pid| pipe::shorten(input, pid, container)))
     }
 
     /// The exit code of a process whose output has ended.

@@ -144,6 +144,10 @@ pub struct Restore {
     /// Variables on top of the container's own.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Arguments of the engine meanwhile, behind its others. It need not outlive a crash: the data is discarded then, and
+    /// otherwise on the disk before it takes a service's place.
+    #[serde(default)]
+    pub arguments: Vec<String>,
 }
 
 /// Whether the engine runs while a dump is read.

@@ -27,10 +27,16 @@ pub async fn prepare(app: &App, apart: &Service, console: &Console) -> Result<Se
     Ok(Service { record, ..apart.clone() })
 }
 
-/// Runs the engine and waits until it serves. Nothing runs any more where that fails.
-pub async fn start(app: &App, apart: &Service, console: &Console) -> Result<Service, CommandError> {
+/// Runs the engine, with some arguments more, and waits until it serves. Nothing runs any more where that fails.
+pub async fn start(
+    app: &App,
+    apart: &Service,
+    arguments: &[String],
+    console: &Console,
+) -> Result<Service, CommandError> {
     let own = container::specification(app, apart)?;
     let spec = ServiceSpec {
+        arguments: own.arguments.iter().chain(arguments).cloned().collect(),
         name: format!("{}.apart.{:08x}", own.name, rand::random::<u32>()),
         purpose: Purpose::Helper,
         network: None,

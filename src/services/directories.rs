@@ -101,6 +101,16 @@ pub async fn remove_data(app: &App, service: &Service) -> Result<(), CommandErro
     })
 }
 
+/// Has all of a service's data written to the disk, where a crash of the host does not reach it.
+pub async fn write_out(app: &App, service: &Service) -> Result<(), CommandError> {
+    let data = data(app, service);
+    let written = blocking(move || Ok(nix::unistd::syncfs(fs::File::open(data)?)?)).await;
+    written.map_err(|error| {
+        CommandError::internal(format!("The data of {service} cannot be written to the disk"), error)
+            .hint("Nothing was changed. Look at the disk and its free space, then try again")
+    })
+}
+
 /// The names of all directories beside a service's data, itself included.
 pub async fn data_names(app: &App, service: &Service) -> Result<Vec<String>, CommandError> {
     let root = root(app, service);

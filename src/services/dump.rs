@@ -9,13 +9,15 @@ use crate::model::service::WantedState;
 use crate::services::program::read_from;
 use crate::services::{Service, apart, exec};
 
+/// What a person can do whose engine keeps nothing.
+pub const KEEP_ELSEWHERE: &str = "What is to last belongs into a service of an engine that keeps data";
+
 /// How a service is dumped, or why it is not.
 pub fn dump_of(service: &Service) -> Result<&Dump, CommandError> {
-    service
-        .engine
-        .dump
-        .as_ref()
-        .ok_or_else(|| CommandError::user(format!("{} keeps nothing that could be saved", service.title())))
+    service.engine.dump.as_ref().ok_or_else(|| {
+        CommandError::user(format!("{} keeps nothing that could be saved", service.title()))
+            .hint(KEEP_ELSEWHERE)
+    })
 }
 
 /// Starts the dump of a service that runs. The stream ends with an error if the engine does not come to its end.
@@ -34,7 +36,7 @@ pub async fn visit(app: &App, service: &Service, console: &Console) -> Result<Se
     console
         .step(format!("{service} does not run: its engine is started for the moment, on no network"))
         .await;
-    apart::start(app, service, console).await
+    apart::start(app, service, &[], console).await
 }
 
 /// Ends an engine that was only started for a visit.

@@ -7,6 +7,7 @@ use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::model::engine::{Engine, Restore, RestoreMode};
 use crate::model::service::WantedState;
+use crate::services::dump::KEEP_ELSEWHERE;
 use crate::services::program::{write_to, write_to_container};
 use crate::services::{Service, apart, container, directories, exec};
 use crate::store::service_links::LinkUser;
@@ -48,7 +49,7 @@ async fn fill(
         let container = app.engine.create_service(&spec).await?;
         write_to_container(app, &container, source).await?;
     }
-    let running = apart::start(app, fresh, console).await?;
+    let running = apart::start(app, fresh, &restore.arguments, console).await?;
     let filled = async {
         if restore.mode == RestoreMode::Running {
             console.step("Restoring into a fresh data directory").await;
@@ -69,7 +70,7 @@ async fn fill(
 /// How a dump is read, or why it is not.
 pub fn restore_of(engine: &Engine) -> Result<&Restore, CommandError> {
     let nothing = || format!("{} keeps nothing that could be restored", engine.service.title);
-    engine.restore.as_ref().ok_or_else(|| CommandError::user(nothing()))
+    engine.restore.as_ref().ok_or_else(|| CommandError::user(nothing()).hint(KEEP_ELSEWHERE))
 }
 
 /// Makes the users of all links, and those that instances which are about to end still have.
@@ -111,8 +112,11 @@ pub async fn take_place(
         apart::discard(app, fresh).await?;
         return Err(error);
     }
-    let replaced = replace(app, service, fresh, former, console).await;
-    match replaced {
+    let replaced = async {
+        directories::write_out(app, fresh).await?;
+        replace(app, service, fresh, former, console).await
+    };
+    match replaced.await {
         Ok(service) => Ok(service),
         Err(error) => {
             // Unless it is the service's own now.

@@ -101,7 +101,8 @@ pub async fn write_to(
     values: &Values,
     source: &mut ByteStream,
 ) -> Result<(), CommandError> {
-    let (exec, attached) = exec::open(app, container, program, values, true).await?;
+    let (exec, mut attached) = exec::open(app, container, program, values, true).await?;
+    app.engine.shorten_exec_input((container, &exec), &mut attached.input).await?;
     Ok(feed(Running::new(app, Place::Beside(exec)), attached, source).await?)
 }
 

@@ -8,6 +8,16 @@ use crate::services::{Service, keys, link};
 use crate::store::apps::AppRecord;
 use crate::store::service_links::ServiceLink;
 
+/// Fails if an engine knows no users.
+pub fn expect_users(service: &Service) -> Result<(), CommandError> {
+    if service.engine.credentials.is_some() {
+        return Ok(());
+    }
+    let title = service.title();
+    Err(CommandError::user(format!("{title} knows no users, so links have no credentials of their own"))
+        .hint("Make another service and link that"))
+}
+
 /// Gives an app's link another user; gives the vars that are others now. The service's lease is held.
 pub async fn rotate(
     app: &App,
@@ -15,13 +25,7 @@ pub async fn rotate(
     record: &AppRecord,
     by: &str,
 ) -> Result<Vec<ConfigKey>, CommandError> {
-    if service.engine.credentials.is_none() {
-        return Err(CommandError::user(format!(
-            "{} knows no users, so links have no credentials of their own",
-            service.title()
-        ))
-        .hint("Make another service and link that"));
-    }
+    expect_users(service)?;
     let former = link::expect(app, service, record).await?;
     let config = app.store.config(Some(record.id)).await?;
     let user = link::user_for(service, record);

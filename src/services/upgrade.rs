@@ -108,7 +108,7 @@ async fn through_a_dump(
     console.step("Another major version: the data is dumped and restored. Nobody reaches the service until it is done").await;
     container::remove(app, &service.refreshed(app).await?).await?;
     let stopped = service.refreshed(app).await?;
-    let source = apart::start(app, &stopped, console).await?;
+    let source = apart::start(app, &stopped, &[], console).await?;
     let restored = transfer(app, &stopped, &source, upgrade, console).await;
     apart::stop(app, &source).await?;
     fresh::take_place(app, &stopped, &restored?, Former::Kept, console).await?;

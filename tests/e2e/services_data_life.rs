@@ -8,7 +8,7 @@ use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::server::Server;
 use crate::harness::service_client::{deploy, keep, rows, rows_soon};
-use crate::harness::service_data::{Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, nothing_is_left};
+use crate::harness::service_data::{Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, S3, nothing_is_left};
 use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
 
 /// A service of an engine that holds something, and what that is.
@@ -107,13 +107,38 @@ fn data_of_redis_comes_back_whole() {
     comes_back_whole(&REDIS);
 }
 
-/// Not all that the others do: each start of a broker takes seconds.
-#[test]
-fn definitions_of_rabbitmq_come_back_whole() {
-    let life = Life::of(&RABBITMQ);
+/// Two tests of engines of which each start takes seconds.
+fn comes_back_whole_from_dumps(kind: &'static Kind) {
+    let life = Life::of(kind);
     life.exported_and_imported();
+    life.cloned();
+    nothing_is_left(&life.server);
+}
+
+fn comes_back_whole_from_backups(kind: &'static Kind) {
+    let life = Life::of(kind);
     drop(life.destroyed_and_restored());
     nothing_is_left(&life.server);
+}
+
+#[test]
+fn data_of_s3_comes_back_whole_from_dumps() {
+    comes_back_whole_from_dumps(&S3);
+}
+
+#[test]
+fn data_of_s3_comes_back_whole_from_backups() {
+    comes_back_whole_from_backups(&S3);
+}
+
+#[test]
+fn definitions_of_rabbitmq_come_back_whole_from_dumps() {
+    comes_back_whole_from_dumps(&RABBITMQ);
+}
+
+#[test]
+fn definitions_of_rabbitmq_come_back_whole_from_backups() {
+    comes_back_whole_from_backups(&RABBITMQ);
 }
 
 /// The last backup that a service's end makes by itself.

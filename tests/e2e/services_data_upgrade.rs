@@ -4,7 +4,7 @@ use crate::harness::names;
 use crate::harness::server::Server;
 use crate::harness::service_client::{deploy, keep, rows, rows_soon};
 use crate::harness::service_data::{
-    Kind, MARIADB, POSTGRES, RABBITMQ, REDIS, data_directories, nothing_is_left,
+    Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, data_directories, nothing_is_left,
 };
 
 fn goes_to_the_next_major_version_and_back_until_it_is_confirmed(kind: &Kind) {
@@ -56,6 +56,11 @@ fn postgres_goes_to_the_next_major_version_and_back_until_it_is_confirmed() {
 #[test]
 fn mariadb_goes_to_the_next_major_version_and_back_until_it_is_confirmed() {
     goes_to_the_next_major_version_and_back_until_it_is_confirmed(&MARIADB);
+}
+
+#[test]
+fn mysql_goes_to_the_next_major_version_and_back_until_it_is_confirmed() {
+    goes_to_the_next_major_version_and_back_until_it_is_confirmed(&MYSQL);
 }
 
 /// Messages are on their way, and stay in the former data; what is defined goes along.

@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::harness::engine;
 use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::server::Server;
-use crate::harness::service_client::{can_use, deploy, keep, rows, rows_soon};
+use crate::harness::service_client::{deploy, keep, rows, rows_soon};
 use crate::harness::service_data::{RABBITMQ, nothing_is_left};
 use crate::harness::wait::wait_until;
 use crate::s3_server::{BUCKET, KEY, S3Server, SECRET};
@@ -85,6 +86,12 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
         ("memcached:restore cache", "keeps nothing that could be restored"),
         ("memcached:verify cache", "keeps nothing that could be restored"),
         ("memcached:backup-schedule cache @daily s3://backups", "keeps nothing that could be saved"),
+        ("memcached:rotate cache", "knows no users"),
+        ("memcached:backup-retention cache --count 2", "keeps nothing that could be saved"),
+        ("memcached:backup-auth cache key secret", "keeps nothing that could be saved"),
+        ("memcached:backup-set-encryption cache passphrase", "keeps nothing that could be saved"),
+        ("memcached:destroy --force cache", &app),
+        ("memcached:upgrade cache -I 1.7", "-I 1.6"),
         ("memcached:upgrade-undo --force cache", "keeps no data of an earlier version"),
     ] {
         let output = server.ssh_with_input(&alice, line, b"a dump");
@@ -94,8 +101,10 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
     let doctor = server.ssh(&alice, "doctor").stdout;
     assert!(!doctor.contains("memcached cache"), "{doctor}");
     assert_eq!(rows(&server, &app, "MEMCACHED_URL"), [1, 2, 3]);
-    run(&server, &alice, "memcached:restart cache");
+    run(&server, &alice, "memcached:upgrade cache --config-options '-m 32'");
     assert_eq!(rows_soon(&server, &app, "MEMCACHED_URL"), [0; 0], "it is a cache");
+    let settings = server.ssh_with_input(&alice, "memcached:connect cache", b"stats settings\r\n").success();
+    assert!(settings.stdout.contains("STAT maxbytes 33554432"), "{settings}");
 
     run(&server, &alice, &format!("memcached:unlink cache {app}"));
     assert_eq!(server.get(&app, "/connect?to=slipway-memcached-cache:11211").status, 504);
@@ -106,7 +115,6 @@ fn a_cache_keeps_what_an_app_gives_it_and_refuses_what_is_for_those_that_keep_da
 #[test]
 fn objects_of_an_app_come_back_whole() {
     let (server, alice) = Server::with_person("alice");
-    let (storage, directory) = (S3Server::start("127.0.0.1"), tempfile::tempdir().unwrap());
     let app = names::unique("shop");
     run(&server, &alice, "s3:create files");
     deploy(&server, &alice, &app);
@@ -118,42 +126,29 @@ fn objects_of_an_app_come_back_whole() {
     server.ssh_with_input(&alice, "s3:import files", &dump).success();
     assert_eq!(rows_soon(&server, &app, "S3_URL"), [1, 2, 3]);
 
-    run(&server, &alice, "s3:clone files copy");
-    run(&server, &alice, &format!("s3:link copy {app}"));
-    assert_eq!(rows(&server, &app, "SLIPWAY_S3_AQUA_URL"), [1, 2, 3]);
-    run(&server, &alice, &format!("s3:unlink copy {app}"));
-    run(&server, &alice, "s3:destroy --force --no-backup copy");
-
-    let url = || run(&server, &alice, &format!("config:get {app} S3_URL"));
-    let former = url();
-    assert!(can_use(&server, &app, &former));
-    run(&server, &alice, &format!("s3:rotate files {app}"));
-    wait_until("the former key is gone", Duration::from_secs(60), || !can_use(&server, &app, &former));
-    assert_eq!(rows(&server, &app, "S3_URL"), [1, 2, 3]);
-    back_from_backups(&server, &alice, (&app, &storage, &directory));
+    let other = server.ssh(&alice, "s3:upgrade files -I 2.36");
+    assert!(other.code != 0 && other.stderr.contains("-I 2.35"), "{other}");
+    run(&server, &alice, "s3:upgrade files --memory 600");
+    assert_eq!(rows_soon(&server, &app, "S3_URL"), [1, 2, 3]);
+    let id = run(&server, &alice, "s3:info files --id");
+    assert_eq!(engine::get(&format!("/containers/{}/json", id.trim()))["HostConfig"]["Memory"], 600 << 20);
+    back_from_a_backup(&server, &alice, &app);
 }
 
 /// Of the objects 1, 2 and 3.
-fn back_from_backups(
-    server: &Server,
-    alice: &Person,
-    (app, storage, directory): (&str, &S3Server, &tempfile::TempDir),
-) {
+fn back_from_a_backup(server: &Server, alice: &Person, app: &str) {
+    let storage = S3Server::start("127.0.0.1");
     run(server, alice, &format!("s3:backup-auth files {KEY} {SECRET} '' '' {}", storage.url));
-    let places = [format!("s3://{BUCKET}/nightly"), directory.path().display().to_string()];
-    for place in &places {
-        run(server, alice, &format!("s3:backup files {place}"));
-    }
+    let place = format!("s3://{BUCKET}/nightly");
+    run(server, alice, &format!("s3:backup files {place}"));
     run(server, alice, &format!("s3:unlink files {app}"));
     run(server, alice, "s3:destroy --force --no-backup files");
     let access = format!("--key {KEY} --secret {SECRET} --endpoint {}", storage.url);
-    run(server, alice, &format!("s3:restore files --from {} {access}", places[0]));
+    run(server, alice, &format!("s3:restore files --from {place} {access}"));
     run(server, alice, &format!("s3:link files {app}"));
     assert_eq!(rows(server, app, "S3_URL"), [1, 2, 3]);
     assert_eq!(keep(server, app, "S3_URL", 4).unwrap().status, 200);
-    run(server, alice, &format!("s3:restore --force files --from {}", places[1]));
-    assert_eq!(rows_soon(server, app, "S3_URL"), [1, 2, 3]);
     run(server, alice, "s3:restart files");
-    assert_eq!(rows_soon(server, app, "S3_URL"), [1, 2, 3]);
+    assert_eq!(rows_soon(server, app, "S3_URL"), [1, 2, 3, 4]);
     nothing_is_left(server);
 }

@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use crate::harness::engine;
 use crate::harness::names;
 use crate::harness::person::Person;
 use crate::harness::process::Running;
 use crate::harness::server::Server;
+use crate::harness::service_client::{can_use, deploy, keep_at, rows};
 use crate::harness::wait::{wait_for, wait_until};
 
 /// Asks a Redis that knows us not yet for anything: it answers that we have to log in first.
@@ -55,6 +57,44 @@ fn an_exposed_port_leads_to_the_service_over_restarts_for_those_that_are_allowed
     drop(held);
     let said = server.ssh(&alice, "redis:expose cache --allow 192.0.2.0/24").success().stdout;
     assert!(!answers(&port_of(&said)), "an address that is not allowed is hung up on");
+}
+
+/// The client is an app, which comes to an address of the host as anybody does.
+#[test]
+fn clients_use_each_engine_through_its_exposed_port() {
+    let (server, alice) = Server::with_person("alice");
+    let app = names::unique("client");
+    deploy(&server, &alice, &app);
+    let engines = ["postgres", "mariadb", "mysql", "redis", "rabbitmq", "s3", "memcached"];
+    for engine in engines {
+        server.ssh(&alice, &format!("{engine}:create shown")).success();
+        let alias = engine.to_uppercase();
+        server.ssh(&alice, &format!("{engine}:link shown {app} --alias {alias} --no-restart")).success();
+    }
+    server.ssh(&alice, &format!("ps:restart {app}")).success();
+    let network = engine::get(&format!("/networks/slipway-{}", server.owner()));
+    let host = network["IPAM"]["Config"][0]["Gateway"].as_str().unwrap();
+    for engine in engines {
+        let variable = format!("{}_URL", engine.to_uppercase());
+        assert_eq!(rows(&server, &app, &variable), [0; 0], "{engine}");
+        let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
+        server.ssh(&alice, &format!("{engine}:expose shown {port} --allow 0.0.0.0/0")).success();
+        let own = server.ssh(&alice, &format!("config:get {app} {variable}")).success().stdout;
+        let outside = at(&own, &format!("slipway-{engine}-shown"), &port.to_string());
+        let kept = keep_at(&server, &app, &outside, 7);
+        assert_eq!(kept.status, 200, "{outside}: {}", kept.text());
+        assert!(can_use(&server, &app, &outside), "{outside}");
+        assert_eq!(rows(&server, &app, &variable), [7], "{engine}");
+        server.ssh(&alice, &format!("{engine}:unexpose shown")).success();
+        assert!(!can_use(&server, &app, &outside), "{outside}");
+    }
+}
+
+/// A URL with another place in it than the service's own.
+fn at(url: &str, host: &str, place: &str) -> String {
+    let (before, behind) = url.trim().split_once(host).unwrap();
+    let path = behind.find('/').map_or("", |slash| &behind[slash..]);
+    format!("{before}{place}{path}")
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::harness::load::{Connections, Load};
 use crate::harness::names;
 use crate::harness::server::Server;
 use crate::harness::service_client::{can_use, deploy, keep, rows};
-use crate::harness::service_data::{Kind, MARIADB, POSTGRES, RABBITMQ, REDIS};
+use crate::harness::service_data::{Kind, MARIADB, MYSQL, POSTGRES, RABBITMQ, REDIS, S3};
 use crate::harness::wait::wait_until;
 
 fn no_request_fails_while_credentials_are_rotated(kind: &Kind) {
@@ -58,6 +58,11 @@ fn no_request_fails_while_credentials_of_mariadb_are_rotated() {
 }
 
 #[test]
+fn no_request_fails_while_credentials_of_mysql_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&MYSQL);
+}
+
+#[test]
 fn no_request_fails_while_credentials_of_redis_are_rotated() {
     no_request_fails_while_credentials_are_rotated(&REDIS);
 }
@@ -65,4 +70,9 @@ fn no_request_fails_while_credentials_of_redis_are_rotated() {
 #[test]
 fn no_request_fails_while_credentials_of_rabbitmq_are_rotated() {
     no_request_fails_while_credentials_are_rotated(&RABBITMQ);
+}
+
+#[test]
+fn no_request_fails_while_credentials_of_s3_are_rotated() {
+    no_request_fails_while_credentials_are_rotated(&S3);
 }

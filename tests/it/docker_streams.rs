@@ -79,6 +79,26 @@ async fn exec_passes_64_mebibytes_both_ways_and_the_end_of_input() {
 }
 
 #[tokio::test]
+async fn input_past_the_engine_arrives_as_it_is_with_its_end_and_only_in_that_container() {
+    let test = TestEngine::with_network().await;
+    let id = test.started(&test.script("short", "exec sleep 1000")).await;
+    let other = test.started(&test.script("other", "exec sleep 1000")).await;
+    let spec = ExecSpec {
+        command: vec!["cat".to_owned()],
+        environment: ConfigVars::new(),
+        terminal: false,
+        stdin: true,
+    };
+    for (container, shorter) in [(&id, true), (&other, false)] {
+        let (exec, mut attached) = test.engine.exec(&id, &spec).await.unwrap();
+        let shortened = test.engine.shorten_exec_input((container, &exec), &mut attached.input).await;
+        assert_eq!(shortened.unwrap(), shorter);
+        assert_echo(attached, 64).await;
+        assert_eq!(test.engine.exec_exit_code(&exec).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_lost_between_attach_and_an_early_exit() {
     let test = TestEngine::with_network().await;
     for round in 0..5 {

@@ -44,6 +44,8 @@ class Proxy(contextlib.AbstractContextManager):
 
     name = ""
     wrapper_ends_with = signal.SIGTERM
+    # The server turns huge pages off for itself, which the example does not.
+    environment = {**os.environ, "MIMALLOC_ALLOW_THP": "0"}
 
     def __init__(self, directory, backend, wrapper=(), hosts=1):
         self.directory = directory
@@ -53,7 +55,8 @@ class Proxy(contextlib.AbstractContextManager):
         self.counted = bool(wrapper)
         pin = [] if wrapper else ["taskset", "--cpu-list", str(PROXY_CORE)]
         log = open(os.path.join(directory, f"{self.name}.out"), "w", encoding="utf-8")
-        self.process = subprocess.Popen([*wrapper, *pin, *self.command()], stdout=log, stderr=log)
+        command = [*wrapper, *pin, *self.command()]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
         log.close()
         self.wait_until_ready()
 

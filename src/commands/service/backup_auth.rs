@@ -10,6 +10,7 @@ use crate::commands::service::hold;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
 use crate::services::backup_plan::write_access;
+use crate::services::dump;
 
 /// The longest secret that is read from standard input.
 const LONGEST_SECRET: usize = 4096;
@@ -53,6 +54,7 @@ impl Command for BackupAuth {
         let access =
             S3Access { key: Some(S3Key { id: self.key, secret }), region: filled(self.region), endpoint };
         let (_lease, service) = hold(&context).await?;
+        dump::dump_of(&service)?;
         let (store, id) = (&context.app.store, service.record.id);
         let mut record = store.backup_record(id).await?;
         record.access = Some(write_access(&access)?);

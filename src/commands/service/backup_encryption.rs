@@ -9,6 +9,7 @@ use crate::commands::service::backup_auth::read_secret;
 use crate::commands::service::hold;
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::role::Role;
+use crate::services::dump;
 use crate::store::service_backups::BackupRecord;
 
 /// Encrypts a service's backups with a passphrase from now on
@@ -130,6 +131,7 @@ async fn set(
     change: impl FnOnce(BackupRecord) -> BackupRecord,
 ) -> Result<(), CommandError> {
     let (_lease, service) = hold(context).await?;
+    dump::dump_of(&service)?;
     let (store, id) = (&context.app.store, service.record.id);
     let record = change(store.backup_record(id).await?);
     store.set_backup_record(id, record).await?;

@@ -146,6 +146,7 @@ impl Command for BackupRetention {
 
     async fn run(self, context: Context) -> CommandResult {
         let (_lease, service) = hold(&context).await?;
+        dump::dump_of(&service)?;
         let (store, id) = (&context.app.store, service.record.id);
         let mut record = store.backup_record(id).await?;
         let limit = |given: Option<u32>, now: Option<u32>| match given {

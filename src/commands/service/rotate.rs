@@ -32,6 +32,7 @@ impl Command for Rotate {
     }
 
     async fn run(self, context: Context) -> CommandResult {
+        rotate::expect_users(context.service()?)?;
         let mut apps: Vec<AppRecord> = Vec::new();
         match &self.app {
             Some(name) => apps.push(find_app(&context.app, &context.caller, name).await?),

@@ -2,6 +2,7 @@
 
 GET  /rows             the numbers that are kept, one a line
 POST /rows?n=7         keeps a number; 200 only once the service has acknowledged it
+GET  /count            how many there are
 GET  /connect?to=H:P   whether that can be connected to: 200 or 504
 GET  /env?name=X       a variable
 Each takes var=NAME for another variable than DATABASE_URL, or url=URL for one of nobody's.
@@ -9,6 +10,7 @@ Each takes var=NAME for another variable than DATABASE_URL, or url=URL for one o
 
 import os
 import socket
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,7 +18,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 SECONDS = 10
 
 
-class Sql:
+class Store:
+    def count(self):
+        return len(self.rows())
+
+
+class Sql(Store):
     def __init__(self, connection):
         self.connection = connection
 
@@ -45,7 +52,7 @@ class Sql:
         self.connection.close()
 
 
-class Redis:
+class Redis(Store):
     def __init__(self, url):
         import redis
 
@@ -61,7 +68,7 @@ class Redis:
         self.connection.close()
 
 
-class Amqp:
+class Amqp(Store):
     """A durable queue. What is read of it is given back."""
 
     def __init__(self, url):
@@ -87,11 +94,14 @@ class Amqp:
         self.channel.queue_declare("kept", passive=True)
         return found
 
+    def count(self):
+        return self.channel.queue_declare("kept", passive=True).method.message_count
+
     def close(self):
         self.connection.close()
 
 
-class Memcached:
+class Memcached(Store):
     def __init__(self, address):
         import pymemcache
 
@@ -109,25 +119,36 @@ class Memcached:
         self.connection.close()
 
 
-class Objects:
+class Objects(Store):
     """An object for each number, in the bucket that the variables of the link name."""
+
+    # Reading what it knows of S3 takes long; clients have to be made one at a time.
+    session = None
+    making = threading.Lock()
 
     def __init__(self, parts):
         import boto3
 
         self.bucket = parts.path.lstrip("/")
-        self.client = boto3.Session().client(
-            "s3", endpoint_url=f"http://{parts.hostname}:{parts.port}", region_name=os.environ["AWS_REGION"],
-            aws_access_key_id=parts.username, aws_secret_access_key=unquote(parts.password),
-        )
+        with self.making:
+            Objects.session = self.session or boto3.Session()
+            self.client = self.session.client(
+                "s3", endpoint_url=f"http://{parts.hostname}:{parts.port}", region_name=os.environ["AWS_REGION"],
+                aws_access_key_id=parts.username, aws_secret_access_key=unquote(parts.password),
+            )
 
     def keep(self, number):
         self.client.put_object(Bucket=self.bucket, Key=f"kept/{number}", Body=str(number).encode())
 
-    def rows(self):
+    def names(self):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix="kept/")
-        names = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return [int(self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read()) for name in names]
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def rows(self):
+        return [int(self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read()) for name in self.names()]
+
+    def count(self):
+        return len(self.names())
 
     def close(self):
         pass
@@ -159,9 +180,11 @@ def open_store(url):
             raise ValueError(f"there is no URL, or one that begins with {scheme}")
 
 
-def kept(url, number=None):
+def asked(path, url, number=None):
     store = open_store(url)
     try:
+        if path == "/count":
+            return [store.count()]
         if number is None:
             return sorted(store.rows())
         store.keep(number)
@@ -191,9 +214,9 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         url = query.get("url") or os.environ.get(query.get("var", "DATABASE_URL"), "")
         try:
-            if parts.path == "/rows":
-                rows = kept(url, int(query["n"]) if writes else None)
-                self.answer(200, "".join(f"{row}\n" for row in rows))
+            if parts.path in ("/rows", "/count"):
+                numbers = asked(parts.path, url, int(query["n"]) if writes else None)
+                self.answer(200, "".join(f"{number}\n" for number in numbers))
             elif parts.path == "/env":
                 self.answer(200, os.environ.get(query["name"], ""))
             elif parts.path == "/connect":

@@ -29,9 +29,17 @@ pub fn deploy(server: &Server, person: &Person, app: &str) {
 
 /// Has it keep a number, over the URL in a variable.
 pub fn keep(server: &Server, app: &str, variable: &str, number: u64) -> std::io::Result<Response> {
-    let mut connection = http::Connection::open(server.http_address())?;
-    let path = format!("/rows?n={number}&var={variable}");
-    connection.request("POST", &server.host(app), &path, b"")
+    post(server, app, &format!("/rows?n={number}&var={variable}"))
+}
+
+/// The same over a URL that it does not have.
+pub fn keep_at(server: &Server, app: &str, url: &str, number: u64) -> Response {
+    let url = utf8_percent_encode(url, NON_ALPHANUMERIC);
+    post(server, app, &format!("/rows?n={number}&url={url}")).unwrap()
+}
+
+fn post(server: &Server, app: &str, path: &str) -> std::io::Result<Response> {
+    http::Connection::open(server.http_address())?.request("POST", &server.host(app), path, b"")
 }
 
 /// The numbers that it has kept, over the URL in a variable.

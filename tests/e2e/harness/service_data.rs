@@ -85,6 +85,43 @@ pub const RABBITMQ: Kind = Kind {
            rabbitmqctl --quiet set_policy limited '^orders$' '{\"max-length\": 2500}' < /dev/null\n",
 };
 
+/// OpenStack Swift. Its client is a shell too, in which the store's own library is at hand.
+pub const S3: Kind = Kind {
+    engine: "s3",
+    variable: "S3_URL",
+    versions: ["2.35", "2.35"],
+    version: "dpkg-query --show --showformat '${Version}' swift-object\n",
+    fill: "python3 -c '
+import hashlib, io
+from swift.common.internal_client import InternalClient
+store = InternalClient(\"/etc/swift/internal-client.conf\", \"test\", 3)
+store.create_container(\"AUTH_slipway\", \"posts\")
+for number in range(50):
+    body = (hashlib.md5(str(number).encode()).hexdigest() * 4)[:100].encode()
+    headers = {\"Content-Length\": \"100\", \"X-Object-Meta-Number\": str(number)}
+    store.upload_object(io.BytesIO(body), \"AUTH_slipway\", \"posts\", f\"dir/\u{fc} & {number}\", headers)'\n",
+    sum: "python3 -c '
+import hashlib
+from swift.common.internal_client import InternalClient
+store = InternalClient(\"/etc/swift/internal-client.conf\", \"test\", 3)
+size, digest = 0, hashlib.md5()
+for found in store.iter_objects(\"AUTH_slipway\", \"posts\"):
+    _, headers, parts = store.get_object(\"AUTH_slipway\", \"posts\", found[\"name\"], {})
+    body = b\"\".join(parts)
+    size += len(body)
+    digest.update(repr((found[\"name\"], headers[\"X-Object-Meta-Number\"], body)).encode())
+print(size, digest.hexdigest())'\n",
+    harm: "python3 -c '
+import io
+from swift.common.internal_client import InternalClient
+store = InternalClient(\"/etc/swift/internal-client.conf\", \"test\", 3)
+names = [found[\"name\"] for found in store.iter_objects(\"AUTH_slipway\", \"posts\")]
+for name in names[::2]:
+    store.delete_object(\"AUTH_slipway\", \"posts\", name)
+headers = {\"Content-Length\": \"100\", \"X-Object-Meta-Number\": \"0\"}
+store.upload_object(io.BytesIO(b\"x\" * 100), \"AUTH_slipway\", \"posts\", names[1], headers)'\n",
+};
+
 impl Kind {
     /// Makes data in a service.
     pub fn fill(&self, server: &Server, person: &Person, service: &str) {
