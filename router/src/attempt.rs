@@ -21,9 +21,11 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Version};
 
 use crate::client::Client;
+use crate::client_body::RawBody;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
+use crate::interims::stream::StreamInterims;
 use crate::memory::Counted;
 use crate::pool::lease::Lease;
 use crate::progress::Progress;
@@ -59,8 +61,18 @@ pub(crate) struct Dispatch<'a> {
     home: Option<u64>,
     /// Whether the client's side is encrypted.
     encrypted: bool,
-    /// Whether the client can be sent interim answers.
-    takes_interims: bool,
+    /// Where interim answers go.
+    interims: Interims,
+}
+
+/// Where interim answers go.
+enum Interims {
+    /// The client knows none.
+    Nowhere,
+    /// To the client's connection.
+    Connection,
+    /// To the stream that the request came on.
+    Stream(Arc<StreamInterims>),
 }
 
 /// Waits for the first table. Before it nothing is known of any host.
@@ -77,7 +89,8 @@ impl<'a> Dispatch<'a> {
     /// Finds the app that a host belongs to.
     pub(crate) fn find(client: &'a Rc<Client>, host: String, path: PathAndQuery) -> Result<Self, Fault> {
         let (place, port) = look_up(client, &host, &path)?;
-        Ok(Self { client, host, path, place, port, home: None, encrypted: false, takes_interims: false })
+        let interims = Interims::Nowhere;
+        Ok(Self { client, host, path, place, port, home: None, encrypted: false, interims })
     }
 
     /// The app.
@@ -118,10 +131,13 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// Passes interim answers on to clients of HTTP/1.1: those of HTTP/1.0 know none (RFC 9110, section 15.2), and
-    /// hyper sends none over HTTP/2.
-    pub(crate) fn pass_interims(&mut self, client: Version) {
-        self.takes_interims = client == Version::HTTP_11;
+    /// Passes interim answers on to all clients but those of HTTP/1.0, which knows none (RFC 9110, section 15.2).
+    pub(crate) fn pass_interims(&mut self, client: Version, body: &RawBody) {
+        self.interims = match body.interims() {
+            Some(stream) => Interims::Stream(Arc::clone(stream)),
+            None if client == Version::HTTP_11 => Interims::Connection,
+            None => Interims::Nowhere,
+        };
     }
 
     /// Sends the request to one instance after the other until one answers or nothing more may be tried.

@@ -210,7 +210,7 @@ fn empty_record(origin: Origin) -> AccessRecord {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if self.record.as_ref().is_some_and(|record| record.status == 0) {
-            // Nothing was answered and nothing failed: hyper dropped the request because its client went away.
+            // Nothing was answered and nothing failed: the request was dropped because its client went away.
             self.set_fault(Fault::ClientGone);
         }
         if let Some(mut record) = self.record.take() {

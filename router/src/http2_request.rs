@@ -3,26 +3,20 @@
 //! h2 has refused what RFC 9113 calls malformed by the time a request comes here: headers of a connection, upper
 //! case, pseudo-headers out of place (sections 8.2.2 and 8.3).
 
-use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Uri};
 
 /// Turns a request of HTTP/2 into one with `Host`, one `Cookie`, and a target in origin form.
-pub(crate) fn as_http1<B: Body>(request: Request<B>) -> Request<B> {
-    let (mut parts, body) = request.into_parts();
+pub(crate) fn as_http1(parts: &mut Parts, has_body: bool) {
     if parts.method != Method::CONNECT {
-        host_from_authority(&mut parts);
+        host_from_authority(parts);
     }
     join_cookies(&mut parts.headers);
-    // The router cannot say 100 over HTTP/2, and whoever expects it has to go on without it in the end
-    // (RFC 9110, section 10.1.1). An instance would only wait for somebody who waits for it.
-    parts.headers.remove(header::EXPECT);
-    if !body.is_end_stream() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
+    if has_body && !parts.headers.contains_key(header::CONTENT_LENGTH) {
         // What HTTP/1.1 calls a body of unknown length. Without it a GET would lose its body on the way.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Request::from_parts(parts, body)
 }
 
 /// Makes `Host` of `:authority`. Where both are there and differ, both stay, and the request will be refused for it
@@ -60,7 +54,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{Empty, Full};
+    use hyper::Request;
 
     use super::*;
 
@@ -69,8 +63,9 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        as_http1(request).into_parts().0
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        as_http1(&mut parts, false);
+        parts
     }
 
     #[test]
@@ -99,15 +94,17 @@ mod tests {
 
     #[test]
     fn a_body_without_a_length_says_so() {
-        let request = |length: Option<&str>| {
+        let headers = |length: Option<&str>| {
             let mut request = Request::builder().method("GET").uri("https://a/");
             if let Some(length) = length {
                 request = request.header("content-length", length);
             }
-            as_http1(request.body(Full::new(bytes::Bytes::from("hello"))).unwrap())
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            as_http1(&mut parts, true);
+            parts.headers
         };
-        assert_eq!(request(None).headers()["transfer-encoding"], "chunked");
-        assert!(!request(Some("5")).headers().contains_key("transfer-encoding"));
+        assert_eq!(headers(None)["transfer-encoding"], "chunked");
+        assert!(!headers(Some("5")).contains_key("transfer-encoding"));
         assert!(!converted("https://a/", &[]).headers.contains_key("transfer-encoding"));
     }
 }

@@ -6,11 +6,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 
 use crate::client_stream::ConnectionFlags;
 use crate::forward_headers::prepare_interim;
+use crate::interims::stream::StreamInterims;
 
 /// The longest head that is passed on. What is longer is hyper's to refuse.
 const LONGEST: usize = 16 << 10;
@@ -27,22 +28,37 @@ pub(crate) struct InterimLink {
     /// Whether an answer is awaited by somebody who takes them.
     awaited: AtomicBool,
     /// Protects who that is, or was. Both ends are on one thread.
-    client: Mutex<Option<Arc<ConnectionFlags>>>,
+    client: Mutex<Option<Client>>,
+}
+
+/// Who that is.
+#[derive(Debug)]
+enum Client {
+    /// Over HTTP/1.1, whoever is on the connection.
+    Connection(Arc<ConnectionFlags>),
+    /// Over HTTP/2, whoever asked.
+    Stream(Arc<StreamInterims>),
 }
 
 impl InterimLink {
-    /// Passes the next answer's on to a client.
+    /// Passes the next answer's on to a client of HTTP/1.1.
     pub(crate) fn await_for(&self, client: &Arc<ConnectionFlags>) {
         client.interims.open();
         let mut last = self.client();
         // Nearly always a client's requests go the same way one after the other.
-        if !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, client)) {
-            *last = Some(Arc::clone(client));
+        if !matches!(&*last, Some(Client::Connection(last)) if Arc::ptr_eq(last, client)) {
+            *last = Some(Client::Connection(Arc::clone(client)));
         }
         self.awaited.store(true, Ordering::Relaxed);
     }
 
-    fn client(&self) -> MutexGuard<'_, Option<Arc<ConnectionFlags>>> {
+    /// Passes the next answer's on to a client of HTTP/2.
+    pub(crate) fn await_for_stream(&self, stream: Arc<StreamInterims>) {
+        *self.client() = Some(Client::Stream(stream));
+        self.awaited.store(true, Ordering::Relaxed);
+    }
+
+    fn client(&self) -> MutexGuard<'_, Option<Client>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,11 +113,13 @@ impl InterimWatch {
         }
     }
 
-    fn pass(&mut self, head: Option<Vec<u8>>) {
+    fn pass(&mut self, head: Option<Response<()>>) {
         let Some(head) = head.filter(|_| self.count < MOST) else { return };
         self.count += 1;
-        if let Some(client) = &*self.link.client() {
-            client.interims.push(&head);
+        match &*self.link.client() {
+            Some(Client::Connection(client)) => client.interims.push(&written(&head)),
+            Some(Client::Stream(stream)) => stream.push(head),
+            None => {}
         }
     }
 
@@ -116,10 +134,10 @@ impl InterimWatch {
 }
 
 /// What an instance's bytes begin with.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// A whole interim answer of so many bytes, and how it reads for the client, if it is for the client.
-    Interim { length: usize, head: Option<Vec<u8>> },
+#[derive(Debug)]
+enum Beginning {
+    /// A whole interim answer of so many bytes, and what the client gets of it, if it is for the client.
+    Interim { length: usize, head: Option<Response<()>> },
     /// Too little to say.
     Unknown,
     /// The answer itself, or nothing that hyper takes for one.
@@ -127,14 +145,14 @@ pub(crate) enum Beginning {
 }
 
 impl Beginning {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    fn of(bytes: &[u8]) -> Self {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut answer = httparse::Response::new(&mut headers);
         // The same parser as hyper's, set up in the same way, so that both see an end in the same place.
         match answer.parse(bytes) {
             Ok(httparse::Status::Partial) => Self::Unknown,
             Ok(httparse::Status::Complete(length)) => match answer.code {
-                // Who expects a 100 gets it from hyper, when the body is asked for.
+                // Who expects a 100 gets it when the body is asked for.
                 Some(100) => Self::Interim { length, head: None },
                 // 101 is the last that is said in HTTP.
                 Some(status @ 102..=199) => {
@@ -148,22 +166,31 @@ impl Beginning {
 }
 
 /// The head as the client gets it.
-fn for_client(status: u16, headers: &[httparse::Header<'_>]) -> Option<Vec<u8>> {
+fn for_client(status: u16, headers: &[httparse::Header<'_>]) -> Option<Response<()>> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for header in headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
         map.append(name, HeaderValue::from_bytes(header.value).ok()?);
     }
     prepare_interim(&mut map);
-    let reason = StatusCode::from_u16(status).ok()?.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
-    for (name, value) in &map {
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::from_u16(status).ok()?;
+    *answer.headers_mut() = map;
+    Some(answer)
+}
+
+/// The head as HTTP/1.1 has it.
+fn written(answer: &Response<()>) -> Vec<u8> {
+    let status = answer.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
+    for (name, value) in answer.headers() {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
             head.extend_from_slice(part);
         }
     }
     head.extend_from_slice(b"\r\n");
-    Some(head)
+    head
 }
 
 #[cfg(test)]
@@ -208,6 +235,18 @@ mod tests {
             Transfer-Encoding: chunked\r\nContent-Length: 3\r\nTrailer: T\r\nX-Router-Error: H99\r\n\
             Upgrade: h2c\r\nX-End: 1\r\n\r\n";
         assert_eq!(of(bytes), "HTTP/1.1 103 Early Hints\r\nx-end: 1\r\n\r\n");
+    }
+
+    #[test]
+    fn a_stream_gets_the_same_in_parts() {
+        let (stream, link) = (Arc::<StreamInterims>::default(), Arc::<InterimLink>::default());
+        let mut watch = InterimWatch::new(&link);
+        link.await_for_stream(Arc::clone(&stream));
+        let hints = "HTTP/1.1 103 Early Hints\r\nConnection: x\r\nX: 1\r\nLink: </a.css>\r\n\r\n";
+        watch.feed(format!("HTTP/1.1 100 Continue\r\n\r\n{hints}{FINAL}{hints}").as_bytes());
+        let heads = stream.take();
+        assert_eq!((heads.len(), heads[0].status().as_u16(), heads[0].headers().len()), (1, 103, 1));
+        assert_eq!(heads[0].headers()["link"], "</a.css>");
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! hyper, though, so that a head which is left here can be written between two of hyper's own writes. What has to be
 //! known for that is whether hyper has written all that it was given: it flushes the socket only when it has, so a head
 //! may go out from a flush until the next write, and never in the middle of an answer before it on the same connection.
+//!
+//! Over HTTP/2, where h2 can send them, they are for a stream.
+
+pub(crate) mod stream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

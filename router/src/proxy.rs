@@ -17,7 +17,7 @@ use crate::body::ResponseBody;
 use crate::buffering::{self, may_be_taken, take_request};
 use crate::check;
 use crate::client::Client;
-use crate::client_body::ClientBody;
+use crate::client_body::{ClientBody, RawBody};
 use crate::error_page::{self, Accept, Reader};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
@@ -35,25 +35,34 @@ use crate::request_id::request_id;
 use crate::table::Route;
 use crate::treatment::Wish;
 
+/// Answers one request of HTTP/1.1.
+pub(crate) fn serve(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> {
+    let (parts, body) = request.into_parts();
+    answer(client, parts, RawBody::Http1(body))
+}
+
 /// Answers one request. This is the edge where a fault becomes an answer.
 ///
 /// What it gives back is moved several times before it begins, by hyper and by the runtime, and an HTTP/2 request is
 /// a task of that size. So what only some requests wait for is in boxes here and below, and nothing is handed down by
 /// value to be held on both levels; a test says how large it may be.
-pub(crate) fn serve(
+pub(crate) fn answer(
     client: Rc<Client>,
-    request: Request<Incoming>,
+    parts: Parts,
+    body: RawBody,
 ) -> impl Future<Output = Response<ResponseBody>> {
     let number = client.next_request();
-    let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).cloned();
     let request_id = request_id(&parts.headers, &client.worker.values);
     let origin = Origin::of(&client, &parts.headers);
     let mut exchange = Exchange::begin(&client, &parts, &request_id, origin);
-    let mut asked = Asked { number, parts, has_body: !body.is_end_stream() };
+    let mut asked = Asked { number, parts, has_body: !body.is_end_stream(), body };
     async move {
         let mut route = None;
-        let passed = outlive_panics(pass_on(&client, &mut asked, body, &mut exchange, &mut route)).await;
+        let passed = outlive_panics(pass_on(&client, &mut asked, &mut exchange, &mut route)).await;
         match (passed, &route) {
             (Ok(passed), Some(route)) => passed.into_response(&client, &route.policy, exchange),
             (passed, route) => {
@@ -95,13 +104,15 @@ struct Asked {
     /// Its head, until it becomes that of the instance's request.
     parts: Parts,
     has_body: bool,
+    /// Its body, until that is what the instance's request takes.
+    body: RawBody,
 }
 
 impl Asked {
     /// Whether the client waits to be asked for its body.
     fn expects_continue(&self) -> bool {
         self.has_body
-            && self.parts.version == Version::HTTP_11
+            && self.parts.version >= Version::HTTP_11
             && self.parts.headers.contains_key(header::EXPECT)
     }
 
@@ -140,7 +151,6 @@ fn open_when_asked(request: &mut Request<RequestBody>) {
 async fn pass_on(
     client: &Rc<Client>,
     asked: &mut Asked,
-    body: Incoming,
     exchange: &mut Exchange,
     route: &mut Option<Arc<Route>>,
 ) -> Result<Passed, Refusal> {
@@ -150,6 +160,7 @@ async fn pass_on(
         Box::pin(wait_for_table(client)).await?;
     }
     let mut dispatch = Dispatch::find(client, host, target)?;
+    dispatch.pass_interims(asked.parts.version, &asked.body);
     let route = route.insert(Arc::clone(dispatch.route()));
     let policy = &*route.policy;
     exchange.set_route(route, &asked.parts.headers);
@@ -160,7 +171,7 @@ async fn pass_on(
     dispatch.take_cookie(&mut asked.parts.headers, exchange.origin().is_encrypted());
 
     let progress = Rc::new(Progress::new(!asked.has_body));
-    let body = ClientBody::new(body, Rc::clone(&progress), policy);
+    let body = ClientBody::new(std::mem::take(&mut asked.body), Rc::clone(&progress), policy);
     let body = if asked.is_taken_first(&policy.bodies) {
         let limits = buffering::limits(&policy.bodies, &client.worker.settings);
         Box::pin(take_request(&mut asked.parts.headers, body, &progress, limits)).await?
@@ -170,7 +181,6 @@ async fn pass_on(
     };
 
     let (client_version, wish) = (asked.parts.version, Wish::of(&asked.parts, &policy.bodies));
-    dispatch.pass_interims(client_version);
     let (request, upgrade) = request_for_instance(asked, body, &dispatch, exchange, &policy.headers);
     let answer = dispatch.send(request, &progress, exchange).await?;
     if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() {

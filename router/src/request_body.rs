@@ -54,7 +54,7 @@ pub(crate) enum Source {
 
 /// Holds a body back until the instance asks for it with 100.
 ///
-/// hyper tells its client to go on as soon as the body is read, so not reading it is how an answer without a body
+/// The client is told to go on as soon as its body is read, so not reading it is how an answer without a body
 /// (401, 413) reaches a client that asked first, and spares it the upload.
 #[derive(Debug, Default)]
 pub(crate) struct ContinueGate {

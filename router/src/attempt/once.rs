@@ -1,13 +1,14 @@
 //! Sending a request once, on one connection: which one, and what came of it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, header};
 
-use crate::attempt::Dispatch;
 use crate::attempt::search::{Chosen, Search};
+use crate::attempt::{Dispatch, Interims};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
@@ -120,8 +121,12 @@ impl Dispatch<'_> {
     ) -> (Option<Copy>, impl Future<Output = Result<Response<Incoming>, SendError>> + use<>) {
         let is_repeated = self.place.route.policy.balance.retries;
         let copy = if is_repeated { copy_for_replay(&mut request, lease) } else { None };
-        if self.takes_interims {
-            lease.pass_interims(&self.client.flags);
+        if let Some(link) = lease.interims() {
+            match &self.interims {
+                Interims::Nowhere => {}
+                Interims::Connection => link.await_for(&self.client.flags),
+                Interims::Stream(stream) => link.await_for_stream(Arc::clone(stream)),
+            }
         }
         (copy, lease.sender().try_send_request(request))
     }

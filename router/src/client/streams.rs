@@ -1,25 +1,29 @@
-//! The streams of one HTTP/2 connection: what hyper's tasks for them are wrapped in, so that none is held for ever by
-//! a client that does not read it, and so that the connection knows what its client does with its requests.
+//! The streams of one HTTP/2 connection: each is a request and its answer, on a task of its own, and the connection
+//! knows what its client does with them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
-use hyper::rt::Executor;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::task::spawn_local;
 
-use crate::body::{BodyError, ResponseBody};
-use crate::deadline::Deadline;
-
-/// The most that is handed to h2 at a time. What it was handed counts as taken, so a large piece would hide from the
-/// deadline that its client takes none of it.
-const PIECE: usize = 64 << 10;
+use crate::body::ResponseBody;
+use crate::client::Client;
+use crate::client::pump::{Begun, Outcome, Pump};
+use crate::client_body::RawBody;
+use crate::http2_body::Http2Body;
+use crate::http2_request::as_http1;
+use crate::interims::stream::StreamInterims;
+use crate::proxy;
 
 /// Requests that a client may give up on a connection beyond those whose answers it took.
 ///
@@ -30,44 +34,15 @@ const MAX_GIVEN_UP: u64 = 1000;
 /// The streams of one connection.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    /// The stream whose request the service was just given; hyper hands over its task next.
-    opened: RefCell<Option<Rc<Stream>>>,
     open: Cell<usize>,
     given_up: Cell<u64>,
     /// For a client that has stopped reading.
     write: Duration,
 }
 
-/// One of them.
-#[derive(Debug, Default)]
-pub(crate) struct Stream {
-    state: Cell<State>,
-    /// Pieces of the answer that were handed to h2.
-    pieces: Cell<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// For the app, whose deadlines are kept elsewhere.
-    #[default]
-    Waiting,
-    /// For the client to take what it was sent.
-    Sending,
-    /// All of the answer was handed over.
-    Ended,
-}
-
 impl Streams {
     pub(crate) fn new(write: Duration) -> Rc<Self> {
-        let (opened, open, given_up) = (RefCell::default(), Cell::default(), Cell::default());
-        Rc::new(Self { opened, open, given_up, write })
-    }
-
-    /// Begins a stream, to be called by the service.
-    pub(crate) fn open(&self) -> Rc<Stream> {
-        let stream = Rc::<Stream>::default();
-        self.opened.replace(Some(Rc::clone(&stream)));
-        stream
+        Rc::new(Self { open: Cell::default(), given_up: Cell::default(), write })
     }
 
     /// Whether no request is under way.
@@ -79,19 +54,22 @@ impl Streams {
     pub(crate) fn is_abused(&self) -> bool {
         self.given_up.get() > MAX_GIVEN_UP
     }
-}
 
-/// Runs hyper's tasks on the worker's thread.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamExecutor(pub(crate) Rc<Streams>);
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for StreamExecutor {
-    fn execute(&self, task: F) {
-        let streams = &self.0;
-        let stream = streams.opened.take().unwrap_or_default();
-        streams.open.set(streams.open.get() + 1);
-        let guard = Guard { streams: Rc::clone(streams), stream };
-        spawn_local(Watched { task, guard, taken: 0, deadline: Deadline::default() });
+    /// Begins to answer a request.
+    pub(crate) fn begin(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) {
+        let (mut parts, body) = request.into_parts();
+        as_http1(&mut parts, !body.is_end_stream());
+        let is_head = parts.method == Method::HEAD;
+        let interims = Arc::<StreamInterims>::default();
+        let body = Http2Body::new(body, &parts.headers, Arc::clone(&interims));
+        let answer = proxy::answer(Rc::clone(client), parts, RawBody::Http2(body));
+        let guard = Guard::begin(self);
+        spawn_local(Stream { respond, interims, is_head, guard, stage: Stage::Asked { answer } });
     }
 }
 
@@ -99,7 +77,14 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for StreamExecutor {
 #[derive(Debug)]
 struct Guard {
     streams: Rc<Streams>,
-    stream: Rc<Stream>,
+    outcome: Outcome,
+}
+
+impl Guard {
+    fn begin(streams: &Rc<Streams>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        Self { streams: Rc::clone(streams), outcome: Outcome::GivenUp }
+    }
 }
 
 impl Drop for Guard {
@@ -107,116 +92,77 @@ impl Drop for Guard {
         let streams = &self.streams;
         streams.open.set(streams.open.get().saturating_sub(1));
         let given_up = streams.given_up.get();
-        streams.given_up.set(match self.stream.state.get() {
-            State::Ended => given_up.saturating_sub(1),
-            State::Waiting | State::Sending => given_up + 1,
+        streams.given_up.set(match self.outcome {
+            Outcome::Whole | Outcome::Failed => given_up.saturating_sub(1),
+            Outcome::GivenUp => given_up + 1,
         });
     }
 }
 
 pin_project! {
-    /// hyper's task for a stream. It ends early, and h2 resets the stream, once the client has taken nothing for too
-    /// long although there is something to take.
-    struct Watched<F> {
-        #[pin]
-        task: F,
+    /// A request and its answer.
+    struct Stream<F> {
+        respond: SendResponse<Bytes>,
+        interims: Arc<StreamInterims>,
+        is_head: bool,
         guard: Guard,
-        taken: u64,
-        deadline: Deadline,
+        #[pin]
+        stage: Stage<F>,
     }
 }
 
-impl<F: Future<Output = ()>> Future for Watched<F> {
+pin_project! {
+    #[project = StageNow]
+    enum Stage<F> {
+        /// Its answer is waited for.
+        Asked { #[pin] answer: F },
+        /// Its answer's body is being sent.
+        Answered { pump: Pump },
+    }
+}
+
+impl<F: Future<Output = Response<ResponseBody>>> Stream<F> {
+    fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut this = self.project();
+        loop {
+            let answer = match this.stage.as_mut().project() {
+                StageNow::Answered { pump } => return pump.poll(cx, this.guard.streams.write),
+                StageNow::Asked { answer } => answer,
+            };
+            this.interims.set_task(cx.waker());
+            let polled = answer.poll(cx);
+            let is_due = this.interims.are_due();
+            if (polled.is_pending() || is_due) && this.respond.poll_reset(cx).is_ready() {
+                return Poll::Ready(Outcome::GivenUp);
+            }
+            if is_due {
+                send_interims(this.respond, this.interims);
+            }
+            match Begun::of(this.respond, ready!(polled), *this.is_head, cx) {
+                Begun::Body(pump) => this.stage.set(Stage::Answered { pump }),
+                Begun::Nothing(outcome) => return Poll::Ready(outcome),
+            }
+        }
+    }
+}
+
+impl<F: Future<Output = Response<ResponseBody>>> Future for Stream<F> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if this.task.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let stream = &this.guard.stream;
-        // One whose answer was handed over to its end may still have the last piece to send.
-        if stream.state.get() == State::Waiting {
-            this.deadline.clear();
-            return Poll::Pending;
-        }
-        if stream.pieces.get() != *this.taken {
-            *this.taken = stream.pieces.get();
-            this.deadline.clear();
-        }
-        ready!(this.deadline.poll_expired(cx, this.guard.streams.write));
-        stream.state.set(State::Sending);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = ready!(self.as_mut().poll_outcome(cx));
+        self.project().guard.outcome = outcome;
         Poll::Ready(())
     }
 }
 
-/// An answer's body on its way into a stream.
-#[derive(Debug)]
-pub(crate) struct StreamBody {
-    inner: ResponseBody,
-    /// The rest of a large piece.
-    rest: Bytes,
-    stream: Rc<Stream>,
-}
-
-impl StreamBody {
-    pub(crate) fn new(inner: ResponseBody, stream: Rc<Stream>) -> Self {
-        if inner.is_end_stream() {
-            stream.state.set(State::Ended);
+/// Sends what comes before an answer, whose head must not have been sent.
+#[cold]
+fn send_interims(respond: &mut SendResponse<Bytes>, interims: &StreamInterims) {
+    for head in interims.take() {
+        if let Err(error) = respond.send_informational(head) {
+            // The answer will come without it.
+            tracing::debug!(%error, "an interim answer cannot be said over HTTP/2");
         }
-        Self { inner, rest: Bytes::new(), stream }
-    }
-
-    /// Hands over a piece of what there is.
-    fn piece(&mut self, mut data: Bytes) -> Frame<Bytes> {
-        if data.len() > PIECE {
-            self.rest = data.split_off(PIECE);
-        }
-        self.stream.pieces.set(self.stream.pieces.get() + 1);
-        self.stream.state.set(if self.is_end_stream() { State::Ended } else { State::Sending });
-        Frame::data(data)
-    }
-}
-
-impl Body for StreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        if !this.rest.is_empty() {
-            let rest = std::mem::take(&mut this.rest);
-            return Poll::Ready(Some(Ok(this.piece(rest))));
-        }
-        this.stream.state.set(State::Waiting);
-        Poll::Ready(match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Some(Ok(this.piece(data))),
-                Err(trailers) => {
-                    this.stream.state.set(State::Ended);
-                    Some(Ok(trailers))
-                }
-            },
-            None => {
-                this.stream.state.set(State::Ended);
-                None
-            }
-            Some(Err(error)) => {
-                // The app's failure, not the client's doing.
-                this.stream.state.set(State::Ended);
-                Some(Err(error))
-            }
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

@@ -11,7 +11,6 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
 use tokio::task::AbortHandle;
 
-use crate::client_stream::ConnectionFlags;
 use crate::instance::Instance;
 use crate::interim_watch::InterimLink;
 use crate::pool::channel::Stream;
@@ -69,10 +68,11 @@ impl Lease {
         self.reused
     }
 
-    /// Passes interim answers to the next request on to a client. Those of HTTP/2 hyper keeps to itself.
-    pub(crate) fn pass_interims(&self, client: &Arc<ConnectionFlags>) {
-        if let Sender::Http1(kept) = &self.sender {
-            kept.interims.await_for(client);
+    /// What passes interim answers on. Those of HTTP/2 hyper keeps to itself.
+    pub(crate) fn interims(&self) -> Option<&InterimLink> {
+        match &self.sender {
+            Sender::Http1(kept) => Some(&kept.interims),
+            Sender::Http2(_) => None,
         }
     }
 

@@ -379,6 +379,31 @@ async fn a_shutdown_says_goodbye_and_lets_requests_end() {
     assert_eq!(within(shutdown).await.unwrap(), 0);
 }
 
+/// Whatever the reason that the client gives: with "no error" it may say that it does not want the answer.
+#[tokio::test]
+async fn a_request_that_is_reset_never_looks_whole() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let backend = Backend::start("blog", move |mut wire: Wire| {
+        let tell = tell.clone();
+        async move {
+            wire.head().await;
+            let begun = wire.chunk().await;
+            tell.send(begun.unwrap()).unwrap();
+            tell.send(wire.rest().await.0).unwrap();
+        }
+    })
+    .await;
+    let pair = Pair::new(&backend, Protocol::Http1);
+    for reason in [0, 8] {
+        let mut client = RawClient::connect(pair.http, &[]).await;
+        client.send(frame(HEADERS, END_HEADERS, 1, &get("/"))).await;
+        client.send(frame(DATA, 0, 1, b"hi")).await;
+        assert_eq!(within(told.recv()).await.unwrap(), b"hi");
+        client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])).await;
+        assert_eq!(within(told.recv()).await.unwrap(), b"");
+    }
+}
+
 #[tokio::test]
 async fn each_request_is_held_to_the_certificate() {
     let backend = Backend::echo("blog").await;

@@ -1,22 +1,21 @@
-//! Interim answers (1xx), as raw bytes on both sides.
+//! Interim answers (1xx) over HTTP/1.1, as raw bytes on both sides.
 
 use std::sync::Arc;
 
-use slipway_router::table::{Entrance, Protocol};
+use slipway_router::table::Entrance;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::speech::{Front, Pair, collect};
 use super::support::{Backend, Site, Wire, app, port_route, within};
 use super::tls_support::{TlsSite, certificate, client_config, connect, show};
 use super::upgrade::HANDSHAKE;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n";
-const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n";
-const FINAL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n";
+pub const FINAL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Answers each request with these bytes, and what comes after them once it is told to.
-async fn backend(first: String, then: &'static str) -> (Backend, Arc<Semaphore>) {
+pub async fn backend(first: String, then: &'static str) -> (Backend, Arc<Semaphore>) {
     let told = Arc::new(Semaphore::new(0));
     let wait = Arc::clone(&told);
     let backend = Backend::start("blog", move |mut wire| {
@@ -175,12 +174,6 @@ async fn clients_that_know_none_get_none() {
     let mut wire = site.connect().await;
     wire.send("GET / HTTP/1.0\r\nHost: blog.test\r\n\r\n").await;
     assert_eq!(whole_answer(&mut wire).await.0, [200]);
-    let pair = Pair::new(&backend, Protocol::Http1);
-    for front in [Front::Http2, Front::Http2Tls] {
-        let answer = pair.client(front).await.get("/").await;
-        assert_eq!(answer.status(), 200);
-        assert_eq!(collect(answer.into_body()).await.0, "ok");
-    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod headers;
 mod health;
 mod http2;
 mod interims;
+mod interims_http2;
 mod limits;
 mod log;
 mod matrix;

@@ -28,10 +28,11 @@ pub enum HeaderError {
 }
 
 /// Headers that frame a message or belong to one connection.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     "connection",
     "content-length",
     "keep-alive",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
