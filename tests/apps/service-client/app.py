@@ -71,6 +71,9 @@ class Redis(Store):
 class Amqp(Store):
     """A durable queue. What is read of it is given back."""
 
+    # The app makes its queue once: one that the broker has lost is not to be made anew unseen.
+    made = False
+
     def __init__(self, url):
         import pika
 
@@ -78,7 +81,9 @@ class Amqp(Store):
         self.connection = pika.BlockingConnection(pika.URLParameters(f"{url}?socket_timeout={SECONDS}"))
         self.channel = self.connection.channel()
         self.channel.confirm_delivery()
-        self.channel.queue_declare("kept", durable=True)
+        if not Amqp.made:
+            self.channel.queue_declare("kept", durable=True)
+            Amqp.made = True
 
     def keep(self, number):
         self.channel.basic_publish("", "kept", str(number).encode(), self.lasting, mandatory=True)
@@ -86,12 +91,12 @@ class Amqp(Store):
     def rows(self):
         found = []
         # No more than there are by now: behind those who write it would never see the end.
-        waiting = self.channel.queue_declare("kept", passive=True).method.message_count
+        waiting = self.count()
         while len(found) < waiting and (message := self.channel.basic_get("kept"))[0]:
             found.append(int(message[2]))
         self.channel.basic_nack(0, multiple=True)
         # Answered by the queue once it has them again, so that the next reader finds all of them.
-        self.channel.queue_declare("kept", passive=True)
+        self.count()
         return found
 
     def count(self):
