@@ -130,7 +130,7 @@ class Slipway(Proxy):
             f'certificate = "{self.directory}/cert.pem"\nkey = "{self.directory}/key.pem"\n'
             f'access-log = "{self.directory}/slipway.log"\n'
         )
-        return [Slipway.binary, self.write("slipway.toml", head + apps)]
+        return [self.binary, self.write("slipway.toml", head + apps)]
 
 
 class Nginx(Proxy):
