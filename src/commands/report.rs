@@ -10,6 +10,7 @@ use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
+use crate::model::app_name::AppName;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -42,10 +43,11 @@ impl<R: AppReport> Command for R {
 
     async fn run(self, context: Context) -> CommandResult {
         let wish = Wish::parse(self.words())?;
+        let mut reports = Vec::new();
         for record in &context.targets {
-            let rows = R::rows(&context, record).await?;
-            wish.print(context.console(), &record.name, R::TITLE, rows).await?;
+            reports.push((record.name.clone(), R::rows(&context, record).await?));
         }
+        wish.print_each(context.console(), R::TITLE, reports).await?;
         Ok(0)
     }
 }
@@ -94,6 +96,26 @@ impl Wish {
     /// Whether it is all of it, for a person.
     pub fn is_list(&self) -> bool {
         self.flag.is_none() && self.format != Some(Format::Json)
+    }
+
+    /// Prints the report of the app that was named, or those of all apps: as JSON these are one array, and each says
+    /// whose it is.
+    pub async fn print_each(
+        &self,
+        console: &Console,
+        title: &str,
+        reports: Vec<(AppName, Rows)>,
+    ) -> Result<(), CommandError> {
+        if self.app.is_none() && self.format == Some(Format::Json) {
+            let named = |(app, rows): (AppName, Rows)| -> BTreeMap<String, String> {
+                rows.into_iter().chain([("app".to_owned(), app.to_string())]).collect()
+            };
+            return print_json(console, &reports.into_iter().map(named).collect::<Vec<_>>()).await;
+        }
+        for (app, rows) in reports {
+            self.print(console, app, title, rows).await?;
+        }
+        Ok(())
     }
 
     /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`,
@@ -153,6 +175,7 @@ fn label(title: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::Output;
 
     #[test]
     fn words_are_read_in_any_order() {
@@ -168,5 +191,29 @@ mod tests {
     fn labels_read_as_dokku_prints_them() {
         assert_eq!(label("ps", "running"), "Ps running:");
         assert_eq!(label("git", "deploy-branch"), "Git deploy branch:");
+    }
+
+    #[tokio::test]
+    async fn all_apps_are_one_array_whose_objects_name_theirs() {
+        let printed = async |words: &str, apps: &[&str]| {
+            let report = |app: &&str| (app.parse().unwrap(), vec![("locked".to_owned(), "false".to_owned())]);
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            let (console, mut output) = Console::new();
+            let wish = Wish::parse(&words).unwrap();
+            wish.print_each(&console, "app", apps.iter().map(report).collect()).await.unwrap();
+            drop(console);
+            let mut text = String::new();
+            while let Some(Output::Stdout(bytes)) = output.recv().await {
+                text.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+            text
+        };
+        assert_eq!(
+            printed("--format json", &["api", "blog"]).await,
+            "[{\"app\":\"api\",\"locked\":\"false\"},{\"app\":\"blog\",\"locked\":\"false\"}]\n"
+        );
+        assert_eq!(printed("--format json", &[]).await, "[]\n");
+        assert_eq!(printed("api --format json", &["api"]).await, "{\"locked\":\"false\"}\n");
+        assert_eq!(printed("--app-locked", &["api", "blog"]).await, "false\nfalse\n");
     }
 }

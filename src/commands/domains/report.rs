@@ -40,10 +40,11 @@ impl Command for Report {
                 .map(|()| 0);
         }
         let wish = Wish::parse(&self.words)?;
+        let mut reports = Vec::new();
         for record in &context.targets {
-            let rows = rows(&context, record).await?;
-            wish.print(context.console(), &record.name, "domains", rows).await?;
+            reports.push((record.name.clone(), rows(&context, record).await?));
         }
+        wish.print_each(context.console(), "domains", reports).await?;
         Ok(0)
     }
 }
