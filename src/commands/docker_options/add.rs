@@ -38,7 +38,7 @@ impl Command for Add {
         let mut all = store.docker_options(record.id).await?;
         all.extend(wanted.options.iter().cloned());
         all.extend(added(&context, record).await?.iter().map(StoredOption::from));
-        resource::limits_fit(&all, &store.resources(record.id).await?)?;
+        resource::limits_fit(&context, &all, &store.resources(record.id).await?).await?;
         let mounts = attach::prepare(&context, &wanted.mounts).await?;
         store.add_docker_options(record.id, wanted.options.clone()).await?;
         for mount in mounts {
