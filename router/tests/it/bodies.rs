@@ -172,10 +172,15 @@ async fn an_answer_to_http_1_0_ends_in_order_if_it_is_whole() {
     })
     .await;
     let site = Site::with(&[&backend]);
-    let mut wire = site.connect().await;
-    wire.send("GET / HTTP/1.0\r\nHost: blog.test\r\n\r\n").await;
-    assert!(wire.head().await.get("transfer-encoding").is_none());
-    assert_eq!(wire.rest().await, (b"hello".to_vec(), true));
+    // Only its end says where the answer ends, whatever the client would rather have.
+    for wish in ["", "Connection: keep-alive\r\n"] {
+        let mut wire = site.connect().await;
+        wire.send(format!("GET / HTTP/1.0\r\nHost: blog.test\r\n{wish}\r\n")).await;
+        let head = wire.head().await;
+        assert!(head.get("transfer-encoding").is_none());
+        assert_ne!(head.get("connection"), Some("keep-alive"));
+        assert_eq!(wire.rest().await, (b"hello".to_vec(), true));
+    }
 }
 
 #[tokio::test]
