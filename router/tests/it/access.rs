@@ -249,6 +249,8 @@ async fn the_secret_gets_a_cookie_and_the_cookie_gets_the_app_but_not_its_value(
     let answer = ask("//evil.test/x?a=b&maintenance-bypass=s3cret&c=d", "a=b").await;
     assert_eq!(answer.status(), 302);
     assert_eq!(answer.head.get("location"), Some("/evil.test/x?a=b&c=d"));
+    let answer = ask("/\\evil.test/x?maintenance-bypass=s3cret", "a=b").await;
+    assert_eq!(answer.head.get("location"), Some("/evil.test/x"), "browsers take a backslash for a slash");
     let cookie = answer.head.get("set-cookie").unwrap();
     assert!(cookie.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"), "{cookie}");
     assert!(!cookie.contains("s3cret"));
