@@ -132,13 +132,13 @@ async fn serve_awake(
 }
 
 fn note_end(client: &Client, error: &hyper::Error) {
-    if let Some((fault, request_id)) = client.flags.refused.get() {
-        Exchange::refused(client, *fault, request_id.clone());
+    if let Some(said) = client.flags.refused.get() {
+        Exchange::refused(client, said.fault, said.request_id.clone(), said.bytes);
     } else if error.is_parse_too_large() {
-        Exchange::refused(client, Fault::HeadTooLarge, HeaderValue::from_static("-"));
+        Exchange::refused(client, Fault::HeadTooLarge, HeaderValue::from_static("-"), 0);
     } else if error.is_parse() {
         let fault = Fault::BadRequest("The request is not valid HTTP");
-        Exchange::refused(client, fault, HeaderValue::from_static("-"));
+        Exchange::refused(client, fault, HeaderValue::from_static("-"), 0);
     }
     // Clients go away in every state; what matters of it is in the access log.
     tracing::trace!(%error, "a client's connection ended");
