@@ -52,7 +52,9 @@ impl Exchange {
     /// Logs a request that hyper refused, of which nothing more is known. `bytes` is the size of the page for it.
     pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue, bytes: u64) {
         let origin = Origin::direct(client.peer, client.scheme, client.port);
-        let record = AccessRecord { request_id, bytes, ..empty_record(origin) };
+        // Not that it was a GET.
+        let method = Method::from_bytes(b"-").unwrap_or_default();
+        let record = AccessRecord { method, request_id, bytes, ..empty_record(origin) };
         Self::of(client, origin, record).set_fault(fault);
     }
 

@@ -76,6 +76,7 @@ async fn what_is_no_request_has_a_page_with_a_code_and_an_id_too() {
             let record = site.record().await;
             assert_eq!((record.status, record.code), (status, Some("H26")));
             assert_eq!(record.bytes, answer.body.len() as u64);
+            assert_eq!(record.method, "-", "nobody knows what it was");
             assert_eq!(record.request_id.to_str().unwrap(), id);
             wire.ended().await;
         }
