@@ -165,6 +165,20 @@ async fn an_answer_that_is_cut_does_not_look_whole() {
 }
 
 #[tokio::test]
+async fn of_an_answer_that_is_cut_at_once_the_client_gets_what_there_is() {
+    let backend = Backend::start("blog", |mut wire| async move {
+        wire.head().await;
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n").await;
+    })
+    .await;
+    let site = Site::with(&[&backend]);
+    let mut wire = site.connect().await;
+    wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+    assert_eq!(wire.head().await.status(), 200);
+    wire.ended().await;
+}
+
+#[tokio::test]
 async fn an_answer_to_http_1_0_ends_in_order_if_it_is_whole() {
     let backend = Backend::start("blog", |mut wire| async move {
         wire.head().await;
