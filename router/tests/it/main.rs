@@ -20,6 +20,7 @@ mod frames;
 mod framing;
 mod framing_matrix;
 mod grpc;
+mod h2c;
 mod hand_over;
 mod headers;
 mod health;
