@@ -143,11 +143,14 @@ impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
 }
 
 /// Why a message is cut, in the words of whoever sent it if that speaks HTTP/2 as well.
+///
+/// Never without an error, which is what some take for an end (RFC 9113, section 8.1).
 fn reason(error: &(dyn Error + 'static)) -> Reason {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+            let reason = error.reason().filter(|reason| *reason != Reason::NO_ERROR);
+            return reason.unwrap_or(Reason::INTERNAL_ERROR);
         }
         cause = error.source();
     }

@@ -161,7 +161,11 @@ impl Body for RequestBody {
         let this = self.get_mut();
         ready!(this.poll_gate(cx));
         if let Some(data) = this.again.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            let frame = Frame::data(data);
+            if let Some(replay) = &this.replay {
+                replay.keep(&frame);
+            }
+            return Poll::Ready(Some(Ok(frame)));
         }
         let frame = match &mut this.source {
             Source::Nothing => return Poll::Ready(None),
@@ -211,6 +215,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if let Some(replay) = self.replay.take() {
+            self.again.drain(..).for_each(|data| replay.keep(&Frame::data(data)));
             replay.give_back(std::mem::take(&mut self.source), self.counted.take());
         }
     }

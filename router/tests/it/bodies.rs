@@ -6,6 +6,7 @@ use slipway_router::policy::Policy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use super::stage::asking;
 use super::support::{Backend, Site, Wire, app, app_with, within};
 
 const LARGE: usize = 50 << 20;

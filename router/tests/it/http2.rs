@@ -12,6 +12,7 @@ use super::frames::{
     RawClient, SETTINGS, WINDOW_UPDATE, block, frame, get, indexed,
 };
 use super::speech::{Front, Pair, channel, collect, data, empty};
+use super::stage::counting;
 use super::support::{Backend, PATIENCE, Wire, until, within};
 
 const PROTOCOL_ERROR: u32 = 1;
