@@ -109,8 +109,7 @@ impl Channel {
                 tracing::trace!(%error, "a connection to an instance ended");
             }
         });
-        let (sender, in_use, idle_since) =
-            (RefCell::new(sender), Cell::new(0), Cell::new(Instant::now()));
+        let (sender, in_use, idle_since) = (RefCell::new(sender), Cell::new(0), Cell::new(Instant::now()));
         Ok(Self { sender, instance: Arc::clone(instance), in_use, idle_since, idle })
     }
 

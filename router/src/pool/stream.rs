@@ -45,10 +45,14 @@ impl Stream {
         let sent = self.begin(request, hearer);
         self.upload = sent.as_ref().ok().and_then(|waiting| waiting.upload.clone());
         // In a box: what all requests wait in has no room for what only those to few apps need.
-        Box::pin(async move { sent?.answer().await })
+        Box::pin(async move { sent.map_err(|error| *error)?.answer().await })
     }
 
-    fn begin(&self, request: Request<RequestBody>, hearer: Option<Hearer>) -> Result<Waiting, SendError> {
+    fn begin(
+        &self,
+        request: Request<RequestBody>,
+        hearer: Option<Hearer>,
+    ) -> Result<Waiting, Box<SendError>> {
         let (head, body) = request.into_parts();
         let (is_whole, gate) = (body.is_end_stream(), body.gate());
         match self.share.sender().send_request(as_http2(head.clone(), is_whole), is_whole) {
@@ -62,7 +66,7 @@ impl Stream {
                 // The connection has ended since it was chosen, or else h2 takes no such request from anybody.
                 let is_gone = error.is_io() || error.reason().is_some();
                 let unsent = is_gone.then(|| Request::from_parts(head, body));
-                Err(SendError::of_http2(&error, unsent))
+                Err(Box::new(SendError::of_http2(&error, unsent)))
             }
         }
     }
@@ -105,7 +109,11 @@ struct Spare {
 impl Waiting {
     async fn answer(mut self) -> Result<Response<InstanceBody>, SendError> {
         if let Some(upload) = &self.upload {
-            poll_fn(|cx| Poll::Ready(upload.begin(cx))).await;
+            poll_fn(|cx| {
+                upload.begin(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         let answered = poll_fn(|cx| self.poll(cx)).await;
         let spare = self.spare.take();
@@ -117,15 +125,23 @@ impl Waiting {
                 Ok(InstanceBody::http2(answer))
             }
             Err(error) => {
-                // In any case: where the body is not given back to its client, it is not sent again either.
-                let body = self.upload.as_ref().map(|upload| upload.take_back());
-                let unsent = spare.filter(|_| is_untouched(&error)).and_then(|spare| {
-                    let body = body.unwrap_or(spare.body)?;
-                    Some(Request::from_parts(spare.head, body))
-                });
+                let unsent = spare.filter(|_| is_untouched(&error)).and_then(|spare| self.restored(spare));
+                if let Some(upload) = &self.upload {
+                    // At once, so that whoever has kept what was sent of the body has the rest as well.
+                    upload.cancel();
+                }
                 Err(SendError::of_http2(&error, unsent))
             }
         }
+    }
+
+    /// The request as it was before it was sent, if all of it is still there.
+    fn restored(&self, spare: Spare) -> Option<Request<RequestBody>> {
+        let body = match &self.upload {
+            Some(upload) => upload.take_back(),
+            None => spare.body,
+        };
+        Some(Request::from_parts(spare.head, body?))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, h2::Error>> {

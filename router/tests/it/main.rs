@@ -26,6 +26,7 @@ mod headers;
 mod health;
 mod http2;
 mod interims;
+mod interims_h2c;
 mod interims_http2;
 mod limits;
 mod log;
