@@ -1,6 +1,7 @@
 //! Instances that speak HTTP/2 in clear text: what is HTTP/2's own of the way to them, with h2 itself as the instance.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -108,29 +109,52 @@ async fn what_fails_otherwise_is_not_sent_again() {
     }
 }
 
-/// A server that takes no notice of requests any more says so with the last one of which it did: none here.
+/// Reads a request and says goodbye, with the last request of which notice was taken: none.
+async fn say_goodbye(mut wire: Wire) {
+    wire.exactly(PREFACE.len()).await;
+    wire.send(frame(SETTINGS, 0, 0, b"")).await;
+    loop {
+        let head = wire.exactly(9).await;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        wire.exactly(usize::try_from(length).unwrap()).await;
+        if head[3] == HEADERS {
+            break;
+        }
+    }
+    wire.send(frame(GOAWAY, 0, 0, &[0; 8])).await;
+    wire.rest().await;
+}
+
+/// Answers all calls with `ok`, but reads their bodies first.
+async fn serve(wire: Wire) {
+    let mut connection = h2::server::handshake(wire.stream).await.unwrap();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tokio::spawn(async move {
+            let mut call = Call { request, respond };
+            let mut came = Vec::new();
+            while !call.request.body().is_end_stream() {
+                came.extend(next(call.request.body_mut()).await);
+            }
+            assert_eq!(came, b"hello");
+            answer(&mut call);
+        });
+    }
+}
+
 #[tokio::test]
 async fn what_came_after_a_goodbye_is_sent_again_on_another_connection() {
-    let backend = Backend::start("blog", |mut wire: Wire| async move {
-        wire.exactly(PREFACE.len()).await;
-        wire.send(frame(SETTINGS, 0, 0, b"")).await;
-        loop {
-            let head = wire.exactly(9).await;
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            wire.exactly(usize::try_from(length).unwrap()).await;
-            if head[3] == HEADERS {
-                break;
-            }
-        }
-        wire.send(frame(GOAWAY, 0, 0, &[0; 8])).await;
-        wire.rest().await;
+    let is_first = AtomicBool::new(true);
+    let backend = Backend::start("blog", move |wire| {
+        let is_first = is_first.swap(false, Ordering::SeqCst);
+        async move { if is_first { say_goodbye(wire).await } else { serve(wire).await } }
     })
     .await;
     let pair = Pair::new(&backend, Protocol::H2c);
     let mut client = pair.client(Front::Http2).await;
     let answer = client.post("/", full("hello")).await;
-    assert_eq!(answer.status(), 502);
-    assert_eq!(backend.accepted(), 4, "once, and three times again");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(collect(answer.into_body()).await.0, "ok");
+    assert_eq!(backend.accepted(), 2);
 }
 
 /// The goodbye of a server that is about to end does nothing to the requests before it, and those after it find another
@@ -284,10 +308,7 @@ async fn a_connection_that_rests_for_too_long_is_ended() {
     let backend = Backend::start("blog", move |wire| {
         let tell = tell.clone();
         async move {
-            let mut connection = h2::server::handshake(wire.stream).await.unwrap();
-            while let Some(Ok((request, respond))) = connection.accept().await {
-                answer(&mut Call { request, respond });
-            }
+            serve(wire).await;
             tell.send(()).unwrap();
         }
     })
@@ -303,6 +324,6 @@ async fn a_connection_that_rests_for_too_long_is_ended() {
         },
     );
     let mut client = pair.client(Front::Http2).await;
-    assert_eq!(collect(client.get("/").await.into_body()).await.0, "ok");
+    assert_eq!(collect(client.post("/", full("hello")).await.into_body()).await.0, "ok");
     within(ended.recv()).await.unwrap();
 }
