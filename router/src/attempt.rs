@@ -1,7 +1,8 @@
 //! Sending one request to one of an app's instances, and to another where that is safe.
 //!
-//! Safe means: nothing of the request was sent, or it can be sent twice (RFC 9110, section 9.2.2) and went out on
-//! a connection that its instance was just closing. Everything else is reported and not repeated.
+//! Safe means: nothing of the request was sent, or its instance says that it has done nothing with it, or it can be sent
+//! twice (RFC 9110, section 9.2.2) and went out on a connection that its instance was just closing. Everything else is
+//! reported and not repeated.
 //!
 //! A request of which nothing was sent may also wait: while its app is starting, and while instances that were
 //! there a moment ago refuse connections, as they do when the engine starts them again.
@@ -15,7 +16,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Version};
@@ -25,6 +25,7 @@ use crate::client_body::RawBody;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
+use crate::instance_body::InstanceBody;
 use crate::interims::stream::StreamInterims;
 use crate::memory::Counted;
 use crate::pool::lease::Lease;
@@ -42,7 +43,7 @@ const MAX_UNSENT: usize = 3;
 /// An instance's answer with what it occupies.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<InstanceBody>,
     pub(crate) lease: Lease,
     pub(crate) in_flight: InFlight,
     /// What makes the client stay with the instance, if it has to be told.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::task::spawn_local;
 
 use crate::client_stream::ConnectionFlags;
@@ -21,6 +21,7 @@ use crate::delivery::Delivery;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
+use crate::instance_body::InstanceBody;
 use crate::pool::Pool;
 use crate::pool::lease::Lease;
 use crate::progress::Progress;
@@ -29,7 +30,7 @@ use crate::progress::Progress;
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// How long the rest of a request may take after its answer has ended.
-const AFTER_ANSWER: Duration = Duration::from_secs(5);
+pub(crate) const AFTER_ANSWER: Duration = Duration::from_secs(5);
 
 /// The body of an answer, on its way to a client.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ enum Kind {
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
     /// The answer.
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: InstanceBody,
     /// The connection it comes on.
     pub(crate) lease: Option<Lease>,
     /// Where the connection goes afterwards.
@@ -131,7 +132,7 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Pending => {
                 while self.deadline.poll_expired(cx, self.idle).is_ready() {
                     // An app may have begun its answer and be reading a long upload before it goes on.
@@ -162,13 +163,10 @@ impl UpstreamBody {
         }
     }
 
-    fn fail(&mut self, fault: Fault, error: Option<hyper::Error>) -> BodyError {
+    fn fail(&mut self, fault: Fault, error: Option<BodyError>) -> BodyError {
         self.exchange.set_fault(fault);
         self.progress.set_answer_fault(fault);
-        match error {
-            Some(error) => error.into(),
-            None => fault.description().into(),
-        }
+        error.unwrap_or_else(|| fault.description().into())
     }
 }
 
@@ -182,11 +180,12 @@ impl Drop for UpstreamBody {
             return;
         }
         self.flags.reset.store(false, Ordering::Relaxed);
-        if self.progress.is_request_sent() {
-            self.pool.put(lease);
-        } else if self.progress.is_held() {
+        if self.progress.is_held() {
             // The client was never asked for its body and has its answer: nothing more will come.
             lease.abort();
+        } else if self.progress.is_request_sent() || lease.is_shared() {
+            // What is still being sent over HTTP/2 has a limit of its own.
+            self.pool.put(lease);
         } else {
             spawn_local(finish_request(lease, Rc::clone(&self.progress)));
         }

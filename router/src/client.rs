@@ -3,7 +3,6 @@
 mod http1;
 mod http2;
 pub(crate) mod opening;
-mod pump;
 mod streams;
 
 use std::cell::Cell;

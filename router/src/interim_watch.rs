@@ -11,14 +11,13 @@ use hyper::{Response, StatusCode};
 
 use crate::client_stream::ConnectionFlags;
 use crate::forward_headers::prepare_interim;
+use crate::interims::hearer::{Hearer, MOST};
 use crate::interims::stream::StreamInterims;
 
 /// The longest head that is passed on. What is longer is hyper's to refuse.
 const LONGEST: usize = 16 << 10;
 /// As many headers as hyper takes.
 const MAX_HEADERS: usize = 100;
-/// Interim answers to one request that are passed on.
-const MOST: usize = 32;
 /// Where the status begins: behind `HTTP/1.1 `.
 const STATUS: usize = 9;
 
@@ -28,16 +27,7 @@ pub(crate) struct InterimLink {
     /// Whether an answer is awaited by somebody who takes them.
     awaited: AtomicBool,
     /// Protects who that is, or was. Both ends are on one thread.
-    client: Mutex<Option<Client>>,
-}
-
-/// Who that is.
-#[derive(Debug)]
-enum Client {
-    /// Over HTTP/1.1, whoever is on the connection.
-    Connection(Arc<ConnectionFlags>),
-    /// Over HTTP/2, whoever asked.
-    Stream(Arc<StreamInterims>),
+    client: Mutex<Option<Hearer>>,
 }
 
 impl InterimLink {
@@ -46,19 +36,19 @@ impl InterimLink {
         client.interims.open();
         let mut last = self.client();
         // Nearly always a client's requests go the same way one after the other.
-        if !matches!(&*last, Some(Client::Connection(last)) if Arc::ptr_eq(last, client)) {
-            *last = Some(Client::Connection(Arc::clone(client)));
+        if !matches!(&*last, Some(Hearer::Connection(last)) if Arc::ptr_eq(last, client)) {
+            *last = Some(Hearer::Connection(Arc::clone(client)));
         }
         self.awaited.store(true, Ordering::Relaxed);
     }
 
     /// Passes the next answer's on to a client of HTTP/2.
     pub(crate) fn await_for_stream(&self, stream: Arc<StreamInterims>) {
-        *self.client() = Some(Client::Stream(stream));
+        *self.client() = Some(Hearer::Stream(stream));
         self.awaited.store(true, Ordering::Relaxed);
     }
 
-    fn client(&self) -> MutexGuard<'_, Option<Client>> {
+    fn client(&self) -> MutexGuard<'_, Option<Hearer>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,10 +106,8 @@ impl InterimWatch {
     fn pass(&mut self, head: Option<Response<()>>) {
         let Some(head) = head.filter(|_| self.count < MOST) else { return };
         self.count += 1;
-        match &*self.link.client() {
-            Some(Client::Connection(client)) => client.interims.push(&written(&head)),
-            Some(Client::Stream(stream)) => stream.push(head),
-            None => {}
+        if let Some(client) = &*self.link.client() {
+            client.pass(head);
         }
     }
 
@@ -177,20 +165,6 @@ fn for_client(status: u16, headers: &[httparse::Header<'_>]) -> Option<Response<
     *answer.status_mut() = StatusCode::from_u16(status).ok()?;
     *answer.headers_mut() = map;
     Some(answer)
-}
-
-/// The head as HTTP/1.1 has it.
-fn written(answer: &Response<()>) -> Vec<u8> {
-    let status = answer.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
-    for (name, value) in answer.headers() {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            head.extend_from_slice(part);
-        }
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }
 
 #[cfg(test)]

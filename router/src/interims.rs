@@ -7,6 +7,7 @@
 //!
 //! Over HTTP/2, where h2 can send them, they are for a stream.
 
+pub(crate) mod hearer;
 pub(crate) mod stream;
 
 use std::sync::atomic::{AtomicBool, Ordering};

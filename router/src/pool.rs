@@ -7,6 +7,8 @@
 mod channel;
 mod http2_message;
 pub(crate) mod lease;
+mod stream;
+mod upload;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use crate::interim_watch::{InterimLink, InterimWatch};
 use crate::policy::Policy;
 use crate::pool::channel::{Channel, Channels};
 use crate::pool::lease::{Kept, Lease, Sender};
+use crate::pool::stream::Stream;
 use crate::settings::RouterSettings;
 use crate::table::{PortRoute, Protocol};
 use crate::upstream::Upstream;
@@ -48,8 +51,11 @@ pub(crate) enum ConnectError {
     #[error("no connection")]
     Io(#[from] io::Error),
     /// hyper did not take the connection.
-    #[error("no HTTP on the connection")]
-    Handshake(#[from] hyper::Error),
+    #[error("no HTTP/1.1 on the connection")]
+    Http1(#[from] hyper::Error),
+    /// h2 did not.
+    #[error("no HTTP/2 on the connection")]
+    Http2(#[from] h2::Error),
 }
 
 #[derive(Debug)]
@@ -88,7 +94,7 @@ impl Pool {
     pub(crate) fn take(&self, instance: &Arc<Instance>, port: PortRoute) -> Option<Lease> {
         let key = (instance.number, port.container_port);
         if port.protocol == Protocol::H2c {
-            return self.channels.take(key).map(|stream| Lease::of(Sender::Http2(stream), true));
+            return self.channels.take(key).map(|share| Lease::of(Sender::Http2(Stream::new(share)), true));
         }
         let mut resting = self.resting.borrow_mut();
         let connections = resting.get_mut(&key)?;
@@ -159,10 +165,10 @@ impl Pool {
         let stream = open(instance, port.container_port, None).await?;
         let channel =
             Channel::begin(stream, instance, policy.timeouts.upstream_idle, self.max_head_bytes).await?;
-        let stream = self.channels.put((instance.number, port.container_port), channel);
+        let share = self.channels.put((instance.number, port.container_port), channel);
         drop(turn);
         self.count_in();
-        Ok(Lease::of(Sender::Http2(stream), false))
+        Ok(Lease::of(Sender::Http2(Stream::new(share)), false))
     }
 
     /// Takes a connection back. One of HTTP/2 never left.

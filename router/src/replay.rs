@@ -2,7 +2,7 @@
 //!
 //! Frames are kept as they pass, which copies nothing, and only up to a limit; what was not read yet is given back
 //! when the connection lets go of the body. hyper does so in the same step in which it reports that the connection
-//! died; if it ever does not, the request is not sent again.
+//! died, and over HTTP/2 the router itself; if it is ever not so, the request is not sent again.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

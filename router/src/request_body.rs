@@ -93,6 +93,11 @@ impl RequestBody {
         self.gate.as_ref().map(|(gate, _)| Arc::clone(gate))
     }
 
+    /// What its request's two sides tell each other.
+    pub(crate) fn progress(&self) -> &Rc<Progress> {
+        &self.progress
+    }
+
     /// Counts its bytes, if there may be any.
     pub(crate) fn count(&mut self, counted: impl FnOnce() -> Counted) {
         self.counted = if self.is_empty() { None } else { Some(counted()) };
@@ -101,7 +106,22 @@ impl RequestBody {
     /// Begins to keep what is needed to send it again, unless it is too large for that, or waits to be asked for.
     pub(crate) fn keep(&mut self) -> Option<Replay> {
         let small = self.size_hint().lower() <= replay::LIMIT as u64;
-        (small && self.gate.is_none()).then(|| self.replay.insert(Replay::default()).clone())
+        if small { self.keep_beginning() } else { None }
+    }
+
+    /// The same however large it is, where it may be given back before much of it was read.
+    pub(crate) fn keep_beginning(&mut self) -> Option<Replay> {
+        self.gate.is_none().then(|| self.replay.get_or_insert_default().clone())
+    }
+
+    /// Keeps nothing any more: it will not be sent again.
+    pub(crate) fn keep_nothing(&mut self) {
+        self.replay = None;
+    }
+
+    /// Whether it waits to be asked for, so that nothing of it was read.
+    pub(crate) fn is_held(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// The same body again, for the same request.
@@ -115,13 +135,6 @@ impl RequestBody {
     /// Whether there is nothing to send, so that the request could be sent again.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.source, Source::Nothing) && self.again.is_empty()
-    }
-
-    /// Lets the body through although nobody asked for it: where an instance's 100 could not be heard.
-    pub(crate) fn go_on(&mut self) {
-        if self.gate.take().is_some() {
-            self.progress.set_held(false);
-        }
     }
 
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -148,7 +161,11 @@ impl Body for RequestBody {
         let this = self.get_mut();
         ready!(this.poll_gate(cx));
         if let Some(data) = this.again.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            let frame = Frame::data(data);
+            if let Some(replay) = &this.replay {
+                replay.keep(&frame);
+            }
+            return Poll::Ready(Some(Ok(frame)));
         }
         let frame = match &mut this.source {
             Source::Nothing => return Poll::Ready(None),
@@ -198,6 +215,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if let Some(replay) = self.replay.take() {
+            self.again.drain(..).for_each(|data| replay.keep(&Frame::data(data)));
             replay.give_back(std::mem::take(&mut self.source), self.counted.take());
         }
     }

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
+use futures_util::TryFutureExt;
+use futures_util::future::Either;
 use hyper::{Request, Response, header};
 
 use crate::attempt::search::{Chosen, Search};
@@ -13,15 +14,17 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::instance::InFlight;
+use crate::instance_body::InstanceBody;
+use crate::interims::hearer::Hearer;
 use crate::pool::ConnectError;
-use crate::pool::lease::{Lease, SendError};
+use crate::pool::lease::{Lease, SendError, Sender};
 use crate::progress::{Progress, Stalled};
 use crate::replay::{Beginning, Replay};
 use crate::request_body::RequestBody;
 
 /// What came of it.
 pub(super) enum Attempt {
-    Answered(Response<Incoming>, Lease),
+    Answered(Response<InstanceBody>, Lease),
     /// The request is still, or again, to be sent.
     Again(Request<RequestBody>),
     Failed(Fault),
@@ -107,7 +110,7 @@ impl Dispatch<'_> {
                 tracing::debug!(instance = %instance.label, app = %self.place.route.app, %error, "cannot connect");
                 Err(match error {
                     ConnectError::Timeout => Fault::ConnectTimeout,
-                    ConnectError::Io(_) | ConnectError::Handshake(_) => Fault::Refused,
+                    ConnectError::Io(_) | ConnectError::Http1(_) | ConnectError::Http2(_) => Fault::Refused,
                 })
             }
         }
@@ -118,23 +121,51 @@ impl Dispatch<'_> {
         &self,
         mut request: Request<RequestBody>,
         lease: &mut Lease,
-    ) -> (Option<Copy>, impl Future<Output = Result<Response<Incoming>, SendError>> + use<>) {
+    ) -> (Option<Copy>, impl Future<Output = Result<Response<InstanceBody>, SendError>> + use<>) {
         let is_repeated = self.place.route.policy.balance.retries;
         let copy = if is_repeated { copy_for_replay(&mut request, lease) } else { None };
-        if let Some(link) = lease.interims() {
-            match &self.interims {
-                Interims::Nowhere => {}
-                Interims::Connection => link.await_for(&self.client.flags),
-                Interims::Stream(stream) => link.await_for_stream(Arc::clone(stream)),
+        (copy, self.send_on(lease.sender(), request))
+    }
+
+    /// Sends a request on a connection; what it gives back waits for the head of the answer.
+    ///
+    /// No `async fn`, which would hold the request twice: as what it was called with, and inside hyper's future.
+    fn send_on(
+        &self,
+        sender: &mut Sender,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<InstanceBody>, SendError>> + use<> {
+        match sender {
+            Sender::Http1(kept) => {
+                match &self.interims {
+                    Interims::Nowhere => {}
+                    Interims::Connection => kept.interims.await_for(&self.client.flags),
+                    Interims::Stream(stream) => kept.interims.await_for_stream(Arc::clone(stream)),
+                }
+                let sent = kept.sender.try_send_request(request);
+                let answered = |answer: Response<_>| answer.map(InstanceBody::Http1);
+                Either::Left(sent.map_ok(answered).map_err(SendError::from))
             }
+            Sender::Http2(stream) => Either::Right(stream.send(request, self.hearer())),
         }
-        (copy, lease.sender().try_send_request(request))
+    }
+
+    /// Who gets the interim answers of an instance that speaks HTTP/2.
+    fn hearer(&self) -> Option<Hearer> {
+        match &self.interims {
+            Interims::Nowhere => None,
+            Interims::Connection => {
+                self.client.flags.interims.open();
+                Some(Hearer::Connection(Arc::clone(&self.client.flags)))
+            }
+            Interims::Stream(stream) => Some(Hearer::Stream(Arc::clone(stream))),
+        }
     }
 
     /// What to make of an answer, or of none.
     pub(super) fn outcome(
         &self,
-        answered: Result<Result<Response<Incoming>, SendError>, Stalled>,
+        answered: Result<Result<Response<InstanceBody>, SendError>, Stalled>,
         lease: Lease,
         copy: Option<Copy>,
         progress: &Rc<Progress>,
@@ -143,9 +174,9 @@ impl Dispatch<'_> {
             Ok(Ok(response)) => Attempt::Answered(response, lease),
             Ok(Err(mut error)) => match error.take_message() {
                 Some(unsent) => Attempt::Again(unsent),
-                None => match self.again(copy, error.error(), progress) {
+                None => match self.again(copy, &error, progress) {
                     Some(again) => Attempt::Again(again),
-                    None => Attempt::Failed(fault_of(error.error(), progress)),
+                    None => Attempt::Failed(fault_of(&error, progress)),
                 },
             },
             Err(Stalled) => {
@@ -159,7 +190,7 @@ impl Dispatch<'_> {
     fn again(
         &self,
         copy: Option<Copy>,
-        error: &hyper::Error,
+        error: &SendError,
         progress: &Rc<Progress>,
     ) -> Option<Request<RequestBody>> {
         let Copy { head, body } = copy?;
@@ -177,7 +208,7 @@ impl Dispatch<'_> {
     }
 }
 
-fn fault_of(error: &hyper::Error, progress: &Progress) -> Fault {
+fn fault_of(error: &SendError, progress: &Progress) -> Fault {
     if let Some(fault) = progress.client_fault() {
         fault
     } else if error.is_parse() {

@@ -1,7 +1,7 @@
 //! A client's connection that speaks HTTP/2, directly on h2: hyper's server says no interim answers there.
 //!
 //! Each request goes the way of those of HTTP/1.1, on a task of its own on the same thread. What this file adds is
-//! the connection's limits; those of a stream are in `streams` and `pump`, those of the frames in `frame_watch`.
+//! the connection's limits; those of a stream are in `streams`, those of the frames in `frame_watch`.
 //!
 //! A WebSocket (RFC 8441) would begin in `streams`, as a CONNECT with a protocol; until there are any the client is not
 //! told that it may ask for one, and h2 refuses it.

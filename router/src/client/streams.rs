@@ -10,20 +10,22 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use hyper::body::Body;
 use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::task::spawn_local;
 
 use crate::body::ResponseBody;
 use crate::client::Client;
-use crate::client::pump::{Begun, Outcome, Pump};
 use crate::client_body::RawBody;
+use crate::http2_answer::as_http2;
 use crate::http2_body::Http2Body;
 use crate::http2_request::as_http1;
 use crate::interims::stream::StreamInterims;
 use crate::proxy;
+use crate::pump::{Outcome, Pump};
 
 /// Requests that a client may give up on a connection beyond those whose answers it took.
 ///
@@ -117,7 +119,7 @@ pin_project! {
         /// Its answer is waited for.
         Asked { #[pin] answer: F },
         /// Its answer's body is being sent.
-        Answered { pump: Pump },
+        Answered { pump: Pump<ResponseBody> },
     }
 }
 
@@ -126,7 +128,7 @@ impl<F: Future<Output = Response<ResponseBody>>> Stream<F> {
         let mut this = self.project();
         loop {
             let answer = match this.stage.as_mut().project() {
-                StageNow::Answered { pump } => return pump.poll(cx, this.guard.streams.write),
+                StageNow::Answered { pump } => return pump.poll(cx, Some(this.guard.streams.write)),
                 StageNow::Asked { answer } => answer,
             };
             this.interims.set_task(cx.waker());
@@ -153,6 +155,36 @@ impl<F: Future<Output = Response<ResponseBody>>> Future for Stream<F> {
         let outcome = ready!(self.as_mut().poll_outcome(cx));
         self.project().guard.outcome = outcome;
         Poll::Ready(())
+    }
+}
+
+/// What follows an answer's head.
+#[derive(Debug)]
+enum Begun {
+    Body(Pump<ResponseBody>),
+    Nothing(Outcome),
+}
+
+impl Begun {
+    /// Sends an answer's head.
+    fn of(
+        respond: &mut SendResponse<Bytes>,
+        answer: Response<ResponseBody>,
+        is_head: bool,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let (head, body) = as_http2(answer, is_head);
+        let is_end = body.is_end_stream();
+        match respond.send_response(head, is_end) {
+            Ok(_) if is_end => Self::Nothing(Outcome::Whole),
+            Ok(stream) => Self::Body(Pump::new(stream, body)),
+            Err(_) if respond.poll_reset(cx).is_ready() => Self::Nothing(Outcome::GivenUp),
+            Err(error) => {
+                tracing::debug!(%error, "an answer cannot be said over HTTP/2");
+                respond.send_reset(Reason::INTERNAL_ERROR);
+                Self::Nothing(Outcome::Failed)
+            }
+        }
     }
 }
 

@@ -1,73 +1,75 @@
-//! A request in the form of HTTP/2, and back if it was not sent. Pure.
+//! A request in the form of HTTP/2. Pure.
 
-use hyper::header::{self, HeaderValue};
+use hyper::header;
+use hyper::http::request::Parts;
 use hyper::http::uri::{PathAndQuery, Scheme};
-use hyper::{Request, Uri, Version};
+use hyper::{Method, Request, Uri, Version};
 
 /// Makes a request that was prepared for HTTP/1.1 one of HTTP/2: `Host` becomes `:authority`, which servers of gRPC
 /// insist on, and what concerns a connection of HTTP/1.1 goes. `TE: trailers` stays, since gRPC asks for it.
-pub(crate) fn as_http2<B>(request: &mut Request<B>) {
-    request.extensions_mut().clear();
-    let headers = request.headers_mut();
-    // An expectation was met by the router; 100 could not be heard on the way back.
-    for name in [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING, header::EXPECT] {
+///
+/// `is_whole` says that the request has no body. Where its method speaks of one, its length is said as over HTTP/1.1.
+pub(crate) fn as_http2(mut parts: Parts, is_whole: bool) -> Request<()> {
+    parts.extensions.clear();
+    let headers = &mut parts.headers;
+    for name in [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING] {
         headers.remove(name);
     }
-    let Some(host) = headers.get(header::HOST).cloned() else { return };
-    let target = request.uri().path_and_query().cloned();
+    let has_payload = !matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+    if is_whole && has_payload && !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::CONTENT_LENGTH, 0.into());
+    }
+    if let Some(uri) = uri(&parts) {
+        parts.headers.remove(header::HOST);
+        parts.uri = uri;
+        parts.version = Version::HTTP_2;
+    }
+    Request::from_parts(parts, ())
+}
+
+/// The target with the authority. The host was checked; if it were no authority, it would go out as `Host`, which is
+/// allowed as well.
+fn uri(parts: &Parts) -> Option<Uri> {
+    let host = parts.headers.get(header::HOST)?;
+    let target = parts.uri.path_and_query().cloned();
     let uri = Uri::builder()
         .scheme(Scheme::HTTP)
         .authority(host.as_bytes())
-        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
-        .build();
-    // The host was checked. If it were no authority, it would go out as `Host`, which is allowed as well.
-    if let Ok(uri) = uri {
-        request.headers_mut().remove(header::HOST);
-        *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_2;
-    }
-}
-
-/// Undoes it, for another connection.
-pub(crate) fn as_http1<B>(request: &mut Request<B>) {
-    *request.version_mut() = Version::HTTP_11;
-    if let Some(authority) = request.uri().authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        request.headers_mut().insert(header::HOST, host);
-    }
-    if let Some(target) = request.uri().path_and_query() {
-        *request.uri_mut() = Uri::from(target.clone());
-    }
+        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    uri.build().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn there_and_back() {
-        let mut request = Request::builder()
+    fn parts(method: &str) -> Parts {
+        let request = Request::builder()
+            .method(method)
             .uri("/a?b=c")
             .header("host", "Blog.test:8080")
             .header("connection", "te")
             .header("te", "trailers")
             .header("transfer-encoding", "chunked")
-            .header("expect", "100-continue")
-            .header("x", "y")
-            .body(())
-            .unwrap();
-        as_http2(&mut request);
+            .header("expect", "100-continue");
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn what_is_of_a_connection_goes_and_the_host_becomes_the_authority() {
+        let request = as_http2(parts("POST"), false);
         assert_eq!(request.uri(), "http://Blog.test:8080/a?b=c");
         assert_eq!(request.version(), Version::HTTP_2);
         assert_eq!(request.headers().len(), 2);
         assert_eq!(
-            (&request.headers()["te"], &request.headers()["x"]),
-            (&"trailers".parse().unwrap(), &"y".parse().unwrap())
+            (&request.headers()["te"], &request.headers()["expect"]),
+            (&"trailers".parse().unwrap(), &"100-continue".parse().unwrap())
         );
-        as_http1(&mut request);
-        assert_eq!(request.uri(), "/a?b=c");
-        assert_eq!(request.headers()["host"], "Blog.test:8080");
-        assert_eq!(request.version(), Version::HTTP_11);
+    }
+
+    #[test]
+    fn no_body_is_one_of_no_bytes_where_one_could_be() {
+        assert_eq!(as_http2(parts("POST"), true).headers()["content-length"], "0");
+        assert!(!as_http2(parts("GET"), true).headers().contains_key("content-length"));
     }
 }

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
-use futures_util::future::Either;
-use hyper::body::Incoming;
+use hyper::Request;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
-use hyper::{Request, Response};
 use tokio::task::AbortHandle;
 
 use crate::instance::Instance;
 use crate::interim_watch::InterimLink;
-use crate::pool::channel::Stream;
+use crate::pool::stream::Stream;
 use crate::request_body::RequestBody;
 
 /// A way to an instance that serves one request.
@@ -49,7 +46,7 @@ pub(crate) struct Kept {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) struct SendError {
-    error: hyper::Error,
+    is_parse: bool,
     message: Option<Request<RequestBody>>,
 }
 
@@ -68,12 +65,9 @@ impl Lease {
         self.reused
     }
 
-    /// What passes interim answers on. Those of HTTP/2 hyper keeps to itself.
-    pub(crate) fn interims(&self) -> Option<&InterimLink> {
-        match &self.sender {
-            Sender::Http1(kept) => Some(&kept.interims),
-            Sender::Http2(_) => None,
-        }
+    /// Whether its connection carries other requests beside this one.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
     }
 
     /// Ends the request at once: with its connection, or if that carries others, without it.
@@ -93,40 +87,27 @@ impl Lease {
     }
 }
 
-impl Sender {
-    /// Sends a request; what it gives back waits for the head of the answer.
-    ///
-    /// No `async fn`, which would hold the request twice: as what it was called with, and inside hyper's future.
-    pub(crate) fn try_send_request(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
-        match self {
-            Self::Http1(kept) => Either::Left(kept.sender.try_send_request(request).map_err(SendError::from)),
-            Self::Http2(stream) => Either::Right(stream.send(request)),
-        }
-    }
-}
-
 impl SendError {
-    pub(crate) fn new(error: hyper::Error, message: Option<Request<RequestBody>>) -> Self {
-        Self { error, message }
+    /// An error of HTTP/2, of which none is told from another.
+    pub(crate) fn of_http2(error: &h2::Error, message: Option<Request<RequestBody>>) -> Self {
+        tracing::trace!(%error, "a request over HTTP/2 has no answer");
+        Self { is_parse: false, message }
     }
 
-    /// The request, if nothing of it was sent.
+    /// The request, if its instance has done nothing with it.
     pub(crate) fn take_message(&mut self) -> Option<Request<RequestBody>> {
         self.message.take()
     }
 
-    /// The reason.
-    pub(crate) fn error(&self) -> &hyper::Error {
-        &self.error
+    /// Whether there is an answer that is not HTTP.
+    pub(crate) fn is_parse(&self) -> bool {
+        self.is_parse
     }
 }
 
 impl From<TrySendError<Request<RequestBody>>> for SendError {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
         let message = error.take_message();
-        Self { error: error.into_error(), message }
+        Self { is_parse: error.error().is_parse(), message }
     }
 }

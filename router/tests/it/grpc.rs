@@ -11,13 +11,13 @@ use super::speech::Pair;
 use super::support::{Backend, Wire, within};
 
 /// A call as the server sees it.
-struct Call {
-    request: Request<RecvStream>,
-    respond: h2::server::SendResponse<Bytes>,
+pub struct Call {
+    pub request: Request<RecvStream>,
+    pub respond: h2::server::SendResponse<Bytes>,
 }
 
 /// A server that hands its calls to the test.
-async fn server() -> (Backend, mpsc::UnboundedReceiver<Call>) {
+pub async fn server() -> (Backend, mpsc::UnboundedReceiver<Call>) {
     let (calls, received) = mpsc::unbounded_channel();
     let backend = Backend::start("blog", move |wire| {
         let calls = calls.clone();
@@ -68,7 +68,7 @@ fn begin(call: &mut Call) -> SendStream<Bytes> {
     call.respond.send_response(head, false).unwrap()
 }
 
-async fn next(body: &mut RecvStream) -> Bytes {
+pub async fn next(body: &mut RecvStream) -> Bytes {
     let data = within(body.data()).await.unwrap().unwrap();
     body.flow_control().release_capacity(data.len()).unwrap();
     data

@@ -14,6 +14,7 @@ use super::frames::{
     RawClient, SETTINGS, WINDOW_UPDATE, block, frame, get, indexed,
 };
 use super::speech::{Client, Front, Pair, backend, channel, collect, data, empty, full};
+use super::stage::counting;
 use super::support::{Backend, PATIENCE, Wire, until, within};
 
 const PROTOCOL_ERROR: u32 = 1;
@@ -291,23 +292,17 @@ async fn a_head_that_does_not_end_is_given_up() {
 /// A client that opens no window for an answer holds the app for as long as one that does not read over HTTP/1.1.
 #[tokio::test]
 async fn an_answer_that_its_client_does_not_take_is_given_up() {
-    let ended = Arc::<AtomicUsize>::default();
-    let counter = Arc::clone(&ended);
-    let backend = Backend::start("blog", move |mut wire: Wire| {
-        let ended = Arc::clone(&counter);
-        async move {
-            let head = wire.head().await;
-            if head.line.contains("/small") {
-                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
-            } else {
-                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").await;
-                let zeros = vec![0; 10_000_000];
-                // It is cut in the middle.
-                drop(tokio::io::AsyncWriteExt::write_all(&mut wire.stream, &zeros).await);
-                wire.rest().await;
-                ended.fetch_add(1, Ordering::SeqCst);
-            }
+    let (backend, ended) = counting(|mut wire, head| async move {
+        if head.line.contains("/small") {
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+            return false;
         }
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").await;
+        let zeros = vec![0; 10_000_000];
+        // It is cut in the middle.
+        drop(tokio::io::AsyncWriteExt::write_all(&mut wire.stream, &zeros).await);
+        wire.rest().await;
+        true
     })
     .await;
     let mut pair = Pair::with(&backend, Protocol::Http1, hasty, |_| {});

@@ -36,7 +36,7 @@ pub async fn backend(first: String, then: &'static str) -> (Backend, Arc<Semapho
 }
 
 /// The heads until the first that is final, and its body.
-async fn whole_answer(wire: &mut Wire) -> (Vec<u16>, String) {
+pub async fn whole_answer(wire: &mut Wire) -> (Vec<u16>, String) {
     let mut statuses = Vec::new();
     loop {
         let head = wire.head().await;

@@ -1,26 +1,24 @@
 //! Interim answers (1xx) over HTTP/2, where browsers honour 103 (Early Hints), with h2 itself as the client.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{ResponseFuture, SendRequest};
-use http_body_util::BodyExt;
 use hyper::{Request, Response};
 use slipway_router::table::Protocol;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 
 use super::interims::{FINAL, HINTS, backend};
-use super::speech::{Front, Pair, full};
-use super::support::{Backend, Wire, until, within};
+use super::speech::{Front, Pair};
+use super::stage::{asking, counting};
+use super::support::{until, within};
 
 const FRONTS: [Front; 2] = [Front::Http2, Front::Http2Tls];
 
-async fn client(pair: &Pair, front: Front) -> SendRequest<Bytes> {
+pub async fn client(pair: &Pair, front: Front) -> SendRequest<Bytes> {
     match front {
         Front::Http2Tls => speak(pair.encrypted(b"h2").await).await,
         _ => speak(within(TcpStream::connect(pair.http)).await.unwrap()).await,
@@ -33,18 +31,18 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> 
     within(client.ready()).await.unwrap()
 }
 
-fn get(front: Front, path: &str) -> Request<()> {
+pub fn get(front: Front, path: &str) -> Request<()> {
     let scheme = if front == Front::Http2Tls { "https" } else { "http" };
     Request::get(format!("{scheme}://blog.test{path}")).body(()).unwrap()
 }
 
 /// The next interim answer; none if the answer has come.
-async fn interim(answer: &mut ResponseFuture) -> Option<Response<()>> {
+pub async fn interim(answer: &mut ResponseFuture) -> Option<Response<()>> {
     within(poll_fn(|cx| answer.poll_informational(cx))).await.map(Result::unwrap)
 }
 
 /// The statuses until the first that is final, and the body.
-async fn whole(mut answer: ResponseFuture) -> (Vec<u16>, String) {
+pub async fn whole(mut answer: ResponseFuture) -> (Vec<u16>, String) {
     let mut statuses = Vec::new();
     while let Some(head) = interim(&mut answer).await {
         statuses.push(head.status().as_u16());
@@ -58,7 +56,7 @@ async fn whole(mut answer: ResponseFuture) -> (Vec<u16>, String) {
     (statuses, String::from_utf8(text).unwrap())
 }
 
-async fn ask(client: &mut SendRequest<Bytes>, request: Request<()>) -> (Vec<u16>, String) {
+pub async fn ask(client: &mut SendRequest<Bytes>, request: Request<()>) -> (Vec<u16>, String) {
     whole(client.send_request(request, true).unwrap().0).await
 }
 
@@ -113,20 +111,14 @@ async fn a_flood_is_cut_off_and_the_answer_is_not() {
 
 #[tokio::test]
 async fn a_client_may_give_up_between_hints_and_answer() {
-    let ended = Arc::<AtomicUsize>::default();
-    let counter = Arc::clone(&ended);
-    let backend = Backend::start("blog", move |mut wire: Wire| {
-        let ended = Arc::clone(&counter);
-        async move {
-            let head = wire.head().await;
-            wire.send(HINTS).await;
-            if head.line.contains("/slow") {
-                wire.rest().await;
-                ended.fetch_add(1, Ordering::SeqCst);
-            } else {
-                wire.send(FINAL).await;
-            }
+    let (backend, ended) = counting(|mut wire, head| async move {
+        wire.send(HINTS).await;
+        if !head.line.contains("/slow") {
+            wire.send(FINAL).await;
+            return false;
         }
+        wire.rest().await;
+        true
     })
     .await;
     let mut pair = Pair::new(&backend, Protocol::Http1);
@@ -143,48 +135,14 @@ async fn a_client_may_give_up_between_hints_and_answer() {
     }
 }
 
-/// hyper's client keeps them to itself.
-#[tokio::test]
-async fn those_of_an_app_that_speaks_http_2_end_at_the_router() {
-    let backend = Backend::start("blog", |wire| async move {
-        let mut connection = h2::server::handshake(wire.stream).await.unwrap();
-        while let Some(Ok((_, mut respond))) = connection.accept().await {
-            let hints = Response::builder().status(103).header("link", "</a.css>").body(()).unwrap();
-            respond.send_informational(hints).unwrap();
-            let mut body = respond.send_response(Response::new(()), false).unwrap();
-            body.send_data(Bytes::from_static(b"ok"), true).unwrap();
-        }
-    })
-    .await;
-    let pair = Pair::new(&backend, Protocol::H2c);
-    let mut client = client(&pair, Front::Http2).await;
-    assert_eq!(ask(&mut client, get(Front::Http2, "/")).await, (vec![200], "ok".to_owned()));
-}
-
-fn put(path: &str) -> Request<()> {
+pub fn put(path: &str) -> Request<()> {
     let request = Request::put(format!("http://blog.test{path}"));
     request.header("expect", "100-continue").header("content-length", "5").body(()).unwrap()
 }
 
 #[tokio::test]
 async fn a_client_that_asks_first_is_told_to_go_on_by_the_app() {
-    let (seen, mut heads) = mpsc::unbounded_channel();
-    let backend = Backend::start("blog", move |mut wire| {
-        let seen = seen.clone();
-        async move {
-            let head = wire.head().await;
-            seen.send(head.clone()).unwrap();
-            if head.line.contains("/refused") {
-                wire.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
-                wire.ended().await;
-            } else {
-                wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
-                assert_eq!(wire.body(&head).await, b"hello");
-                wire.send(FINAL).await;
-            }
-        }
-    })
-    .await;
+    let (backend, mut heads) = asking().await;
     let pair = Pair::new(&backend, Protocol::Http1);
     let mut client = client(&pair, Front::Http2).await;
     for _ in 0..2 {
@@ -198,20 +156,4 @@ async fn a_client_that_asks_first_is_told_to_go_on_by_the_app() {
         assert_eq!(whole(answer).await, (vec![401], "no".to_owned()));
         assert!(within(heads.recv()).await.unwrap().line.contains("/refused"));
     }
-}
-
-/// An app's 100 cannot be heard over HTTP/2, so that the router asks for the body itself.
-#[tokio::test]
-async fn an_app_that_speaks_http_2_gets_the_body_without_asking() {
-    let backend = super::speech::backend(Protocol::H2c, |request| async move {
-        assert!(!request.headers().contains_key("expect"));
-        Response::new(full(request.into_body().collect().await.unwrap().to_bytes()))
-    })
-    .await;
-    let pair = Pair::new(&backend, Protocol::H2c);
-    let mut client = client(&pair, Front::Http2).await;
-    let (mut answer, mut sending) = client.send_request(put("/"), false).unwrap();
-    assert_eq!(interim(&mut answer).await.unwrap().status(), 100);
-    sending.send_data(Bytes::from_static(b"hello"), true).unwrap();
-    assert_eq!(whole(answer).await, (vec![200], "hello".to_owned()));
 }

@@ -1,12 +1,13 @@
 //! Backends whose every move a test directs: what they answer, when, and what they have seen.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
-use super::support::{Backend, Wire};
+use super::support::{Backend, Head, Wire};
 
 /// Tells a backend to close the connection instead of answering.
 pub const CLOSE: u16 = 0;
@@ -108,4 +109,46 @@ pub async fn backends(stages: &[&Arc<Stage>]) -> Vec<Backend> {
         all.push(Backend::start_at(address, &name, serve).await);
     }
     all
+}
+
+/// A backend that asks for a request's body, or refuses it, and the heads that it has seen.
+pub async fn asking() -> (Backend, mpsc::UnboundedReceiver<Head>) {
+    let (seen, heads) = mpsc::unbounded_channel();
+    let backend = Backend::start("blog", move |mut wire| {
+        let seen = seen.clone();
+        async move {
+            let head = wire.head().await;
+            seen.send(head.clone()).unwrap();
+            if head.line.contains("/refused") {
+                wire.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
+                wire.ended().await;
+            } else {
+                wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+                assert_eq!(wire.body(&head).await, b"hello");
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            }
+        }
+    })
+    .await;
+    (backend, heads)
+}
+
+/// A backend that reads a head and serves it, and how often serving said yes.
+pub async fn counting<F>(
+    serve: impl Fn(Wire, Head) -> F + Clone + Send + Sync + 'static,
+) -> (Backend, Arc<AtomicUsize>)
+where
+    F: Future<Output = bool> + Send + 'static,
+{
+    let count = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&count);
+    let backend = Backend::start("blog", move |mut wire: Wire| {
+        let (serve, counter) = (serve.clone(), Arc::clone(&counter));
+        async move {
+            let head = wire.head().await;
+            counter.fetch_add(usize::from(serve(wire, head).await), Ordering::SeqCst);
+        }
+    })
+    .await;
+    (backend, count)
 }

@@ -1,4 +1,4 @@
-//! An answer on its way into a stream of HTTP/2: its head, its data as far as the client has room for it, its trailers.
+//! A body on its way into a stream of HTTP/2: its data as far as the other side has room for it, then its trailers.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -6,20 +6,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::SendResponse;
 use h2::{Reason, SendStream};
-use hyper::Response;
+use hyper::HeaderMap;
 use hyper::body::Body;
 
-use crate::body::ResponseBody;
+use crate::body::BodyError;
 use crate::deadline::Deadline;
-use crate::http2_answer::as_http2;
 
-/// The body of an answer whose head was sent.
+/// The body of a message whose head was sent.
 #[derive(Debug)]
-pub(crate) struct Pump {
+pub(crate) struct Pump<B> {
     stream: SendStream<Bytes>,
-    body: ResponseBody,
+    body: B,
     /// What was taken from the body and has not found room yet.
     data: Bytes,
     /// Whether nothing follows it.
@@ -28,63 +26,49 @@ pub(crate) struct Pump {
     deadline: Deadline,
 }
 
-/// How an answer ended.
+/// How a message ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All of it was handed over.
     Whole,
-    /// The app failed.
+    /// Where it comes from, it ended before its end.
     Failed,
-    /// The client does not want it, or does not take it.
+    /// The other side does not want it, or does not take it.
     GivenUp,
 }
 
-/// What follows an answer's head.
-#[derive(Debug)]
-pub(crate) enum Begun {
-    Body(Pump),
-    Nothing(Outcome),
-}
-
-impl Begun {
-    /// Sends an answer's head.
-    pub(crate) fn of(
-        respond: &mut SendResponse<Bytes>,
-        answer: Response<ResponseBody>,
-        is_head: bool,
-        cx: &mut Context<'_>,
-    ) -> Self {
-        let (head, body) = as_http2(answer, is_head);
-        let is_end = body.is_end_stream();
-        match respond.send_response(head, is_end) {
-            Ok(_) if is_end => Self::Nothing(Outcome::Whole),
-            Ok(stream) => {
-                let (data, deadline) = (Bytes::new(), Deadline::default());
-                Self::Body(Pump { stream, body, data, is_last: false, deadline })
-            }
-            Err(_) if respond.poll_reset(cx).is_ready() => Self::Nothing(Outcome::GivenUp),
-            Err(error) => {
-                tracing::debug!(%error, "an answer cannot be said over HTTP/2");
-                respond.send_reset(Reason::INTERNAL_ERROR);
-                Self::Nothing(Outcome::Failed)
-            }
-        }
+impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
+    pub(crate) fn new(stream: SendStream<Bytes>, body: B) -> Self {
+        Self { stream, body, data: Bytes::new(), is_last: false, deadline: Deadline::default() }
     }
-}
 
-impl Pump {
-    /// Sends what can be sent. `write` is how long the client may have no room for more.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, write: Duration) -> Poll<Outcome> {
+    /// Ends the message before its end.
+    pub(crate) fn cancel(&mut self) {
+        self.stream.send_reset(Reason::CANCEL);
+    }
+
+    /// Where the message comes from.
+    pub(crate) fn body_mut(&mut self) -> &mut B {
+        &mut self.body
+    }
+
+    /// The same, for somebody else.
+    pub(crate) fn into_body(self) -> B {
+        self.body
+    }
+
+    /// Sends what can be sent. `write` is how long the other side may have no room for more, if that has a limit.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, write: Option<Duration>) -> Poll<Outcome> {
         match self.poll_on(cx, write) {
             Poll::Ready(Ok(())) => Poll::Ready(Outcome::Whole),
             Poll::Ready(Err(outcome)) => Poll::Ready(outcome),
-            // Whatever else is waited for, the client may want no more of it.
+            // Whatever else is waited for, the other side may want no more of it.
             Poll::Pending if self.stream.poll_reset(cx).is_ready() => Poll::Ready(Outcome::GivenUp),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    fn poll_on(&mut self, cx: &mut Context<'_>, write: Duration) -> Poll<Result<(), Outcome>> {
+    fn poll_on(&mut self, cx: &mut Context<'_>, write: Option<Duration>) -> Poll<Result<(), Outcome>> {
         loop {
             while !self.data.is_empty() {
                 let room = ready!(self.poll_room(cx, write))?;
@@ -120,8 +104,8 @@ impl Pump {
         }
     }
 
-    /// How much the client has room for: some, or it is waited for.
-    fn poll_room(&mut self, cx: &mut Context<'_>, write: Duration) -> Poll<Result<usize, Outcome>> {
+    /// How much the other side has room for: some, or it is waited for.
+    fn poll_room(&mut self, cx: &mut Context<'_>, write: Option<Duration>) -> Poll<Result<usize, Outcome>> {
         loop {
             let room = self.stream.capacity();
             if room > 0 {
@@ -133,8 +117,9 @@ impl Pump {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Outcome::GivenUp)),
                 Poll::Pending => {
+                    let Some(write) = write else { return Poll::Pending };
                     ready!(self.deadline.poll_expired(cx, write));
-                    self.stream.send_reset(Reason::CANCEL);
+                    self.cancel();
                     return Poll::Ready(Err(Outcome::GivenUp));
                 }
             }
@@ -143,26 +128,29 @@ impl Pump {
 
     fn send(&mut self, data: Bytes, is_last: bool) -> Result<(), Outcome> {
         self.stream.send_data(data, is_last).map_err(|error| {
-            tracing::trace!(%error, "a client gave an answer up");
+            tracing::trace!(%error, "a message over HTTP/2 was given up");
             Outcome::GivenUp
         })
     }
 
-    fn end(&mut self, trailers: hyper::HeaderMap) -> Result<(), Outcome> {
+    fn end(&mut self, trailers: HeaderMap) -> Result<(), Outcome> {
         self.stream.send_trailers(trailers).map_err(|error| {
-            tracing::debug!(%error, "an answer's trailers cannot be said over HTTP/2");
+            tracing::debug!(%error, "trailers cannot be said over HTTP/2");
             self.stream.send_reset(Reason::INTERNAL_ERROR);
             Outcome::Failed
         })
     }
 }
 
-/// Why an answer is cut, in the words of its instance if that speaks HTTP/2 as well.
+/// Why a message is cut, in the words of whoever sent it if that speaks HTTP/2 as well.
+///
+/// Never without an error, which is what some take for an end (RFC 9113, section 8.1).
 fn reason(error: &(dyn Error + 'static)) -> Reason {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+            let reason = error.reason().filter(|reason| *reason != Reason::NO_ERROR);
+            return reason.unwrap_or(Reason::INTERNAL_ERROR);
         }
         cause = error.source();
     }
