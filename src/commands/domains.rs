@@ -12,6 +12,7 @@ use crate::model::app_name::AppName;
 use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
 use crate::model::hostname::Hostname;
+use crate::requests::policy::{Values, draft_of};
 use crate::store::apps::AppRecord;
 use crate::urls;
 
@@ -61,6 +62,23 @@ pub async fn warn_of_taken(context: &Context, record: &AppRecord) -> Result<(), 
             context.console().warn(format!("{name} leads to {shown}, not to {app}")).await;
             context.console().warn(format!("Give {app} another host name: domains:add {app} HOST")).await;
         }
+    }
+    Ok(())
+}
+
+/// Says so where an app's canonical host is none of its names any more: requests are not sent there then.
+pub async fn warn_of_lost_canonical_host(context: &Context, app: &AppName) -> Result<(), CommandError> {
+    let store = &context.app.store;
+    let Some(record) = store.app(app).await? else { return Ok(()) };
+    let own = store.request_properties(Some(record.id)).await?;
+    let Some(canonical) = draft_of(&own, &Values::new()).policy.redirects.canonical_host else {
+        return Ok(());
+    };
+    let names = urls::all_hostnames(&context.app, &record).await?;
+    if !names.iter().any(|name| name.covers(canonical.as_str())) {
+        let console = context.console();
+        console.warn(format!("{canonical} is not a domain of {app}: its canonical-host has no effect")).await;
+        console.warn(format!("Set another one: router:set {app} canonical-host HOST")).await;
     }
     Ok(())
 }

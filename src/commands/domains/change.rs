@@ -3,7 +3,9 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{changed, check_free, check_own, parse, paths, tell_of_plugins};
+use crate::commands::domains::{
+    changed, check_free, check_own, parse, paths, tell_of_plugins, warn_of_lost_canonical_host,
+};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -113,6 +115,7 @@ impl Command for Remove {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "remove", &self.domains).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -149,6 +152,7 @@ impl Command for Set {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &self.domains).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -178,6 +182,7 @@ impl Command for Clear {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "clear", &[]).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -209,6 +214,7 @@ impl Command for Reset {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &[]).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
