@@ -134,6 +134,10 @@ fn explained(app: &AppRecord, error: ChainError) -> CommandError {
                                    server.crt -noout -pubkey, have to print the same"
                 .to_owned()
         }
+        ChainError::UnknownKey => {
+            "ECDSA, Ed25519, and RSA from 2048 bits on are served; see what it is: openssl pkey -in server.key -noout -text"
+                .to_owned()
+        }
         ChainError::Malformed(_) | ChainError::NoPem => {
             "See what it is: openssl x509 -in server.crt -noout -text".to_owned()
         }
