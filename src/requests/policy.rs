@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_burst_belongs_to_a_rate() {
         let rate = policy(&[("rate-limit", "10/s"), ("rate-burst", "50")], &[]).access.rate.unwrap();
-        assert_eq!((rate.per_minute.get(), rate.burst.get()), (600, 50));
+        assert_eq!((rate.per_hour.get(), rate.burst.get()), (36_000, 50));
         assert_eq!(policy(&[("rate-burst", "50")], &[]).access.rate, None);
     }
 
