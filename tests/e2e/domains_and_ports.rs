@@ -241,6 +241,22 @@ fn a_port_opens_when_it_is_added_and_closes_when_it_is_removed() {
 }
 
 #[test]
+fn port_mappings_that_are_added_at_once_are_all_kept() {
+    let server = Server::start();
+    let app = names::unique("domains");
+    server.command(&["apps:create", &app]).success();
+    let mappings: Vec<String> = (0..8).map(|_| format!("http:{}:5000", free_port())).collect();
+    std::thread::scope(|scope| {
+        for mapping in &mappings {
+            scope.spawn(|| server.command(&["ports:add", &app, mapping]).success());
+        }
+    });
+    let kept = server.command(&["ports:report", &app, "--ports-map"]).success().stdout;
+    let kept: std::collections::BTreeSet<&str> = kept.split_whitespace().collect();
+    assert_eq!(kept, mappings.iter().map(String::as_str).collect());
+}
+
+#[test]
 fn port_mappings_that_cannot_work_are_refused_and_change_nothing() {
     let (server, alice, app) = deployed();
     let foreign = TcpListener::bind((server.http_address().ip(), 0)).unwrap();
