@@ -11,7 +11,7 @@ use crate::hooks::Scene;
 use crate::model::app_name::AppName;
 use crate::model::hook::Hook;
 use crate::model::hook::event::Event;
-use crate::model::hostname::Hostname;
+use crate::model::hostname::{Hostname, HostnameError};
 use crate::requests::policy::{Values, draft_of};
 use crate::store::apps::AppRecord;
 use crate::urls;
@@ -29,7 +29,20 @@ async fn changed(context: &Context, action: &str, domains: &[String]) {
 
 /// Reads host names, all of them or an error.
 fn parse(words: &[String]) -> Result<Vec<Hostname>, CommandError> {
-    words.iter().map(|word| word.parse().map_err(CommandError::user)).collect()
+    words.iter().map(|word| word.parse().map_err(|error| unusable(word, error))).collect()
+}
+
+/// Says what was most likely meant by a word that is no host name.
+fn unusable(word: &str, error: HostnameError) -> CommandError {
+    let host = word.split_once("://").map_or(word, |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    CommandError::user(error).hint(match host.parse::<Hostname>() {
+        Ok(host) if host.as_str() != word => {
+            format!("Write the host name alone, without scheme, port and path: {host}")
+        }
+        _ => "Write a host name such as www.example.com, or *.example.com for all hosts one label below it"
+            .to_owned(),
+    })
 }
 
 /// Refuses host names that lead to another app already, and names that app.
