@@ -44,8 +44,10 @@ impl Command for Generate {
         let domains: Result<Vec<Hostname>, _> = self.domains.iter().map(|domain| domain.parse()).collect();
         let domains = domains.map_err(CommandError::user)?;
         if let Some(address) = domains.iter().find(|domain| is_address(domain)) {
-            return Err(CommandError::user(format!("{address} is an address, and clients name a host (SNI)"))
-                .hint(format!("Make one for a domain: certs:generate {} www.example.com", app.name)));
+            return Err(CommandError::user(format!(
+                "{address} is an address, and clients name a host (SNI)"
+            ))
+            .hint(format!("Make one for a domain: certs:generate {} www.example.com", app.name)));
         }
         let (certificates, key) = self_signed(&domains, Some(DAYS))
             .map_err(|error| CommandError::internal("No certificate can be made", error))?;
