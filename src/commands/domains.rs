@@ -5,6 +5,8 @@ pub mod global;
 mod paths;
 pub mod report;
 
+use std::fmt::Display;
+
 use crate::command_error::CommandError;
 use crate::commands::Context;
 use crate::hooks::Scene;
@@ -46,20 +48,42 @@ fn unusable(word: &str, error: HostnameError) -> CommandError {
 }
 
 /// Refuses host names that lead to another app already, and names that app.
-async fn check_free(context: &Context, own: &AppName, names: &[Hostname]) -> Result<(), CommandError> {
+async fn check_free(context: &Context, record: &AppRecord, names: &[Hostname]) -> Result<(), CommandError> {
     for name in names {
         let owner = urls::owner(&context.app, name).await?;
-        if let Some(owner) = owner.filter(|owner| owner != own) {
+        if owner.as_ref() == Some(&record.name) {
+            continue;
+        }
+        if let Some(owner) = owner {
             return Err(if context.caller.access.includes(&owner) {
                 CommandError::user(format!("{name} leads to {owner} already"))
                     .hint(format!("Remove it there first: domains:remove {owner} {name}"))
             } else {
-                CommandError::user(format!("{name} leads to another app already"))
-                    .hint("Ask whoever runs the host: your key does not open that app")
+                others(name)
             });
         }
+        check_wildcard(context, record, name).await?;
     }
     Ok(())
+}
+
+/// Refuses a host that leads to another app by its wildcard, unless the key opens that app, too: a host of its own
+/// wins over the wildcard. An app's default names are its own in any case.
+async fn check_wildcard(context: &Context, record: &AppRecord, name: &Hostname) -> Result<(), CommandError> {
+    let Some(wildcard) = name.wildcard() else { return Ok(()) };
+    let owner = context.app.store.domain_owner(&wildcard).await?.filter(|owner| *owner != record.name);
+    if owner.is_none_or(|owner| context.caller.access.includes(&owner))
+        || urls::default_names(&context.app, record).await?.contains(name)
+    {
+        return Ok(());
+    }
+    Err(others(name))
+}
+
+/// What a person is told of an app that does not exist for them.
+fn others(place: impl Display) -> CommandError {
+    CommandError::user(format!("{place} leads to another app already"))
+        .hint("Ask whoever runs the host: your key does not open that app")
 }
 
 /// Warns of default names that an app does not get because they were added to another one.

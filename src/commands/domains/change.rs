@@ -43,7 +43,7 @@ impl Command for Add {
                 .hint(format!("For example: domains:add {} example.com/api --strip", record.name)));
         }
         let wanted = parse(&hosts)?;
-        check_free(&context, &record.name, &wanted).await?;
+        check_free(&context, record, &wanted).await?;
         paths::check_free(&context, record, &places).await?;
         let present = context.app.store.domains(Some(record.id)).await?;
         let mut new = Vec::new();
@@ -144,7 +144,7 @@ impl Command for Set {
         let mut wanted = parse(&self.domains)?;
         wanted.sort();
         wanted.dedup();
-        check_free(&context, &record.name, &wanted).await?;
+        check_free(&context, record, &wanted).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(wanted.clone())).await?;
         let names: Vec<String> = wanted.iter().map(Hostname::in_both_forms).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
@@ -206,7 +206,7 @@ impl Command for Reset {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
         let defaults = urls::default_names(&context.app, record).await?;
-        check_free(&context, &record.name, &defaults).await?;
+        check_free(&context, record, &defaults).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Reset).await?;
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
