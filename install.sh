@@ -41,7 +41,7 @@ Sets up Slipway on this host, or brings it up to date. Installs Docker from the 
   --key FILE             a public key that may do everything; can be given more than once
                          (default: the *.pub files in your ~/.ssh)
   --domain DOMAIN        apps get names below it (default: localhost)
-  --ssh-listen ADDRESS   where to serve SSH (default: 0.0.0.0:2222)
+  --ssh-listen ADDRESS   where to serve SSH (default: [::]:2222)
   --http-listen ADDRESS  where to serve HTTP (default: [::]:80, which takes IPv4 as well)
   --https-listen ADDRESS where to serve HTTPS, or off (default: [::]:443 if HTTP is on port 80)
   --binary FILE          install this binary (default: target/release/slipway, built with cargo if need be)

@@ -68,7 +68,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             root: PathBuf::from("/var/lib/slipway"),
-            ssh_listen: SocketAddr::from(([0, 0, 0, 0], 2222)),
+            ssh_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 2222)),
             http_listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
             https_listen: HttpsListen::default(),
             metrics_listen: None,

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::net::{SocketFlags, acceptfrom_with};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
@@ -26,15 +25,11 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use crate::address_counts::AddressCounts;
 use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
-use crate::listening_socket::ListeningSocket;
+use crate::listening_socket::{ListeningSocket, listen};
 use crate::table::Entrance;
 use crate::trust::Trust;
 use crate::worker::{Intake, Stop, WorkerDoor};
 
-/// Connections that may wait to be accepted. The kernel may allow fewer (`net.core.somaxconn`).
-const BACKLOG: i32 = 4096;
-/// Idle clients are asked after a minute whether they still exist.
-const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Connections that are accepted before those that are there already get a turn.
 const TURN: usize = 16;
 /// Pauses after a failed accept: from the first to the longest.
@@ -59,27 +54,9 @@ pub(crate) enum Order {
 }
 
 impl Listener {
-    /// Binds a socket and listens. `[::]` takes IPv4 as well, and is all of IPv4 where the host has no IPv6.
+    /// Binds a socket and listens, as [`listen`] does.
     pub(crate) fn bind(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
-        with_fallback(address, |address| Self::bind_exactly(address, entrance))
-    }
-
-    fn bind_exactly(address: SocketAddr, entrance: Entrance) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(false)?;
-        }
-        // A port may be taken again while old connections on it are still in TIME_WAIT.
-        socket.set_reuse_address(true)?;
-        // Accepted sockets inherit both on Linux, which saves system calls on each of them.
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE))?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let socket = TcpListener::from(socket);
-        let address = socket.local_addr()?;
-        Ok(Self { socket, entrance, address })
+        Self::adopt(ListeningSocket { entrance, socket: listen(address)? })
     }
 
     /// Takes over a socket that listens already, with whatever waits in its queue.
@@ -268,54 +245,7 @@ async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Du
     (back_off * 2).min(LONGEST_BACK_OFF)
 }
 
-/// Binds all of IPv4 where all of both families was wanted and the host has no IPv6.
-fn with_fallback<T>(address: SocketAddr, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
-    match bind(address) {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
-            let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            tracing::info!(%address, %instead, "this host has no IPv6, so the router listens on IPv4 alone");
-            bind(instead)
-        }
-        result => result,
-    }
-}
-
-/// Whether the kernel has no IPv6, or was told to do without it.
-fn is_without_ipv6(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
-    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Where it is bound on a host whose answer for IPv6 is an error with this number.
-    fn bound(address: &str, number: i32) -> io::Result<SocketAddr> {
-        let bind = |address: SocketAddr| match address {
-            SocketAddr::V4(_) => Ok(address),
-            SocketAddr::V6(_) => Err(io::Error::from_raw_os_error(number)),
-        };
-        with_fallback(address.parse().unwrap(), bind)
-    }
-
-    #[test]
-    fn a_host_without_ipv6_is_listened_on_with_ipv4() {
-        const EADDRINUSE: i32 = 98;
-        const EADDRNOTAVAIL: i32 = 99;
-        const EAFNOSUPPORT: i32 = 97;
-        for missing in [EAFNOSUPPORT, EADDRNOTAVAIL] {
-            assert_eq!(bound("[::]:80", missing).unwrap().to_string(), "0.0.0.0:80");
-            assert!(
-                bound("[::1]:80", missing).is_err(),
-                "an address that was asked for by name is not replaced"
-            );
-        }
-        assert!(bound("[::]:80", EADDRINUSE).is_err(), "who has the port has it for IPv4 as well");
-    }
 }

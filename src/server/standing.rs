@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use slipway_router::access_log::AccessRecords;
-use slipway_router::listening_socket::ListeningSocket;
+use slipway_router::listening_socket::{ListeningSocket, listen};
 use slipway_router::settings::{RouterSettings, SigningKey, Waiting};
 use slipway_router::table::Entrance;
 use slipway_router::{BoundRouter, Router, RouterHandle};
@@ -96,9 +96,7 @@ impl Standing {
         let wanted = settings.ssh_listen;
         let ssh = match inherited.ssh.filter(|socket| fits(socket, wanted)) {
             Some(socket) => socket,
-            None => {
-                TcpListener::bind(wanted).map_err(|error| CannotListen::new(wanted, "ssh-listen", &error))?
-            }
+            None => listen(wanted).map_err(|error| CannotListen::new(wanted, "ssh-listen", &error))?,
         };
         let (router, records) = bind_router(&settings, inherited.router)?.start_closed()?;
         Ok(Self {

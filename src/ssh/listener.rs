@@ -77,15 +77,7 @@ struct Server<C> {
 }
 
 impl Listener {
-    /// Binds the address of the settings and reads the host keys, or makes them.
-    pub async fn bind(settings: &Settings) -> Result<Self, ListenError> {
-        let address = settings.ssh_listen;
-        let bind_error = |source| ListenError::Bind { address, source };
-        let socket = TcpListener::bind(address).await.map_err(bind_error)?;
-        Self::adopt(settings, socket.into_std().map_err(bind_error)?, Door::default())
-    }
-
-    /// The same with a socket that listens already, and a door at which clients are counted.
+    /// Takes a socket that listens, and a door at which clients are counted, and reads the host keys, or makes them.
     pub fn adopt(
         settings: &Settings,
         socket: std::net::TcpListener,
@@ -177,6 +169,8 @@ async fn accept<C: Commands>(socket: &TcpListener, server: &Arc<Server<C>>, conn
         match accepted {
             Ok((stream, peer)) => {
                 pause = Duration::from_millis(5);
+                // On a socket for both families those of IPv4 come in IPv6's clothes (RFC 4291, section 2.5.5.2).
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 // Taken here, in the order in which clients come, not in that in which their tasks get their turn.
                 let Some(slot) = server.addresses.enter(client_address(peer.ip())) else {
                     turn_away(&stream, peer);

@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "the actors offer what tests need, also those yet to be written")]
 
 mod acme;
+mod address_families;
 mod apps_and_help;
 mod apps_clone;
 mod buildpacks_commands;

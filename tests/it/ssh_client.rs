@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use slipway::console::door::Door;
 use slipway::settings::Settings;
 use slipway::ssh::listener::Listener;
 use tempfile::TempDir;
@@ -42,9 +43,9 @@ impl TestServer {
         let home = tempfile::tempdir().unwrap();
         let (commands, events) = TestCommands::new();
         let mut settings = Settings { root: home.path().join("root"), ..Settings::default() };
-        settings.ssh_listen = "127.0.0.1:0".parse().unwrap();
         change(&mut settings);
-        let listener = Listener::bind(&settings).await.unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::adopt(&settings, socket, Door::default()).unwrap();
         let port = listener.local_addr().port();
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(listener.run(commands.clone(), shutdown.clone(), Duration::from_secs(5)));

@@ -1,7 +1,8 @@
 //! Clients that vanish, say nothing, or are too many; and a server that stops.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use slipway::settings::limits::SshLimits;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -60,20 +61,20 @@ async fn an_interrupt_ends_a_command_that_takes_no_signals_and_its_last_words_ar
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_nothing_or_proves_nothing_is_cut_off() {
-    let server = TestServer::start_with(|settings| settings.ssh.handshake_seconds = 1).await;
+    let server = TestServer::start_with(|settings| settings.ssh.handshake_seconds = 3).await;
+    // By then it would be the limit that holds where nobody sets one.
+    let usual = Duration::from_secs(SshLimits::default().handshake_seconds);
     for greeting in [&b""[..], b"SSH-2.0-Half\r\n"] {
-        let started = Instant::now();
         let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, greeting).await.unwrap();
         let mut received = Vec::new();
         // An abrupt end is as good as an orderly one.
-        timeout(PATIENCE, stream.read_to_end(&mut received)).await.unwrap().ok();
+        timeout(usual, stream.read_to_end(&mut received)).await.unwrap().ok();
         assert!(text(&received).starts_with("SSH-2.0-Slipway_"), "{}", text(&received));
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
     // A client that is in stays in, beyond the deadline.
     let session = connect(&server).await;
-    tokio::time::sleep(Duration::from_millis(1300)).await;
+    tokio::time::sleep(Duration::from_millis(3300)).await;
     assert_eq!(crate::ssh_auth::whoami(&session).await, "person\n");
 }
 

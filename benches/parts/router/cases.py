@@ -14,7 +14,7 @@ from tables import Row, say
 
 PROXIES = (Slipway, Nginx, Haproxy)
 ROUNDS = 5
-FIXED_RATE, FIXED_SECONDS, FIXED_ROUNDS = 2000, 5, 3
+FIXED_RATE, FIXED_SECONDS, FIXED_ROUNDS = 2000, 3, 9
 
 
 def kept(kind, path):

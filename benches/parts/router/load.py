@@ -10,8 +10,8 @@ import time
 from proxies import HOST, OTHER_CORE
 
 CONNECTIONS = 16
-# How long connections rest before they count as idle.
-REST_SECONDS = 3
+# How long connections rest before they count as idle. The allocator gives back what it has some seconds later.
+REST_SECONDS = 8
 
 
 def h2load(proxy, kind, path, count, rate=None, log=None, in_turn=False):
