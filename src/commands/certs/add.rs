@@ -187,8 +187,12 @@ pub(super) async fn install(
     };
     context.app.hooks.tell(Hook::PostCertsUpdate, Scene::command(context.console()), event).await;
     let console = context.console();
-    let (hosts, days) = (facts.hosts.join(" "), days_left(facts.not_after));
-    console.step(format!("Certificate {name} of {} is for {hosts}, for {days} days", app.name)).await;
+    let hosts = facts.hosts.join(" ");
+    let validity = match days_left(facts.not_after) {
+        days if days < 0 => "and has expired".to_owned(),
+        days => format!("for {days} days"),
+    };
+    console.step(format!("Certificate {name} of {} is for {hosts}, {validity}", app.name)).await;
     warn(context, app, &facts.hosts, facts.not_before).await
 }
 
