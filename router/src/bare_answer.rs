@@ -17,11 +17,20 @@ const LONGEST: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Page {
     /// What is said.
-    pub(crate) fault: Fault,
-    /// The id of the request that was none.
-    pub(crate) request_id: HeaderValue,
+    pub(crate) said: Said,
     /// What is still to be written.
     pub(crate) rest: Bytes,
+}
+
+/// What is said to a request that is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// What is wrong with it.
+    pub(crate) fault: Fault,
+    /// Its id.
+    pub(crate) request_id: HeaderValue,
+    /// The size of the page, without its head.
+    pub(crate) bytes: u64,
 }
 
 impl Page {
@@ -48,7 +57,9 @@ impl Page {
         let date = lines.find(|line| line.starts_with("date: "));
         let request_id = crate::request_id::new_request_id(&ValueBuffer::default());
         let rest = error_page::message(fault, &request_id, date);
-        Some(Self { fault, request_id, rest })
+        let head = memchr::memmem::find(&rest, b"\r\n\r\n").map_or(rest.len(), |end| end + 4);
+        let bytes = (rest.len() - head) as u64;
+        Some(Self { said: Said { fault, request_id, bytes }, rest })
     }
 
     /// Notes that so many bytes were written; says whether that was all.
@@ -67,7 +78,7 @@ mod tests {
         let bare = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\
                     date: Sat, 21 Nov 2026 12:00:00 GMT\r\n\r\n";
         let page = Page::instead_of(bare.as_bytes()).unwrap();
-        assert_eq!(page.fault, Fault::HeadTooLarge);
+        assert_eq!(page.said.fault, Fault::HeadTooLarge);
         let text = std::str::from_utf8(&page.rest).unwrap();
         assert!(text.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{text}");
         assert!(text.contains("\r\nx-router-error: H26\r\n") && text.contains("12:00:00 GMT"), "{text}");

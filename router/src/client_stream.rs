@@ -12,14 +12,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::bare_answer::Page;
+use crate::bare_answer::{Page, Said};
 use crate::client_stream::socket::Socket;
 use crate::client_stream::watch::Watch;
 use crate::deadline::Deadline;
-use crate::fault::Fault;
 use crate::head_watch::Offences;
 use crate::interims::Interims;
 use crate::settings::Timeouts;
@@ -42,8 +40,8 @@ pub(crate) struct ConnectionFlags {
     pub(crate) written: AtomicU64,
     /// Requests that hyper has passed on.
     pub(crate) served: AtomicU64,
-    /// What was said to a request that hyper did not pass on, and under which id.
-    pub(crate) refused: OnceLock<(Fault, HeaderValue)>,
+    /// What was said to a request that hyper did not pass on.
+    pub(crate) refused: OnceLock<Said>,
     /// Interim answers that are to be written.
     pub(crate) interims: Interims,
     /// Nothing of a request has come that is not whole, and nothing waits to be written.
@@ -120,8 +118,7 @@ impl ClientStream {
             if self.is_tunnel() || !self.watch.has_begun_another(served) {
                 return None;
             }
-            let said = (page.fault, page.request_id.clone());
-            self.flags.refused.get_or_init(|| said);
+            self.flags.refused.get_or_init(|| page.said.clone());
             self.page = Some(page);
         }
         while let Some(page) = &mut self.page {

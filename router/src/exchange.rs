@@ -49,10 +49,12 @@ impl Exchange {
         Self::of(client, origin, record)
     }
 
-    /// Logs a request that hyper refused, of which nothing more is known.
-    pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue) {
+    /// Logs a request that hyper refused, of which nothing more is known. `bytes` is the size of the page for it.
+    pub(crate) fn refused(client: &Client, fault: Fault, request_id: HeaderValue, bytes: u64) {
         let origin = Origin::direct(client.peer, client.scheme, client.port);
-        let record = AccessRecord { request_id, ..empty_record(origin) };
+        // Not that it was a GET.
+        let method = Method::from_bytes(b"-").unwrap_or_default();
+        let record = AccessRecord { method, request_id, bytes, ..empty_record(origin) };
         Self::of(client, origin, record).set_fault(fault);
     }
 
@@ -120,6 +122,11 @@ impl Exchange {
             record.instance = Some(Arc::clone(label));
             record.connect += connect;
         });
+    }
+
+    /// Whether its answer has no body, whatever its head says (RFC 9110, section 9.3.2).
+    pub(crate) fn is_head(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.method == Method::HEAD)
     }
 
     /// Notes that it has become an upgraded connection.

@@ -4,6 +4,8 @@
 //! h2 itself refuses frames out of place, endless header blocks, and resets of requests that nobody has seen yet.
 //! It answers every PING and every SETTINGS, though, and takes empty DATA for as long as they come.
 
+use std::time::Instant;
+
 /// What a connection begins with (RFC 9113, section 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -14,6 +16,9 @@ const FREE_PER_REQUEST: u64 = 2;
 /// Bytes that were sent to the client for which it may send a frame without a use: the smallest frame of data that
 /// carries a message of gRPC. Clients that measure a connection send a PING for every frame that they get.
 const BYTES_PER_FREE: u64 = 16;
+/// Frames without a use for each second of a connection: clients ask now and then whether it still exists, for as long
+/// as somebody waits for an event.
+const FREE_PER_SECOND: u64 = 1;
 /// What the router writes for a PING. That for SETTINGS is shorter.
 const PONG: u64 = 17;
 
@@ -40,6 +45,7 @@ pub(crate) struct FrameWatch {
     /// Requests, and frames of data.
     useful: u64,
     useless: u64,
+    began: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +65,7 @@ impl Default for FrameWatch {
             inside_block: false,
             useful: 0,
             useless: 0,
+            began: Instant::now(),
         }
     }
 }
@@ -80,7 +87,8 @@ impl FrameWatch {
             return false;
         }
         let answers = written.saturating_sub(self.useless * PONG);
-        self.useless > FREE + self.useful * FREE_PER_REQUEST + answers / BYTES_PER_FREE
+        let by_time = self.began.elapsed().as_secs() * FREE_PER_SECOND;
+        self.useless > FREE + by_time + self.useful * FREE_PER_REQUEST + answers / BYTES_PER_FREE
     }
 
     /// Takes the bytes that h2 is about to read.
@@ -126,6 +134,8 @@ impl FrameWatch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -167,6 +177,15 @@ mod tests {
         assert!(fed(&bytes).is_between_frames());
         bytes.extend(&frame(HEADERS, END_HEADERS, b"abc")[..11]);
         assert!(fed(&bytes).is_inside_head());
+    }
+
+    #[test]
+    fn who_asks_once_a_second_whether_somebody_is_there_is_no_flood() {
+        let mut watch = fed(PREFACE);
+        (0..=FREE).for_each(|_| watch.feed(&frame(6, 0, b"12345678")));
+        assert!(watch.is_flood(0));
+        watch.began -= Duration::from_secs(60);
+        assert!(!watch.is_flood(0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! An answer in the form of HTTP/2. Pure but for the date.
 
-use hyper::Response;
 use hyper::body::Body;
 use hyper::header;
+use hyper::{Response, StatusCode};
 
 use crate::body::ResponseBody;
 use crate::date;
@@ -15,6 +15,10 @@ pub(crate) fn as_http2(answer: Response<ResponseBody>, is_head: bool) -> (Respon
     // What an instance says of its connection has ended at the router; a page of the router's own may say it again.
     headers.remove(header::CONNECTION);
     headers.entry(header::DATE).or_insert_with(date::now);
+    if parts.status == StatusCode::NO_CONTENT {
+        // Not even zero (RFC 9110, section 8.6): over HTTP/2 clients take another for the length of what is missing.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     if let Some(id) = headers.get_mut(X_REQUEST_ID) {
         // No two answers have the same, so that it has no place in the table of headers that were sent before: it
         // would drive those out that come again, and h2 compares it with each of its like.
@@ -57,6 +61,13 @@ mod tests {
         let (head, body) = as_http2(page(), true);
         assert_eq!(head.headers()["content-length"], "5");
         assert!(body.is_end_stream());
+    }
+
+    #[test]
+    fn an_answer_that_has_no_content_has_no_length() {
+        let answer = Response::builder().status(204).header("content-length", "5");
+        let (head, _) = as_http2(answer.body(ResponseBody::empty()).unwrap(), false);
+        assert!(!head.headers().contains_key("content-length"));
     }
 
     #[test]

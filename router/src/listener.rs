@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
@@ -26,6 +27,7 @@ use crate::address_counts::AddressCounts;
 use crate::address_key::AddressKey;
 use crate::client::{Accepted, Arrival};
 use crate::listening_socket::{ListeningSocket, listen};
+use crate::settings::RouterSettings;
 use crate::table::Entrance;
 use crate::trust::Trust;
 use crate::worker::{Intake, Stop, WorkerDoor};
@@ -83,6 +85,8 @@ impl Listener {
 pub(crate) struct Doors {
     /// All workers but the one that accepts.
     others: Vec<WorkerDoor>,
+    /// Connections that there may be.
+    most: usize,
     limit: Option<(Arc<AddressCounts>, NonZeroU32)>,
     /// Its proxies have as many connections as they like: behind each are many clients.
     trust: Arc<ArcSwap<Trust>>,
@@ -91,10 +95,18 @@ pub(crate) struct Doors {
 impl Doors {
     pub(crate) fn new(
         others: Vec<WorkerDoor>,
-        max_per_address: Option<NonZeroU32>,
+        settings: &RouterSettings,
         trust: Arc<ArcSwap<Trust>>,
     ) -> Self {
-        Self { others, limit: max_per_address.map(|most| (Arc::default(), most)), trust }
+        let most = settings.max_connections.unwrap_or_else(most_connections);
+        let limit = settings.max_connections_per_address.map(|most| (Arc::default(), most));
+        Self { others, most, limit, trust }
+    }
+
+    /// Whether there are as many connections as there may be.
+    fn are_full(&self, here: &Intake) -> bool {
+        let elsewhere: usize = self.others.iter().map(WorkerDoor::connections).sum();
+        here.connections() + elsewhere >= self.most
     }
 
     /// Deals a connection out, or closes it if its client has as many as it may.
@@ -204,6 +216,11 @@ async fn accept_from(listener: Listener, dealing: Rc<(Doors, Intake)>, mut close
             },
             _ = closed.wait_for(|closed| *closed) => break,
         };
+        if doors.are_full(here) {
+            let error = io::Error::other("as many clients are connected as may be");
+            back_off = pause(&error, address, back_off).await;
+            continue;
+        }
         let mut left = TURN;
         while let Ok(accepted) = ready.try_io(|socket| accept(socket.get_ref())) {
             match accepted {
@@ -243,6 +260,12 @@ async fn pause(error: &io::Error, address: SocketAddr, back_off: Duration) -> Du
     tracing::warn!(%address, %error, pause_ms = back_off.as_millis() as u64, "cannot accept a connection");
     tokio::time::sleep(back_off).await;
     (back_off * 2).min(LONGEST_BACK_OFF)
+}
+
+/// How many connections leave enough descriptors for those to instances, for files and for everything else.
+fn most_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX)
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::body::Body;
-use hyper::header;
+use hyper::header::{self, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode, Version};
 use tokio::task::spawn_local;
@@ -77,6 +77,10 @@ impl Passed {
         if self.client_version == Version::HTTP_10 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
             // Such an answer ends with the connection. Until its end was seen, that end must not look orderly.
             client.flags.reset.store(!incoming.is_end_stream(), Ordering::Relaxed);
+            if !incoming.is_end_stream() {
+                // hyper would promise to keep it to a client that asked for that, and a client that believes it waits.
+                parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         let body = UpstreamBody {
             incoming,

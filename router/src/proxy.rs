@@ -83,7 +83,9 @@ fn refuse(refusal: &Refusal, reader: Reader<'_>, mut exchange: Exchange) -> Resp
     if let Some(fault) = refusal.fault() {
         exchange.set_fault(fault);
     }
-    exchange.add_bytes(page.body().size_hint().exact().unwrap_or_default());
+    if !exchange.is_head() {
+        exchange.add_bytes(page.body().size_hint().exact().unwrap_or_default());
+    }
     page
 }
 

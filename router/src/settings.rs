@@ -31,6 +31,9 @@ pub struct RouterSettings {
     pub max_handshakes: usize,
     /// Where buffered bodies are kept that are too large for memory, in files without names.
     pub buffer_directory: PathBuf,
+    /// Connections that clients may have in all; more wait in the kernel's queue. Three quarters of the descriptors that
+    /// the process may have if unset: who takes the last of them leaves none for connections to instances.
+    pub max_connections: Option<usize>,
     /// Connections that one client address may have; no limit if unset. Addresses of IPv6 count by their first 64 bits.
     pub max_connections_per_address: Option<NonZeroU32>,
     /// Idle connections kept to one instance by one worker.
@@ -101,6 +104,7 @@ impl Default for RouterSettings {
             max_head_bytes: 64 << 10,
             max_handshakes: 1024,
             buffer_directory: std::env::temp_dir(),
+            max_connections: None,
             max_connections_per_address: None,
             max_idle_connections: 64,
             signing_key: None,

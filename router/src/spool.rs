@@ -2,7 +2,8 @@
 //! memory, the rest in a file without a name, and beyond a bound neither, so that the first side has to wait.
 //!
 //! All on one thread, except for the file, which other threads read and write: a disk may be slow, and a worker
-//! serves others. What is in memory is always older than what is in the file, so that the order is that of arrival.
+//! serves others. What is in memory is always older than what is in the file, and that older than what is gathered of
+//! small parts, so that the order is that of arrival.
 
 mod ring_file;
 
@@ -15,7 +16,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
 use hyper::header::HeaderMap;
 use tokio::sync::Notify;
@@ -26,6 +27,9 @@ use crate::spool::ring_file::RingFile;
 
 /// What is written to the file at once.
 const PIECE: usize = 256 << 10;
+/// Parts that are smaller are gathered until there is as much. By itself each would take more memory than it has bytes,
+/// and a step of another thread to be written.
+const GATHERED: usize = 8 << 10;
 
 /// How much of a body is kept, and where.
 #[derive(Clone, Debug)]
@@ -76,6 +80,8 @@ struct State {
     memory: VecDeque<Bytes>,
     memory_bytes: usize,
     file: Option<RingFile>,
+    /// What came last, in parts that are too small to be kept by themselves.
+    gathered: BytesMut,
     taken: u64,
     settled: Option<Settled>,
     end: Option<End>,
@@ -140,6 +146,10 @@ impl Spool {
                 self.reading = Some(file.read());
                 continue;
             }
+            if !state.gathered.is_empty() {
+                self.shared.room.notify_one();
+                return Poll::Ready(Some(Ok(Frame::data(state.gathered.split().freeze()))));
+            }
             return match state.end.take() {
                 Some(End::Whole(trailers)) => {
                     state.end = Some(End::Whole(None));
@@ -178,7 +188,11 @@ impl Drop for Spool {
 
 impl State {
     fn unread(&self) -> u64 {
-        self.memory_bytes as u64 + self.file.as_ref().map_or(0, RingFile::unread)
+        (self.memory_bytes + self.gathered.len()) as u64 + self.unread_in_file()
+    }
+
+    fn unread_in_file(&self) -> u64 {
+        self.file.as_ref().map_or(0, RingFile::unread)
     }
 
     fn settle(&mut self, settled: Settled) {
@@ -225,8 +239,28 @@ where
 }
 
 impl Shared {
-    /// Keeps a piece, in memory or in the file, as soon as there is room for it.
+    /// Keeps a piece, with others if it is small, as soon as there is room for it.
     async fn keep(&self, piece: Bytes, limits: &mut SpoolLimits) {
+        self.wait_for_room(piece.len(), limits).await;
+        let before = {
+            let state = &mut *self.state.borrow_mut();
+            state.taken += piece.len() as u64;
+            let is_full = state.gathered.len() + piece.len() > GATHERED;
+            if is_full { state.gathered.split().freeze() } else { Bytes::new() }
+        };
+        if !before.is_empty() {
+            self.store(before, limits).await;
+        }
+        if piece.len() > GATHERED {
+            return self.store(piece, limits).await;
+        }
+        let state = &mut *self.state.borrow_mut();
+        state.gathered.extend_from_slice(&piece);
+        state.wake_reader();
+    }
+
+    /// Keeps a piece by itself, in memory or in the file, as soon as there is room for it.
+    async fn store(&self, piece: Bytes, limits: &mut SpoolLimits) {
         let length = piece.len();
         loop {
             self.wait_for_room(length, limits).await;
@@ -234,12 +268,7 @@ impl Shared {
                 return;
             }
             match self.write(piece.clone(), &limits.directory, limits.total).await {
-                Ok(()) => {
-                    let state = &mut *self.state.borrow_mut();
-                    state.taken += length as u64;
-                    state.wake_reader();
-                    return;
-                }
+                Ok(()) => return self.state.borrow_mut().wake_reader(),
                 Err(error) => {
                     // A full disk makes a slow client's instance wait, as it would without any of this.
                     tracing::warn!(%error, "cannot keep a body in a file");
@@ -267,7 +296,7 @@ impl Shared {
 
     fn keep_in_memory(&self, piece: &Bytes, limits: &SpoolLimits) -> bool {
         let state = &mut *self.state.borrow_mut();
-        let is_in_file = state.file.as_ref().is_some_and(|file| file.unread() > 0);
+        let is_in_file = state.unread_in_file() > 0;
         let fits = state.memory_bytes + piece.len() <= limits.memory;
         // Where there is no file to be had, one piece at a time goes through memory.
         let is_last_resort = state.unread() == 0 && limits.total <= limits.memory as u64;
@@ -275,7 +304,6 @@ impl Shared {
             return false;
         }
         state.memory_bytes += piece.len();
-        state.taken += piece.len() as u64;
         state.memory.push_back(piece.clone());
         state.wake_reader();
         true

@@ -33,8 +33,7 @@ impl Workers {
             doors.push(door);
             threads.push(thread);
         }
-        let limit = parts.settings.max_connections_per_address;
-        let doors = Doors::new(doors, limit, Arc::clone(&parts.trust));
+        let doors = Doors::new(doors, &parts.settings, Arc::clone(&parts.trust));
         let stop = parts.stop.clone();
         threads.push(worker::start_accepting(first, |here| listener::run(doors, here, orders, stop))?);
         Ok(Self(threads))

@@ -9,7 +9,11 @@ pub(super) fn write(record: &AccessRecord, line: &mut String) {
     put_time(line, record.time);
     line.push_str("] ");
     let path = record.path.as_ref().map_or("", |path| path.as_str());
-    let request = format!("{} {path} {}", record.method, super::version(record.version));
+    let request = match record.method.as_str() {
+        // Nothing of the request is known, which Apache writes so.
+        "-" => "-".to_owned(),
+        method => format!("{method} {path} {}", super::version(record.version)),
+    };
     put_quoted(line, request.as_bytes());
     put(line, format_args!(" {} {} ", record.status, record.bytes));
     put_quoted(line, record.referer.as_ref().map_or(b"-", |referer| referer.as_bytes()));
@@ -58,6 +62,14 @@ mod tests {
         let user_agent = Some(HeaderValue::from_static("curl/8 \"x\""));
         write(&AccessRecord { user_agent, ..record() }, &mut line);
         insta::assert_snapshot!(line, @r#"10.0.0.9 - - [21/Nov/2026:04:20:01 +0000] "GET /posts?page=2 HTTP/1.1" 200 13 "-" "curl/8 \"x\"""#);
+    }
+
+    #[test]
+    fn of_what_was_no_request_nothing_is_said() {
+        let (method, path) = (hyper::Method::from_bytes(b"-").unwrap(), None);
+        let mut line = String::new();
+        write(&AccessRecord { method, path, status: 400, ..record() }, &mut line);
+        assert!(line.ends_with(r#"] "-" 400 13 "-" "-""#), "{line}");
     }
 
     #[test]

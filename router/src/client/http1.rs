@@ -91,7 +91,7 @@ async fn serve_awake(
             if client.worker.is_ending() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, open }))
+            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, open, error: None }))
         })
     });
     // Deadlines are the stream's and those below: hyper's would have to be set anew with each request.
@@ -132,13 +132,13 @@ async fn serve_awake(
 }
 
 fn note_end(client: &Client, error: &hyper::Error) {
-    if let Some((fault, request_id)) = client.flags.refused.get() {
-        Exchange::refused(client, *fault, request_id.clone());
+    if let Some(said) = client.flags.refused.get() {
+        Exchange::refused(client, said.fault, said.request_id.clone(), said.bytes);
     } else if error.is_parse_too_large() {
-        Exchange::refused(client, Fault::HeadTooLarge, HeaderValue::from_static("-"));
+        Exchange::refused(client, Fault::HeadTooLarge, HeaderValue::from_static("-"), 0);
     } else if error.is_parse() {
         let fault = Fault::BadRequest("The request is not valid HTTP");
-        Exchange::refused(client, fault, HeaderValue::from_static("-"));
+        Exchange::refused(client, fault, HeaderValue::from_static("-"), 0);
     }
     // Clients go away in every state; what matters of it is in the access log.
     tracing::trace!(%error, "a client's connection ended");
@@ -167,6 +167,8 @@ struct OpenBody {
     body: ResponseBody,
     #[expect(dead_code, reason = "held for its drop")]
     open: Open,
+    /// Why the answer is cut, until what came before that is written.
+    error: Option<BodyError>,
 }
 
 impl Body for OpenBody {
@@ -177,7 +179,20 @@ impl Body for OpenBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            // hyper drops all that it has not written when a body fails, be it the answer's head. It writes when it
+            // has to wait.
+            Poll::Ready(Some(Err(error))) => {
+                this.error = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

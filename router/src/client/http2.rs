@@ -28,8 +28,10 @@ use crate::worker::Stopping;
 const MAX_STREAMS: u32 = 128;
 /// Bytes of a request's body that may come before the app has taken any.
 const STREAM_WINDOW: u32 = 256 << 10;
-/// The same for all requests of a connection together.
-const CONNECTION_WINDOW: u32 = 1 << 20;
+/// The same for all requests of a connection together. Those that wait for an instance are not read, and what has come
+/// of them takes the room of the others: with room for thirty-two of them no page's uploads stop the one that has its
+/// turn, and a client that means ill has to send as much as it makes the router hold.
+const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 /// Bytes of an answer that wait for the client beside those on their way to it. A client that reads nothing makes
 /// the router hold this much for each of its requests.
 const SEND_BUFFER: usize = 64 << 10;

@@ -25,7 +25,7 @@ pub(super) fn check(arriving: Arriving<'_>) -> Result<Option<&'static str>, Refu
     let Some(maintenance) = &arriving.route.policy.maintenance else { return Ok(None) };
     if let Some(secret) = maintenance.bypass.as_deref().filter(|secret| !secret.is_empty()) {
         let token = token(secret, &arriving.route.app);
-        if cookies(&arriving.request.headers, NAME).any(|value| is_same(value, &token)) {
+        if cookies(&arriving.request.headers, NAME).any(|value| is_same(value, token.as_bytes())) {
             return Ok(Some(NAME));
         }
         bypass(arriving, secret, &token)?;
@@ -43,11 +43,11 @@ fn page(maintenance: &Maintenance) -> Refusal {
 fn bypass(arriving: Arriving<'_>, secret: &str, token: &str) -> Result<(), Refusal> {
     let Parameter { value, rest } = parameter(arriving.request.uri.query().unwrap_or_default());
     let is_read = matches!(arriving.request.method, Method::GET | Method::HEAD);
-    if !is_read || !value.is_some_and(|value| is_same(value, secret)) {
+    if !is_read || !value.is_some_and(|value| is_same(value.as_bytes(), secret.as_bytes())) {
         return Ok(());
     }
-    // Two slashes at its beginning would make a host of the path's first part.
-    let path = arriving.request.uri.path().trim_start_matches('/');
+    // Two slashes at its beginning would make a host of the path's first part, and browsers take a backslash for one.
+    let path = arriving.request.uri.path().trim_start_matches(['/', '\\']);
     let location = if rest.is_empty() { format!("/{path}") } else { format!("/{path}?{rest}") };
     let secure = if arriving.origin.is_encrypted() { "; Secure" } else { "" };
     let cookie = format!("{NAME}={token}; Path=/; Max-Age={COOKIE_LIFE}; HttpOnly; SameSite=Lax{secure}");
@@ -77,15 +77,19 @@ fn token(secret: &str, app: &str) -> String {
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn is_same(found: &str, wanted: &str) -> bool {
-    verify_slices_are_equal(found.as_bytes(), wanted.as_bytes()).is_ok()
+fn is_same(found: &[u8], wanted: &[u8]) -> bool {
+    verify_slices_are_equal(found, wanted).is_ok()
 }
 
-/// The values of the cookies with a name.
-fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(move |(found, _)| *found == name).map(|(_, value)| value)
+/// The values of the cookies with a name. Those beside them may be any bytes, as scripts make them.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| value_of(pair, name))
+}
+
+/// What a cookie has behind its name, if that is its name.
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 /// Takes a cookie out of a request.
@@ -94,10 +98,10 @@ pub(super) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| {
-            let Ok(text) = line.to_str() else { return Some(line.clone()) };
-            let is_other = |pair: &&str| pair.trim().split_once('=').is_none_or(|(found, _)| found != name);
-            let others: Vec<_> = text.split(';').filter(is_other).map(str::trim).collect();
-            HeaderValue::try_from(others.join("; ")).ok().filter(|line| !line.is_empty())
+            let pairs =
+                line.as_bytes().split(|byte| *byte == b';').filter(|pair| value_of(pair, name).is_none());
+            let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).collect();
+            HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|line| !line.is_empty())
         })
         .collect();
     headers.remove(header::COOKIE);
@@ -137,8 +141,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("a=b; maintenance-bypass=x; c=d=e"));
         headers.append(header::COOKIE, HeaderValue::from_static("maintenance-bypass=y"));
-        assert_eq!(cookies(&headers, NAME).collect::<Vec<_>>(), ["x", "y"]);
+        let other = HeaderValue::from_bytes("é=ü; maintenance-bypass=z".as_bytes()).unwrap();
+        headers.append(header::COOKIE, other);
+        assert_eq!(cookies(&headers, NAME).collect::<Vec<_>>(), [b"x", b"y", b"z"]);
         remove_cookie(&mut headers, NAME);
-        assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=b; c=d=e"]);
+        let left: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(left, [b"a=b; c=d=e", "é=ü".as_bytes()]);
     }
 }

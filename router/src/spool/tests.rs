@@ -66,7 +66,7 @@ proptest! {
 
     #[test]
     fn what_comes_out_is_what_went_in(
-        sizes in proptest::collection::vec(0_usize..400_000, 0..12),
+        sizes in proptest::collection::vec(prop_oneof![0_usize..400_000, 0_usize..20, 3_000_usize..9_000], 0..24),
         memory in 0_usize..200_000,
         total in 0_u64..2_000_000,
         first in any::<bool>(),
@@ -84,6 +84,18 @@ proptest! {
         });
         prop_assert!(read == expected);
     }
+}
+
+#[test]
+fn small_parts_take_no_more_than_their_bytes() {
+    run(async {
+        let body = parts(&[1; 60_000]);
+        let expected = whole(&body);
+        let mut spool = Spool::take(body, limits(64 << 10, 1 << 20));
+        spool.settled().await;
+        assert!(spool.shared.state.borrow().memory.len() <= 8);
+        assert!(read(&mut spool).await.unwrap() == expected);
+    });
 }
 
 #[test]

@@ -193,6 +193,32 @@ async fn an_address_may_have_so_many_connections() {
     }
 }
 
+#[tokio::test]
+async fn who_comes_when_all_places_are_taken_waits_and_the_others_are_served() {
+    let backend = Backend::echo("hello").await;
+    let site = Site::start_with(|settings| settings.max_connections = Some(1));
+    site.publish(vec![app("blog", &[&backend])]);
+    let request = "GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n";
+    let mut first = site.connect().await;
+    first.send(request).await;
+    assert_eq!(first.answer().await.text(), "hello");
+    let mut second = site.connect().await;
+    second.send(request).await;
+    let others = async {
+        for _ in 0..100 {
+            first.send(request).await;
+            assert_eq!(first.answer().await.text(), "hello");
+        }
+    };
+    tokio::select! {
+        biased;
+        () = second.peek_head() => panic!("there was no place"),
+        () = others => {}
+    }
+    drop(first);
+    assert_eq!(second.answer().await.text(), "hello");
+}
+
 fn in_maintenance(change: impl FnOnce(&mut Maintenance)) -> impl FnOnce(&mut Policy) {
     let mut maintenance = Maintenance { retry_after: Duration::from_secs(90), ..Maintenance::default() };
     change(&mut maintenance);
@@ -249,6 +275,8 @@ async fn the_secret_gets_a_cookie_and_the_cookie_gets_the_app_but_not_its_value(
     let answer = ask("//evil.test/x?a=b&maintenance-bypass=s3cret&c=d", "a=b").await;
     assert_eq!(answer.status(), 302);
     assert_eq!(answer.head.get("location"), Some("/evil.test/x?a=b&c=d"));
+    let answer = ask("/\\evil.test/x?maintenance-bypass=s3cret", "a=b").await;
+    assert_eq!(answer.head.get("location"), Some("/evil.test/x"), "browsers take a backslash for a slash");
     let cookie = answer.head.get("set-cookie").unwrap();
     assert!(cookie.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"), "{cookie}");
     assert!(!cookie.contains("s3cret"));

@@ -165,6 +165,20 @@ async fn an_answer_that_is_cut_does_not_look_whole() {
 }
 
 #[tokio::test]
+async fn of_an_answer_that_is_cut_at_once_the_client_gets_what_there_is() {
+    let backend = Backend::start("blog", |mut wire| async move {
+        wire.head().await;
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n").await;
+    })
+    .await;
+    let site = Site::with(&[&backend]);
+    let mut wire = site.connect().await;
+    wire.send("GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n").await;
+    assert_eq!(wire.head().await.status(), 200);
+    wire.ended().await;
+}
+
+#[tokio::test]
 async fn an_answer_to_http_1_0_ends_in_order_if_it_is_whole() {
     let backend = Backend::start("blog", |mut wire| async move {
         wire.head().await;
@@ -172,10 +186,15 @@ async fn an_answer_to_http_1_0_ends_in_order_if_it_is_whole() {
     })
     .await;
     let site = Site::with(&[&backend]);
-    let mut wire = site.connect().await;
-    wire.send("GET / HTTP/1.0\r\nHost: blog.test\r\n\r\n").await;
-    assert!(wire.head().await.get("transfer-encoding").is_none());
-    assert_eq!(wire.rest().await, (b"hello".to_vec(), true));
+    // Only its end says where the answer ends, whatever the client would rather have.
+    for wish in ["", "Connection: keep-alive\r\n"] {
+        let mut wire = site.connect().await;
+        wire.send(format!("GET / HTTP/1.0\r\nHost: blog.test\r\n{wish}\r\n")).await;
+        let head = wire.head().await;
+        assert!(head.get("transfer-encoding").is_none());
+        assert_ne!(head.get("connection"), Some("keep-alive"));
+        assert_eq!(wire.rest().await, (b"hello".to_vec(), true));
+    }
 }
 
 #[tokio::test]

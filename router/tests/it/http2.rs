@@ -1,17 +1,19 @@
 //! HTTP/2 in front: its rules, and what hostile clients do with it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hyper::Response;
 use slipway_router::settings::RouterSettings;
-use slipway_router::table::Protocol;
+use slipway_router::table::{AppRoutes, Protocol};
 
 use super::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM,
     RawClient, SETTINGS, WINDOW_UPDATE, block, frame, get, indexed,
 };
-use super::speech::{Front, Pair, channel, collect, data, empty};
+use super::speech::{Client, Front, Pair, backend, channel, collect, data, empty, full};
 use super::support::{Backend, PATIENCE, Wire, until, within};
 
 const PROTOCOL_ERROR: u32 = 1;
@@ -322,6 +324,27 @@ async fn an_answer_that_its_client_does_not_take_is_given_up() {
     let open = [0, 0, 0, 10];
     client.send(frame(WINDOW_UPDATE, 0, 3, &open)).await;
     assert_eq!(client.next_of(DATA).await.unwrap().payload, b"hi");
+}
+
+/// Those that wait for a place are not read, and what has come of them must leave the one that has a place its room.
+#[tokio::test]
+async fn uploads_that_wait_do_not_hold_up_the_one_that_they_wait_for() {
+    let backend = backend(Protocol::Http1, |request| async move {
+        let (bytes, _) = collect(request.into_body()).await;
+        Response::new(full(bytes.len().to_string()))
+    })
+    .await;
+    let one_at_a_time = |routes: &mut AppRoutes| {
+        Arc::make_mut(&mut routes.policy).balance.max_in_flight = NonZeroU32::new(1);
+    };
+    let pair = Pair::with(&backend, Protocol::Http1, |_| {}, one_at_a_time);
+    let mut client = pair.client(Front::Http2).await;
+    let upload = |client: &Client| client.request("POST", "/").body(full(vec![b'x'; 1 << 20])).unwrap();
+    let answers: Vec<_> = (0..10).map(|_| client.begin(upload(&client))).map(tokio::spawn).collect();
+    for answer in answers {
+        let (text, _) = collect(within(answer).await.unwrap().unwrap().into_body()).await;
+        assert_eq!(text, (1 << 20).to_string());
+    }
 }
 
 #[tokio::test]

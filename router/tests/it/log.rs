@@ -35,6 +35,20 @@ async fn what_the_router_answers_itself_is_logged_too() {
     assert_eq!(&*record.app.unwrap(), "blog");
 }
 
+#[tokio::test]
+async fn an_answer_to_head_has_no_bytes_whoever_answers() {
+    let backend = Backend::echo("web.1").await;
+    let mut site = Site::with(&[&backend]);
+    let mut wire = site.connect().await;
+    wire.send("HEAD / HTTP/1.1\r\nHost: nobody\r\n\r\n").await;
+    assert_ne!(wire.head().await.get("content-length"), Some("0"));
+    let record = site.record().await;
+    assert_eq!((record.status, record.bytes), (404, 0));
+    wire.send("GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").await;
+    let sent = wire.answer().await.body.len() as u64;
+    assert_eq!(site.record().await.bytes, sent);
+}
+
 /// hyper refuses these by itself, before any service sees them.
 #[tokio::test]
 async fn what_is_no_request_has_a_page_with_a_code_and_an_id_too() {
@@ -61,6 +75,8 @@ async fn what_is_no_request_has_a_page_with_a_code_and_an_id_too() {
             assert!(answer.text().contains(id) && answer.head.get("connection") == Some("close"));
             let record = site.record().await;
             assert_eq!((record.status, record.code), (status, Some("H26")));
+            assert_eq!(record.bytes, answer.body.len() as u64);
+            assert_eq!(record.method, "-", "nobody knows what it was");
             assert_eq!(record.request_id.to_str().unwrap(), id);
             wire.ended().await;
         }

@@ -184,6 +184,17 @@ impl Client {
         }
     }
 
+    /// Sends a request beside others, which only HTTP/2 can.
+    pub fn begin(
+        &mut self,
+        request: Request<AnyBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, hyper::Error>> + use<> {
+        match &mut self.sender {
+            Sender::Http1(_) => panic!("one after the other"),
+            Sender::Http2(sender) => sender.send_request(request),
+        }
+    }
+
     pub async fn get(&mut self, path: &str) -> Response<Incoming> {
         let request = self.request("GET", path).body(empty()).unwrap();
         self.send(request).await.unwrap()
