@@ -1,10 +1,10 @@
 //! The uniform `NAMESPACE:report`: all of it, one value by flag, or JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
 use clap::Args;
+use serde::{Serialize, Serializer};
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, print_json};
@@ -44,7 +44,7 @@ impl<R: AppReport> Command for R {
         let wish = Wish::parse(self.words())?;
         for record in &context.targets {
             let rows = R::rows(&context, record).await?;
-            wish.print(context.console(), &record.name, R::TITLE, rows).await?;
+            wish.print_app(context.console(), record, R::TITLE, rows).await?;
         }
         Ok(0)
     }
@@ -96,6 +96,20 @@ impl Wish {
         self.flag.is_none() && self.format != Some(Format::Json)
     }
 
+    /// Prints the report of an app. For programs that read those of all apps it says whose it is.
+    pub async fn print_app(
+        &self,
+        console: &Console,
+        record: &AppRecord,
+        title: &str,
+        mut rows: Rows,
+    ) -> Result<(), CommandError> {
+        if self.app.is_none() && self.format == Some(Format::Json) {
+            rows.insert(0, ("app".to_owned(), record.name.to_string()));
+        }
+        self.print(console, &record.name, title, rows).await
+    }
+
     /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`,
     /// or nothing.
     pub async fn print(
@@ -119,14 +133,22 @@ impl Wish {
             return Ok(());
         }
         if self.format == Some(Format::Json) {
-            let object: BTreeMap<String, String> = rows.into_iter().collect();
-            return print_json(console, &object).await;
+            return print_json(console, &Object(rows)).await;
         }
         console.headline(format!("{subject} {}information", prefix(title, " "))).await;
         for (key, value) in rows {
             console.line(format!("       {:<30} {value}", label(title, &key)).trim_end()).await;
         }
         Ok(())
+    }
+}
+
+/// Rows as an object, in their order: of redirects the first one wins.
+struct Object(Rows);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -143,8 +165,11 @@ fn prefix(title: &str, behind: &str) -> String {
     if title.is_empty() { String::new() } else { format!("{title}{behind}") }
 }
 
+/// What a key is called in a report for people. A path or the name of a header in it is a person's own and stays as it
+/// is.
 fn label(title: &str, key: &str) -> String {
-    let words = format!("{}{}", prefix(title, " "), key.replace('-', " "));
+    let (own_words, chosen) = key.split_at(key.find(['/', ':']).unwrap_or(key.len()));
+    let words = format!("{}{}{chosen}", prefix(title, " "), own_words.replace('-', " "));
     let mut characters = words.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
     format!("{first}{}:", characters.as_str())
@@ -168,5 +193,17 @@ mod tests {
     fn labels_read_as_dokku_prints_them() {
         assert_eq!(label("ps", "running"), "Ps running:");
         assert_eq!(label("git", "deploy-branch"), "Git deploy branch:");
+    }
+
+    #[test]
+    fn what_a_person_has_named_is_shown_as_they_wrote_it() {
+        assert_eq!(label("redirect", "/old-blog/*"), "Redirect /old-blog/*:");
+        assert_eq!(label("router", "global-header:x-frame-options"), "Router global header:x-frame-options:");
+    }
+
+    #[test]
+    fn an_object_has_the_order_of_its_rows() {
+        let rows = ["/z", "/a"].map(|key| (key.to_owned(), "301 /".to_owned()));
+        assert_eq!(serde_json::to_string(&Object(rows.into())).unwrap(), r#"{"/z":"301 /","/a":"301 /"}"#);
     }
 }

@@ -42,7 +42,7 @@ impl Command for Report {
         let wish = Wish::parse(&self.words)?;
         for record in &context.targets {
             let rows = rows(&context, record).await?;
-            wish.print(context.console(), &record.name, "domains", rows).await?;
+            wish.print_app(context.console(), record, "domains", rows).await?;
         }
         Ok(0)
     }

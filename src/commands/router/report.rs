@@ -41,7 +41,7 @@ impl Command for Report {
         }
         for record in &context.targets {
             let rows = of_app(&context, &wish, record, &global).await?;
-            wish.print(context.console(), &record.name, "router", rows).await?;
+            wish.print_app(context.console(), record, "router", rows).await?;
         }
         Ok(0)
     }
