@@ -15,6 +15,7 @@ use crate::clock;
 use crate::error_page::{self, Accept, Reader};
 use crate::fault::Fault;
 use crate::gate::{self, Arriving};
+use crate::health_check;
 use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -105,6 +106,10 @@ pub(crate) fn explain(table: &Table, question: &Question) -> Explanation {
         let refusal = Fault::BadRequest("The host or the path cannot be asked for").into();
         return Explanation { found: None, verdict: verdict(&refusal, None) };
     };
+    if health_check::is_asked(&request) {
+        let refusal = Refusal::Health { ready: !table.is_first() };
+        return Explanation { found: None, verdict: verdict(&refusal, None) };
+    }
     let origin = origin(question);
     let name = match check::check(&request, None, origin.scheme) {
         Ok(host) => host.name.into_owned(),
@@ -178,6 +183,10 @@ fn arrive(
     // What the gate waits for is the check of a password, and there is none here.
     if let Some(passage) = gate::pass(Arriving { route, request, host, origin }).now_or_never() {
         passage?;
+    }
+    // Over TLS the handshake asks for it, and nobody comes as far without one.
+    if route.policy.access.client_certificate && !origin.is_encrypted() {
+        return Err(Fault::Misdirected.into());
     }
     if route.instances.iter().any(|instance| !instance.is_retired()) {
         return Ok(Verdict::Passes);
@@ -272,6 +281,13 @@ mod tests {
     }
 
     #[test]
+    fn the_router_s_own_health_is_not_an_app_s() {
+        let asked = ask(&table(|_| {}), "blog.example", "/.well-known/slipway/health", Entrance::Http);
+        assert!(asked.found.is_none());
+        assert!(matches!(asked.verdict, Verdict::Answered { status: 200, code: None, .. }), "{asked:?}");
+    }
+
+    #[test]
     fn rules_and_missing_instances_are_told() {
         let with = |policy: Policy| table(|app| app.policy = Arc::new(policy));
         let closed = with(Policy { maintenance: Some(Maintenance::default()), ..Policy::default() });
@@ -279,6 +295,9 @@ mod tests {
         let mut guarded = Policy::default();
         guarded.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
         assert_eq!(code(&ask(&with(guarded), "blog.example", "/", Entrance::Http)), Some("address-denied"));
+        let mut of_clients = Policy::default();
+        of_clients.access.client_certificate = true;
+        assert_eq!(code(&ask(&with(of_clients), "blog.example", "/", Entrance::Http)), Some("misdirected"));
         let state = |state| table(|app| (app.instances, app.state) = (Vec::new(), state));
         let verdict = |table: Table| ask(&table, "blog.example", "/", Entrance::Http).verdict;
         assert_eq!(verdict(state(AppState::Starting)), Verdict::Waits);

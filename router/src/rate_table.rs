@@ -53,7 +53,7 @@ impl RateTable {
     }
 
     fn take_at(&self, key: AddressKey, rate: Rate, now: u64) -> Result<(), Empty> {
-        let interval = nanoseconds(Duration::from_secs(60)) / u64::from(rate.per_minute.get());
+        let interval = nanoseconds(Duration::from_secs(3600)) / u64::from(rate.per_hour.get());
         let capacity = interval.saturating_mul(u64::from(rate.burst.get()));
         let latest = now.saturating_add(capacity);
         let Some(place) = self.place(self.hasher.hash_one(key).max(1)) else { return Ok(()) };
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn rate(per_minute: u32, burst: u32) -> Rate {
-        Rate { per_minute: NonZeroU32::new(per_minute).unwrap(), burst: NonZeroU32::new(burst).unwrap() }
+        Rate { per_hour: NonZeroU32::new(per_minute * 60).unwrap(), burst: NonZeroU32::new(burst).unwrap() }
     }
 
     fn key(number: u32) -> AddressKey {

@@ -1,16 +1,15 @@
 //! The uniform `NAMESPACE:report`: all of it, one value by flag, or JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
 use clap::Args;
+use serde::{Serialize, Serializer};
 
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::table::{Format, print_json};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::console::Console;
-use crate::model::app_name::AppName;
 use crate::model::role::Role;
 use crate::store::apps::AppRecord;
 
@@ -43,11 +42,10 @@ impl<R: AppReport> Command for R {
 
     async fn run(self, context: Context) -> CommandResult {
         let wish = Wish::parse(self.words())?;
-        let mut reports = Vec::new();
         for record in &context.targets {
-            reports.push((record.name.clone(), R::rows(&context, record).await?));
+            let rows = R::rows(&context, record).await?;
+            wish.print_app(context.console(), record, R::TITLE, rows).await?;
         }
-        wish.print_each(context.console(), R::TITLE, reports).await?;
         Ok(0)
     }
 }
@@ -98,24 +96,18 @@ impl Wish {
         self.flag.is_none() && self.format != Some(Format::Json)
     }
 
-    /// Prints the report of the app that was named, or those of all apps: as JSON these are one array, and each says
-    /// whose it is.
-    pub async fn print_each(
+    /// Prints the report of an app. For programs that read those of all apps it says whose it is.
+    pub async fn print_app(
         &self,
         console: &Console,
+        record: &AppRecord,
         title: &str,
-        reports: Vec<(AppName, Rows)>,
+        mut rows: Rows,
     ) -> Result<(), CommandError> {
         if self.app.is_none() && self.format == Some(Format::Json) {
-            let named = |(app, rows): (AppName, Rows)| -> BTreeMap<String, String> {
-                rows.into_iter().chain([("app".to_owned(), app.to_string())]).collect()
-            };
-            return print_json(console, &reports.into_iter().map(named).collect::<Vec<_>>()).await;
+            rows.insert(0, ("app".to_owned(), record.name.to_string()));
         }
-        for (app, rows) in reports {
-            self.print(console, app, title, rows).await?;
-        }
-        Ok(())
+        self.print(console, &record.name, title, rows).await
     }
 
     /// Prints one report. `subject` is the app, `title` what stands behind its name: `app`, `git`, `ps`,
@@ -141,14 +133,22 @@ impl Wish {
             return Ok(());
         }
         if self.format == Some(Format::Json) {
-            let object: BTreeMap<String, String> = rows.into_iter().collect();
-            return print_json(console, &object).await;
+            return print_json(console, &Object(rows)).await;
         }
         console.headline(format!("{subject} {}information", prefix(title, " "))).await;
         for (key, value) in rows {
             console.line(format!("       {:<30} {value}", label(title, &key)).trim_end()).await;
         }
         Ok(())
+    }
+}
+
+/// Rows as an object, in their order: of redirects the first one wins.
+struct Object(Rows);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -165,8 +165,11 @@ fn prefix(title: &str, behind: &str) -> String {
     if title.is_empty() { String::new() } else { format!("{title}{behind}") }
 }
 
+/// What a key is called in a report for people. A path or the name of a header in it is a person's own and stays as it
+/// is.
 fn label(title: &str, key: &str) -> String {
-    let words = format!("{}{}", prefix(title, " "), key.replace('-', " "));
+    let (own_words, chosen) = key.split_at(key.find(['/', ':']).unwrap_or(key.len()));
+    let words = format!("{}{}{chosen}", prefix(title, " "), own_words.replace('-', " "));
     let mut characters = words.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
     format!("{first}{}:", characters.as_str())
@@ -175,7 +178,6 @@ fn label(title: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Output;
 
     #[test]
     fn words_are_read_in_any_order() {
@@ -193,27 +195,15 @@ mod tests {
         assert_eq!(label("git", "deploy-branch"), "Git deploy branch:");
     }
 
-    #[tokio::test]
-    async fn all_apps_are_one_array_whose_objects_name_theirs() {
-        let printed = async |words: &str, apps: &[&str]| {
-            let report = |app: &&str| (app.parse().unwrap(), vec![("locked".to_owned(), "false".to_owned())]);
-            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-            let (console, mut output) = Console::new();
-            let wish = Wish::parse(&words).unwrap();
-            wish.print_each(&console, "app", apps.iter().map(report).collect()).await.unwrap();
-            drop(console);
-            let mut text = String::new();
-            while let Some(Output::Stdout(bytes)) = output.recv().await {
-                text.push_str(std::str::from_utf8(&bytes).unwrap());
-            }
-            text
-        };
-        assert_eq!(
-            printed("--format json", &["api", "blog"]).await,
-            "[{\"app\":\"api\",\"locked\":\"false\"},{\"app\":\"blog\",\"locked\":\"false\"}]\n"
-        );
-        assert_eq!(printed("--format json", &[]).await, "[]\n");
-        assert_eq!(printed("api --format json", &["api"]).await, "{\"locked\":\"false\"}\n");
-        assert_eq!(printed("--app-locked", &["api", "blog"]).await, "false\nfalse\n");
+    #[test]
+    fn what_a_person_has_named_is_shown_as_they_wrote_it() {
+        assert_eq!(label("redirect", "/old-blog/*"), "Redirect /old-blog/*:");
+        assert_eq!(label("router", "global-header:x-frame-options"), "Router global header:x-frame-options:");
+    }
+
+    #[test]
+    fn an_object_has_the_order_of_its_rows() {
+        let rows = ["/z", "/a"].map(|key| (key.to_owned(), "301 /".to_owned()));
+        assert_eq!(serde_json::to_string(&Object(rows.into())).unwrap(), r#"{"/z":"301 /","/a":"301 /"}"#);
     }
 }

@@ -1,10 +1,11 @@
 //! What stands in certificates, and the order in which they are served: the one that the key belongs to first, then
 //! whoever signed it, then whoever signed that (RFC 8446, section 4.4.2).
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use slipway_router::certificate::{Certificate as Served, CertificateError, fits};
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -59,6 +60,9 @@ pub enum ChainError {
     /// The key is for none of them.
     #[error("The private key belongs to none of the certificates")]
     ForeignKey,
+    /// The key is none that could be served, whoever's it is.
+    #[error("The private key is of a kind that cannot be served, too short, or broken")]
+    UnknownKey,
     /// The router cannot serve them.
     #[error("The certificate cannot be served")]
     Unusable(#[source] CertificateError),
@@ -95,7 +99,7 @@ pub fn mend(pair: &PemPair) -> Result<CertificateChain, ChainError> {
     let position = rest
         .iter()
         .position(|one| fits(one.text.as_bytes(), pair.key.expose_secret().as_bytes()))
-        .ok_or(ChainError::ForeignKey)?;
+        .ok_or_else(|| if is_known(&pair.key) { ChainError::ForeignKey } else { ChainError::UnknownKey })?;
     let mut notes = Vec::new();
     let mut chain = vec![rest.remove(position)];
     let mut moved = position > 0;
@@ -129,6 +133,11 @@ pub fn mend(pair: &PemPair) -> Result<CertificateChain, ChainError> {
         ));
     }
     Ok(CertificateChain { pem, facts, notes })
+}
+
+fn is_known(key: &SecretString) -> bool {
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes());
+    key.is_ok_and(|key| any_supported_type(&key).is_ok())
 }
 
 fn parse(pem: &str) -> Result<Vec<One>, ChainError> {
@@ -219,6 +228,11 @@ mod tests {
             format!("{error}{}", source.unwrap_or_default())
         };
         assert_eq!(error(&[&leaf, &middle], &foreign), "The private key belongs to none of the certificates");
+        let broken = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert_eq!(
+            error(&[&leaf, &middle], broken),
+            "The private key is of a kind that cannot be served, too short, or broken"
+        );
         let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
         assert!(error(&[&nonsense], &foreign).starts_with("A certificate in it cannot be read: "));
         let nameless = CertificateParams::default();

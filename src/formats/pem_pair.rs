@@ -62,7 +62,8 @@ pub fn read(input: &[u8]) -> Result<PemPair, PemPairError> {
     if input.get(257..262) == Some(b"ustar") {
         return from_tar(Cursor::new(input));
     }
-    from_text(std::str::from_utf8(input).map_err(|_| PemPairError::Unknown)?)
+    // What openssl writes between the blocks may be in any encoding.
+    from_text(&String::from_utf8_lossy(input))
 }
 
 /// The certificates of a text, without its keys and without the words that openssl writes between them.
@@ -84,9 +85,9 @@ fn from_tar(reader: impl Read) -> Result<PemPair, PemPairError> {
         let kind = kinds.iter().zip(&mut found).find(|(kind, _)| name.ends_with(&format!(".{kind}")));
         // macOS puts a second file of the same ending beside each one.
         let Some((kind, place)) = kind.filter(|_| !name.starts_with("._")) else { continue };
-        let mut text = String::new();
-        (&mut entry).take(LIMIT).read_to_string(&mut text).map_err(|_| PemPairError::Archive)?;
-        if place.replace(text).is_some() {
+        let mut bytes = Vec::new();
+        (&mut entry).take(LIMIT).read_to_end(&mut bytes).map_err(|_| PemPairError::Archive)?;
+        if place.replace(String::from_utf8_lossy(&bytes).into_owned()).is_some() {
             return Err(PemPairError::Several(kind));
         }
     }
@@ -121,24 +122,22 @@ struct Block {
 }
 
 /// The blocks of a text (RFC 7468); what stands between them is not for machines.
+///
+/// A block may begin anywhere in a line: files that end without a newline are put behind one another with `cat`, and
+/// some editors put a byte order mark at the beginning.
 fn blocks(text: &str) -> impl Iterator<Item = Block> {
-    let mut lines = text.lines().map(str::trim);
+    let mut rest = text;
     std::iter::from_fn(move || {
-        let label = loop {
-            if let Some(label) = lines.next()?.strip_prefix("-----BEGIN ") {
-                break label.strip_suffix("-----")?.to_owned();
-            }
-        };
-        let mut text = format!("-----BEGIN {label}-----\n");
-        let end = format!("-----END {label}-----");
-        for line in lines.by_ref() {
-            text.push_str(line);
-            text.push('\n');
-            if line == end {
-                return Some(Block { label, text });
-            }
+        loop {
+            rest = rest.split_once("-----BEGIN ")?.1;
+            let labelled = rest.split_once("-----");
+            let Some((label, behind)) = labelled.filter(|(label, _)| !label.contains('\n')) else { continue };
+            let (body, behind) = behind.split_once(&format!("-----END {label}-----"))?;
+            rest = behind;
+            let lines: Vec<&str> = body.trim().lines().map(str::trim).collect();
+            let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"));
+            return Some(Block { label: label.to_owned(), text });
         }
-        None
     })
 }
 
@@ -181,6 +180,16 @@ mod tests {
         // openssl ecparam -genkey writes the curve in front of the key.
         let curve = "-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n";
         assert_both(format!("{CRT}{curve}{KEY}").as_bytes(), CRT);
+    }
+
+    #[test]
+    fn files_without_a_newline_at_their_end_and_other_editors_habits_are_read() {
+        assert_both(format!("{}{KEY}", CRT.trim_end()).as_bytes(), CRT);
+        assert_both(format!("{}{}{KEY}", CRT.trim_end(), CRT.trim_end()).as_bytes(), &format!("{CRT}{CRT}"));
+        assert_both(format!("\u{feff}{CRT}{}", KEY.trim_end()).as_bytes(), CRT);
+        assert_both(&[b"friendlyName: M\xfcller\n", CRT.as_bytes(), KEY.as_bytes()].concat(), CRT);
+        let archive = tar(&[("server.crt", &format!("\u{feff}{CRT}")), ("server.key", KEY)]);
+        assert_both(&archive, CRT);
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl Hostname {
         self.unicode().map_or_else(|| self.0.clone(), |unicode| format!("{} ({unicode})", self.0))
     }
 
+    /// The wildcard that stands for this name among others, if one can.
+    pub fn wildcard(&self) -> Option<Self> {
+        let (label, rest) = self.0.split_once('.').filter(|_| !self.is_literal())?;
+        (label != "*").then(|| Self(format!("*.{rest}")))
+    }
+
     /// Whether the name stands for every host one label below it.
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with("*.")
@@ -126,6 +132,13 @@ mod tests {
         assert!(
             !covers("a.x", "b.x") && !covers("*.x", "x") && !covers("*.x", "a.b.x") && !covers("*.x", ".x")
         );
+    }
+
+    #[test]
+    fn a_name_has_one_wildcard() {
+        let wildcard = |name: &str| name.parse::<Hostname>().unwrap().wildcard().map(String::from);
+        assert_eq!(wildcard("a.b.x").as_deref(), Some("*.b.x"));
+        assert_eq!([wildcard("x"), wildcard("*.x"), wildcard("[::1]")], [None, None, None]);
     }
 
     #[test]

@@ -154,7 +154,8 @@ fn host_route(host: &Hostname) -> Option<HostRoute> {
 fn policy(app: &App, facts: &AppRouteFacts, global: &Values, hosts: &[Hostname]) -> Arc<Policy> {
     let https_port = app.https_address.map(|address| address.port());
     let has_certificate = !facts.certificates.is_empty();
-    let policy = policy_of(&facts.requests, global, Situation { https_port, has_certificate });
+    let mut policy = policy_of(&facts.requests, global, Situation { https_port, has_certificate });
+    forget_lost_canonical_host(&mut policy, hosts);
     if !has_certificate && !facts.client_certificates {
         return policy;
     }
@@ -164,6 +165,15 @@ fn policy(app: &App, facts: &AppRouteFacts, global: &Values, hosts: &[Hostname])
     policy.redirects.https_not_for = left_out.filter_map(|host| host.as_str().parse().ok()).collect();
     policy.access.client_certificate = facts.client_certificates;
     Arc::new(policy)
+}
+
+/// A canonical host counts only while it is the app's: once it was removed, or the app renamed, all requests would be
+/// sent to where nobody answers, or to another app.
+fn forget_lost_canonical_host(policy: &mut Arc<Policy>, hosts: &[Hostname]) {
+    let canonical = policy.redirects.canonical_host.as_ref();
+    if canonical.is_some_and(|canonical| !hosts.iter().any(|host| host.covers(canonical.as_str()))) {
+        Arc::make_mut(policy).redirects.canonical_host = None;
+    }
 }
 
 async fn routes(
@@ -248,6 +258,19 @@ fn port_route(mapping: PortMapping) -> PortRoute {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_a_canonical_host_that_is_not_the_app_s() {
+        let kept = |hosts: &[&str]| {
+            let mut policy = Arc::new(Policy::default());
+            Arc::make_mut(&mut policy).redirects.canonical_host = Some("www.x".parse().unwrap());
+            let hosts: Vec<Hostname> = hosts.iter().map(|host| host.parse().unwrap()).collect();
+            forget_lost_canonical_host(&mut policy, &hosts);
+            policy.redirects.canonical_host.is_some()
+        };
+        assert_eq!([kept(&["a.x", "www.x"]), kept(&["*.x"])], [true, true]);
+        assert_eq!([kept(&["a.x"]), kept(&["x"]), kept(&[])], [false, false, false]);
+    }
 
     #[test]
     fn a_host_name_goes_to_whom_it_was_added_to_else_to_the_first() {

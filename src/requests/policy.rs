@@ -124,12 +124,13 @@ fn maintenance(own: &Values) -> Option<Maintenance> {
     })
 }
 
-/// The status that a page is for: a number, or `any`.
+/// The status that a page is for: a number as it is written everywhere (not `0502`), or `any`.
 pub fn status_of(text: &str) -> Option<u16> {
     if text == "any" {
         return Some(ANY_STATUS);
     }
-    text.parse().ok().filter(|status| (400..=599).contains(status))
+    let status: u16 = text.parse().ok()?;
+    ((400..=599).contains(&status) && status.to_string() == text).then_some(status)
 }
 
 fn page_of(text: &str) -> Bytes {
@@ -159,6 +160,14 @@ mod tests {
 
     fn policy(own: &[(&str, &str)], global: &[(&str, &str)]) -> Arc<Policy> {
         policy_of(&values(own), &values(global), Situation { https_port: Some(8443), has_certificate: false })
+    }
+
+    #[test]
+    fn a_status_has_one_spelling() {
+        assert_eq!([status_of("502"), status_of("any")], [Some(502), Some(ANY_STATUS)]);
+        for wrong in ["0502", "+502", "200", "600", "", "ANY"] {
+            assert_eq!(status_of(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -204,7 +213,7 @@ mod tests {
     #[test]
     fn a_burst_belongs_to_a_rate() {
         let rate = policy(&[("rate-limit", "10/s"), ("rate-burst", "50")], &[]).access.rate.unwrap();
-        assert_eq!((rate.per_minute.get(), rate.burst.get()), (600, 50));
+        assert_eq!((rate.per_hour.get(), rate.burst.get()), (36_000, 50));
         assert_eq!(policy(&[("rate-burst", "50")], &[]).access.rate, None);
     }
 

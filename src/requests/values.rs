@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::model::amount;
 
@@ -117,7 +117,15 @@ pub fn network(word: &str) -> Result<IpNet, ValueError> {
     let network =
         word.parse::<IpNet>().or_else(|_| word.parse().map(|address: std::net::IpAddr| address.into()));
     let wanted = "an address or a network: write for example 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32";
-    network.map(|network| network.trunc()).map_err(|_| ValueError::new(word, wanted))
+    network.map(|network| of_its_family(network.trunc())).map_err(|_| ValueError::new(word, wanted))
+}
+
+/// IPv4 in the form that IPv6 has for it (RFC 4291, section 2.5.5.2) as itself, as clients are compared with it.
+fn of_its_family(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let four = six.prefix_len().checked_sub(96).zip(six.addr().to_ipv4_mapped());
+    let four = four.and_then(|(length, address)| Ipv4Net::new(address, length).ok());
+    four.map_or(network, IpNet::V4)
 }
 
 /// Writes networks as they are read.
@@ -168,6 +176,10 @@ mod tests {
         assert_eq!(
             shown("10.1.2.3/8, 203.0.113.7 2001:db8::1"),
             Ok("10.0.0.0/8 203.0.113.7 2001:db8::1".to_owned())
+        );
+        assert_eq!(
+            shown("::ffff:10.0.0.1 ::ffff:10.0.0.0/104 ::/0"),
+            Ok("10.0.0.1 10.0.0.0/8 ::/0".to_owned())
         );
         assert_eq!(
             shown("10.0.0.0/33").unwrap_err().to_string(),

@@ -124,7 +124,7 @@ async fn wait(app: &Arc<App>, upgrade: &Upgrade) -> Result<(), UpgradeError> {
         if app.door.present() > 0 && !told {
             told = true;
             let seconds = limits.wait().as_secs();
-            say(upgrade, format!("Waiting for {} to end, {seconds} s at most", running(app))).await;
+            say(upgrade, format!("Waiting {seconds} s at most: {} still running", running(app))).await;
         }
         if timeout_at(bound, app.door.empty()).await.is_err() {
             return Err(UpgradeError::Busy(running(app), limits.wait().as_secs()));

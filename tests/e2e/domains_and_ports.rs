@@ -241,6 +241,42 @@ fn a_port_opens_when_it_is_added_and_closes_when_it_is_removed() {
 }
 
 #[test]
+fn a_key_for_one_app_takes_no_host_from_the_wildcard_of_another() {
+    let (server, alice) = Server::with_person("alice");
+    let (app, other) = (names::unique("domains"), names::unique("other"));
+    for name in [&app, &other] {
+        server.ssh(&alice, &format!("apps:create {name}")).success();
+    }
+    let bob = Person::new("bob");
+    server.add_key_with(&bob, &["--role", "deployer", "--for", &other]);
+    server.ssh(&alice, &format!("domains:add {app} *.wild.example.com")).success();
+
+    for place in ["login.wild.example.com", "login.wild.example.com/path"] {
+        let said = server.ssh(&bob, &format!("domains:add {other} {place}")).exits_with(1).stderr;
+        assert!(said.contains("leads to another app already") && !said.contains(&app), "{said}");
+    }
+    server.ssh(&bob, &format!("domains:add {other} a.b.wild.example.com")).success();
+    // Who opens both says which of them a host leads to.
+    server.ssh(&alice, &format!("domains:add {other} login.wild.example.com")).success();
+}
+
+#[test]
+fn port_mappings_that_are_added_at_once_are_all_kept() {
+    let server = Server::start();
+    let app = names::unique("domains");
+    server.command(&["apps:create", &app]).success();
+    let mappings: Vec<String> = (0..8).map(|_| format!("http:{}:5000", free_port())).collect();
+    std::thread::scope(|scope| {
+        for mapping in &mappings {
+            scope.spawn(|| server.command(&["ports:add", &app, mapping]).success());
+        }
+    });
+    let kept = server.command(&["ports:report", &app, "--ports-map"]).success().stdout;
+    let kept: std::collections::BTreeSet<&str> = kept.split_whitespace().collect();
+    assert_eq!(kept, mappings.iter().map(String::as_str).collect());
+}
+
+#[test]
 fn port_mappings_that_cannot_work_are_refused_and_change_nothing() {
     let (server, alice, app) = deployed();
     let foreign = TcpListener::bind((server.http_address().ip(), 0)).unwrap();

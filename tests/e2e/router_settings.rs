@@ -57,6 +57,21 @@ impl Site {
 }
 
 #[test]
+fn nobody_is_sent_to_a_canonical_host_that_was_taken_away() {
+    let site = Site::deployed();
+    let www = format!("www.{}.example", site.app);
+    site.run(&format!("domains:add APP {www}"));
+    site.run(&format!("router:set APP canonical-host {www}"));
+    assert_eq!(site.get("/").status, 301);
+
+    let said = site.server.ssh(&site.alice, &format!("domains:remove {} {www}", site.app)).success();
+    assert!(said.stderr.contains("its canonical-host has no effect"), "{said}");
+    assert_eq!(site.get("/").status, 200);
+    site.run(&format!("domains:add APP {www}"));
+    assert_eq!(site.get("/").status, 301);
+}
+
+#[test]
 fn limits_timeouts_and_headers_hold_from_the_next_request_on() {
     let site = Site::deployed();
     assert_eq!(site.ask("POST", "/upload", None, &[b'x'; 5000]).status, 200);

@@ -30,7 +30,7 @@ use crate::refusal::Refusal;
 
 /// Passwords that an address may have checked: a few at a time, and one every five seconds for ever.
 const ATTEMPTS: Rate =
-    Rate { per_minute: NonZeroU32::MIN.saturating_add(11), burst: NonZeroU32::MIN.saturating_add(9) };
+    Rate { per_hour: NonZeroU32::MIN.saturating_add(719), burst: NonZeroU32::MIN.saturating_add(9) };
 /// Addresses whose attempts are remembered.
 const ADDRESSES: usize = 1 << 12;
 /// Passwords that are remembered.

@@ -42,8 +42,8 @@ pub struct User {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rate {
-    /// Tokens that come in a minute.
-    pub per_minute: NonZeroU32,
+    /// Tokens that come in an hour.
+    pub per_hour: NonZeroU32,
     /// Tokens that the bucket holds.
     pub burst: NonZeroU32,
 }

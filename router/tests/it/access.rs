@@ -114,7 +114,7 @@ async fn whoever_guesses_passwords_is_told_to_wait() {
 
 #[tokio::test]
 async fn an_address_may_send_so_many_requests_and_no_more() {
-    let rate = Rate { per_minute: NonZeroU32::MIN, burst: NonZeroU32::new(3).unwrap() };
+    let rate = Rate { per_hour: NonZeroU32::MIN.saturating_add(59), burst: NonZeroU32::new(3).unwrap() };
     let (site, backend) = site(|policy| policy.access.rate = Some(rate)).await;
     for _ in 0..3 {
         assert_eq!(site.get("blog.test").await.status(), 200);
@@ -298,7 +298,8 @@ async fn the_rules_come_in_their_order() {
     assert_eq!(site.ask(request).await.status(), 403);
     let (site, _backend) = self::site(|policy| {
         policy.maintenance = Some(Maintenance::default());
-        policy.access.rate = Some(Rate { per_minute: NonZeroU32::MIN, burst: NonZeroU32::MIN });
+        policy.access.rate =
+            Some(Rate { per_hour: NonZeroU32::MIN.saturating_add(59), burst: NonZeroU32::MIN });
         policy.bodies.max_request_bytes = Some(1);
     })
     .await;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::warn_of_taken;
+use crate::commands::domains::{warn_of_lost_canonical_host, warn_of_taken};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::deploy::Work;
 use crate::deploy::destroy;
@@ -48,6 +48,7 @@ impl Command for Rename {
             by: context.caller.name.clone(),
         };
         context.app.hooks.tell(Hook::PostAppRename, Scene::command(context.console()), event).await;
+        warn_of_lost_canonical_host(&context, &name).await?;
         warn_of_taken(&context, &AppRecord { name, ..record }).await?;
         Ok(0)
     }

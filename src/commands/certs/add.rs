@@ -134,6 +134,10 @@ fn explained(app: &AppRecord, error: ChainError) -> CommandError {
                                    server.crt -noout -pubkey, have to print the same"
                 .to_owned()
         }
+        ChainError::UnknownKey => {
+            "ECDSA, Ed25519, and RSA from 2048 bits on are served; see what it is: openssl pkey -in server.key -noout -text"
+                .to_owned()
+        }
         ChainError::Malformed(_) | ChainError::NoPem => {
             "See what it is: openssl x509 -in server.crt -noout -text".to_owned()
         }
@@ -183,8 +187,12 @@ pub(super) async fn install(
     };
     context.app.hooks.tell(Hook::PostCertsUpdate, Scene::command(context.console()), event).await;
     let console = context.console();
-    let (hosts, days) = (facts.hosts.join(" "), days_left(facts.not_after));
-    console.step(format!("Certificate {name} of {} is for {hosts}, for {days} days", app.name)).await;
+    let hosts = facts.hosts.join(" ");
+    let validity = match days_left(facts.not_after) {
+        days if days < 0 => "and has expired".to_owned(),
+        days => format!("for {days} days"),
+    };
+    console.step(format!("Certificate {name} of {} is for {hosts}, {validity}", app.name)).await;
     warn(context, app, &facts.hosts, facts.not_before).await
 }
 

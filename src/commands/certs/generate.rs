@@ -1,5 +1,7 @@
 //! `certs:generate`.
 
+use std::net::Ipv4Addr;
+
 use clap::Args;
 
 use crate::certificates::self_signed;
@@ -41,6 +43,12 @@ impl Command for Generate {
         let app = context.target()?.clone();
         let domains: Result<Vec<Hostname>, _> = self.domains.iter().map(|domain| domain.parse()).collect();
         let domains = domains.map_err(CommandError::user)?;
+        if let Some(address) = domains.iter().find(|domain| is_address(domain)) {
+            return Err(CommandError::user(format!(
+                "{address} is an address, and clients name a host (SNI)"
+            ))
+            .hint(format!("Make one for a domain: certs:generate {} www.example.com", app.name)));
+        }
         let (certificates, key) = self_signed(&domains, Some(DAYS))
             .map_err(|error| CommandError::internal("No certificate can be made", error))?;
         let pair = PemPair { certificates, key: key.into() };
@@ -52,5 +60,21 @@ impl Command for Generate {
             .warn("It is self-signed: browsers warn of it, and clients have to be told to trust it")
             .await;
         Ok(0)
+    }
+}
+
+fn is_address(domain: &Hostname) -> bool {
+    domain.is_literal() || domain.as_str().parse::<Ipv4Addr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_no_domain() {
+        let is_address = |text: &str| is_address(&text.parse().unwrap());
+        assert_eq!([is_address("[2001:db8::1]"), is_address("192.0.2.1")], [true, true]);
+        assert_eq!([is_address("*.example.com"), is_address("1.example")], [false, false]);
     }
 }

@@ -3,7 +3,9 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{changed, check_free, check_own, parse, paths, tell_of_plugins};
+use crate::commands::domains::{
+    changed, check_free, check_own, parse, paths, tell_of_plugins, warn_of_lost_canonical_host,
+};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -41,7 +43,7 @@ impl Command for Add {
                 .hint(format!("For example: domains:add {} example.com/api --strip", record.name)));
         }
         let wanted = parse(&hosts)?;
-        check_free(&context, &record.name, &wanted).await?;
+        check_free(&context, record, &wanted).await?;
         paths::check_free(&context, record, &places).await?;
         let present = context.app.store.domains(Some(record.id)).await?;
         let mut new = Vec::new();
@@ -113,6 +115,7 @@ impl Command for Remove {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "remove", &self.domains).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -141,7 +144,7 @@ impl Command for Set {
         let mut wanted = parse(&self.domains)?;
         wanted.sort();
         wanted.dedup();
-        check_free(&context, &record.name, &wanted).await?;
+        check_free(&context, record, &wanted).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Set(wanted.clone())).await?;
         let names: Vec<String> = wanted.iter().map(Hostname::in_both_forms).collect();
         context.console().step(format!("Set {} for {}", names.join(" "), record.name)).await;
@@ -149,6 +152,7 @@ impl Command for Set {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &self.domains).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -178,6 +182,7 @@ impl Command for Clear {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "clear", &[]).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }
@@ -201,7 +206,7 @@ impl Command for Reset {
     async fn run(self, context: Context) -> CommandResult {
         let record = context.target()?;
         let defaults = urls::default_names(&context.app, record).await?;
-        check_free(&context, &record.name, &defaults).await?;
+        check_free(&context, record, &defaults).await?;
         context.app.store.change_domains(Some(record.id), DomainsChange::Reset).await?;
         context.app.store.remove_path_routes(record.id, None).await?;
         context.console().step(format!("Reset domains in {}", record.name)).await;
@@ -209,6 +214,7 @@ impl Command for Reset {
         context.app.reconciler.publish_routes().await;
         context.app.reconciler.check_certificates();
         changed(&context, "set", &[]).await;
+        warn_of_lost_canonical_host(&context, &record.name).await?;
         Ok(0)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
-use crate::commands::domains::{changed, parse, warn_of_taken};
+use crate::commands::domains::{changed, parse, warn_of_lost_canonical_host, warn_of_taken};
 use crate::commands::{Command, Context, Scope, Target};
 use crate::model::hostname::Hostname;
 use crate::model::role::Role;
@@ -164,6 +164,7 @@ async fn replace(context: &Context, names: Vec<Hostname>) -> Result<(), CommandE
     changed(context, "set", &shown).await;
     for record in store.apps().await? {
         warn_of_taken(context, &record).await?;
+        warn_of_lost_canonical_host(context, &record.name).await?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::command_error::CommandError;
 use crate::commands::Context;
+use crate::commands::domains::{check_wildcard, others};
 use crate::model::path_route::{HostPath, PathRoute};
 use crate::store::apps::AppRecord;
 use crate::urls;
@@ -30,17 +31,13 @@ pub(super) async fn check_free(
                 others(place)
             });
         }
-        let owner = urls::owner(&context.app, &place.host).await?;
-        if owner.is_some_and(|owner| owner != record.name && !context.caller.access.includes(&owner)) {
-            return Err(others(place));
+        match urls::owner(&context.app, &place.host).await? {
+            Some(owner) if owner == record.name || context.caller.access.includes(&owner) => {}
+            Some(_) => return Err(others(place)),
+            None => check_wildcard(context, record, &place.host).await?,
         }
     }
     Ok(())
-}
-
-fn others(place: &HostPath) -> CommandError {
-    CommandError::user(format!("{place} leads to another app already"))
-        .hint("Ask whoever runs the host: your key does not open that app")
 }
 
 /// Adds them.

@@ -40,11 +40,10 @@ impl Command for Report {
                 .map(|()| 0);
         }
         let wish = Wish::parse(&self.words)?;
-        let mut reports = Vec::new();
         for record in &context.targets {
-            reports.push((record.name.clone(), rows(&context, record).await?));
+            let rows = rows(&context, record).await?;
+            wish.print_app(context.console(), record, "domains", rows).await?;
         }
-        wish.print_each(context.console(), "domains", reports).await?;
         Ok(0)
     }
 }

@@ -1,7 +1,10 @@
 //! `ports:{add,set,remove,clear}`.
 
+use std::sync::Arc;
+
 use clap::Args;
 
+use crate::app::App;
 use crate::command_error::{CommandError, CommandResult};
 use crate::commands::ports::list::mappings;
 use crate::commands::{Command, Context, Scope, Target};
@@ -30,9 +33,8 @@ impl Command for Add {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let mut mappings = present(&context).await?;
-        mappings.extend(parse(&self.mappings)?);
-        change(&context, mappings).await
+        let new = parse(&self.mappings)?;
+        change(&context, |present| Ok([present, new].concat())).await
     }
 }
 
@@ -57,7 +59,7 @@ impl Command for Set {
 
     async fn run(self, context: Context) -> CommandResult {
         let mappings = parse(&self.mappings)?;
-        change(&context, mappings).await
+        change(&context, |_| Ok(mappings)).await
     }
 }
 
@@ -81,16 +83,19 @@ impl Command for Remove {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        let mut mappings = present(&context).await?;
-        for word in &self.mappings {
-            let before = mappings.len();
-            mappings.retain(|mapping| mapping.host_port.to_string() != *word && mapping.to_string() != *word);
-            if mappings.len() == before {
-                return Err(CommandError::user(format!("There is no port mapping {word}"))
-                    .hint(format!("See them: ports:list {}", context.target()?.name)));
+        change(&context, move |mut mappings| {
+            for word in &self.mappings {
+                let before = mappings.len();
+                mappings
+                    .retain(|mapping| mapping.host_port.to_string() != *word && mapping.to_string() != *word);
+                if mappings.len() == before {
+                    return Err(CommandError::user(format!("There is no port mapping {word}"))
+                        .hint(format!("See them: ports:list {}", self.app)));
+                }
             }
-        }
-        change(&context, mappings).await
+            Ok(mappings)
+        })
+        .await
     }
 }
 
@@ -111,16 +116,8 @@ impl Command for Clear {
     }
 
     async fn run(self, context: Context) -> CommandResult {
-        change(&context, Vec::new()).await
+        change(&context, |_| Ok(Vec::new())).await
     }
-}
-
-/// The mappings that a change starts from. A deployed app's detected ones are among them, or the first mapping that
-/// somebody adds would take away the one by which the app is reached.
-async fn present(context: &Context) -> Result<Vec<PortMapping>, CommandError> {
-    let record = context.target()?;
-    let (own, detected) = mappings(context, record).await?;
-    Ok(if own.is_empty() && record.current_release.is_some() { detected } else { own })
 }
 
 fn parse(words: &[String]) -> Result<Vec<PortMapping>, CommandError> {
@@ -130,8 +127,41 @@ fn parse(words: &[String]) -> Result<Vec<PortMapping>, CommandError> {
     words.iter().map(|word| word.parse().map_err(CommandError::user)).collect()
 }
 
-/// Records the mappings. Where they change the port that the app is told, it is restarted with it.
-async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandResult {
+/// Changes the mappings. Where that changes the port that the app is told, it is restarted with it.
+async fn change(
+    context: &Context,
+    edit: impl FnOnce(Vec<PortMapping>) -> Result<Vec<PortMapping>, CommandError> + Send + 'static,
+) -> CommandResult {
+    let record = context.target()?;
+    let (_, detected) = mappings(context, record).await?;
+    let (app, is_deployed) = (Arc::clone(&context.app), record.current_release.is_some());
+    let change = move |own: Vec<PortMapping>| {
+        // A deployed app's detected ones are among those that a change starts from, or the first mapping that
+        // somebody adds would take away the one by which the app is reached.
+        let mappings = in_order(edit(if own.is_empty() && is_deployed { detected } else { own })?)?;
+        check_ports(&app, &mappings)?;
+        Ok::<_, CommandError>(mappings)
+    };
+    let (before, mappings) = context.app.store.change_ports(record.id, change).await??;
+    let release = match record.current_release {
+        Some(id) if !record.stopped => context.app.store.release(id).await?,
+        _ => None,
+    };
+    if let Some(release) = release
+        && urls::web_port(&before, &release.content) != urls::web_port(&mappings, &release.content)
+    {
+        let order = context.order(record, Work::Restart(None), "Change port mappings");
+        deploy::run(&context.app, order).await?;
+    }
+    context.app.reconciler.publish_routes().await;
+    let shown: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+    let shown = if shown.is_empty() { "as detected".to_owned() } else { shown.join(" ") };
+    context.console().step(format!("Port mappings for {}: {shown}", record.name)).await;
+    Ok(0)
+}
+
+/// Sorts mappings, and refuses two of the same port.
+fn in_order(mut mappings: Vec<PortMapping>) -> Result<Vec<PortMapping>, CommandError> {
     mappings.sort_unstable_by_key(|mapping| (mapping.scheme.is_encrypted(), mapping.host_port, *mapping));
     mappings.dedup();
     for (one, other) in mappings.iter().zip(mappings.iter().skip(1)) {
@@ -143,32 +173,14 @@ async fn change(context: &Context, mut mappings: Vec<PortMapping>) -> CommandRes
             )));
         }
     }
-    let record = context.target()?.clone();
-    let before = context.app.store.ports(record.id).await?;
     mappings.sort_unstable();
-    check_ports(context, &mappings)?;
-    context.app.store.set_ports(record.id, mappings.clone()).await?;
-    let release = match record.current_release {
-        Some(id) if !record.stopped => context.app.store.release(id).await?,
-        _ => None,
-    };
-    if let Some(release) = release
-        && urls::web_port(&before, &release.content) != urls::web_port(&mappings, &release.content)
-    {
-        let order = context.order(&record, Work::Restart(None), "Change port mappings");
-        deploy::run(&context.app, order).await?;
-    }
-    context.app.reconciler.publish_routes().await;
-    let shown: Vec<String> = mappings.iter().map(ToString::to_string).collect();
-    let shown = if shown.is_empty() { "as detected".to_owned() } else { shown.join(" ") };
-    context.console().step(format!("Port mappings for {}: {shown}", record.name)).await;
-    Ok(0)
+    Ok(mappings)
 }
 
 /// Refuses ports of the host that another program has: nobody would learn why they do not answer.
-fn check_ports(context: &Context, mappings: &[PortMapping]) -> Result<(), CommandError> {
+fn check_ports(app: &App, mappings: &[PortMapping]) -> Result<(), CommandError> {
     for mapping in mappings.iter().filter(|mapping| !mapping.is_standard()) {
-        context.app.router.check_port(mapping.host_port).map_err(|error| {
+        app.router.check_port(mapping.host_port).map_err(|error| {
             CommandError::user(format!("Port {} of the host cannot be used: {error}", mapping.host_port))
                 .hint("Choose another one, or stop the program that has it")
         })?;

@@ -38,13 +38,11 @@ impl Command for Report {
         if self.is_global() {
             let rows = rows(&wish, &Values::new(), &global);
             wish.print(context.console(), "global", "router", rows).await?;
-            return Ok(0);
         }
-        let mut reports = Vec::new();
         for record in &context.targets {
-            reports.push((record.name.clone(), of_app(&context, &wish, record, &global).await?));
+            let rows = of_app(&context, &wish, record, &global).await?;
+            wish.print_app(context.console(), record, "router", rows).await?;
         }
-        wish.print_each(context.console(), "router", reports).await?;
         Ok(0)
     }
 }

@@ -56,23 +56,29 @@ fn rate(text: &str) -> Result<Option<Rate>, ValueError> {
     if text == "none" {
         return Ok(None);
     }
-    let wrong = || ValueError::new(text, "a rate: write for example 10/s, 100/m or none");
+    let wrong = || ValueError::new(text, "a rate: write for example 10/s, 100/m, 500/h or none");
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    let per_minute = match unit {
-        "s" => number.checked_mul(60),
-        "m" => Some(number),
-        "h" if number >= 60 => Some(number / 60),
-        _ => None,
+    let number: NonZeroU32 = number.parse().map_err(|_| wrong())?;
+    // So many at once: the number itself, of an hour's what comes in a minute.
+    let (an_hour, burst) = match unit {
+        "s" => (3600, number),
+        "m" => (60, number),
+        "h" => (1, NonZeroU32::new(number.get() / 60).unwrap_or(NonZeroU32::MIN)),
+        _ => return Err(wrong()),
     };
-    let per_minute = per_minute.and_then(NonZeroU32::new).ok_or_else(wrong)?;
-    let burst = NonZeroU32::new(number).ok_or_else(wrong)?.min(per_minute);
-    Ok(Some(Rate { per_minute, burst }))
+    let per_hour = number.get().checked_mul(an_hour).and_then(NonZeroU32::new).ok_or_else(wrong)?;
+    Ok(Some(Rate { per_hour, burst }))
 }
 
 fn show_rate(rate: Rate) -> String {
-    let (per_minute, burst) = (rate.per_minute.get(), rate.burst.get());
-    if per_minute == burst.saturating_mul(60) { format!("{burst}/s") } else { format!("{per_minute}/m") }
+    let (per_hour, burst) = (rate.per_hour.get(), rate.burst.get());
+    if per_hour == burst.saturating_mul(3600) {
+        format!("{burst}/s")
+    } else if per_hour.is_multiple_of(60) {
+        format!("{}/m", per_hour / 60)
+    } else {
+        format!("{per_hour}/h")
+    }
 }
 
 #[cfg(test)]
@@ -81,15 +87,17 @@ mod tests {
 
     #[test]
     fn a_rate_s_burst_is_its_number() {
-        let of = |text| rate(text).unwrap().map(|rate| (rate.per_minute.get(), rate.burst.get()));
-        assert_eq!(of("10/s"), Some((600, 10)));
-        assert_eq!(of("100/m"), Some((100, 100)));
-        assert_eq!(of("600/h"), Some((10, 10)));
+        let of = |text| rate(text).unwrap().map(|rate| (rate.per_hour.get(), rate.burst.get()));
+        assert_eq!(of("10/s"), Some((36_000, 10)));
+        assert_eq!(of("100/m"), Some((6000, 100)));
+        assert_eq!(of("600/h"), Some((600, 10)));
+        assert_eq!(of("100/h"), Some((100, 1)));
+        assert_eq!(of("10/h"), Some((10, 1)));
         assert_eq!(of("none"), None);
-        for wrong in ["10", "0/s", "/s", "10/", "10/d", "30/h", "-1/s", "4294967295/s"] {
+        for wrong in ["10", "0/s", "/s", "10/", "10/d", "0/h", "-1/s", "4294967295/s"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
-        for text in ["10/s", "100/m"] {
+        for text in ["10/s", "100/m", "100/h", "10/h"] {
             assert_eq!(show_rate(rate(text).unwrap().unwrap()), text);
         }
     }

@@ -1,5 +1,7 @@
 //! Apps: one of a name, renamed, destroyed with all that is theirs.
 
+use std::convert::Infallible;
+
 use slipway::model::build::BuildKind;
 use slipway::model::role::{AppAccess, Role};
 use slipway::store::StoreError;
@@ -59,7 +61,8 @@ async fn nothing_of_a_deleted_app_is_left_and_nothing_of_others_is_gone() {
         store.commit_switch(app.id, release.id, vec![instance], ([].into(), same_config())).await.unwrap();
         store.begin_build(app.id, BuildKind::Build, "1f6c3a2", "ann").await.unwrap();
         store.set_formation(app.id, [("web".parse().unwrap(), 2)].into()).await.unwrap();
-        store.set_ports(app.id, vec!["http:80:5000".parse().unwrap()]).await.unwrap();
+        let ports = vec!["http:80:5000".parse().unwrap()];
+        store.change_ports(app.id, |_| Ok::<_, Infallible>(ports)).await.unwrap().unwrap();
     }
     let blog = store.app(&"blog".parse().unwrap()).await.unwrap().unwrap();
     let shop = store.app(&"shop".parse().unwrap()).await.unwrap().unwrap();
