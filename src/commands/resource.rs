@@ -38,9 +38,13 @@ fn subject(bound: Bound, record: &AppRecord, scope: &ProcessScope) -> String {
     }
 }
 
-/// Refuses docker options and amounts that the engine would not take together.
-pub fn limits_fit(docker_options: &[StoredOption], resources: &Resources) -> Result<(), CommandError> {
-    change::compose_all(docker_options, resources).map(drop)
+/// Refuses docker options and amounts that the engine would not take together, or not on this host.
+pub async fn limits_fit(
+    context: &Context,
+    docker_options: &[StoredOption],
+    resources: &Resources,
+) -> Result<(), CommandError> {
+    change::check_host(context, &change::compose_all(docker_options, resources)?).await
 }
 
 /// Warns of a process type that the app does not have: a slip, or one that comes with the next deploy.

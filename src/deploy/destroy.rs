@@ -67,6 +67,15 @@ pub(super) async fn lease(app: &Arc<App>, record: &AppRecord, console: &Console)
     }
 }
 
+/// The app's turn to be pushed to, which a push has until git has moved the branch.
+async fn push_turn(app: &App, record: &AppRecord, console: &Console) -> Lease {
+    if let Some(turn) = app.push_turns.try_acquire(record.id) {
+        return turn;
+    }
+    console.step("Waiting for the push to the app to end...").await;
+    app.push_turns.acquire(record.id).await
+}
+
 /// Stops an app until it is started or deployed again. Requests that are running may end.
 pub async fn stop(app: &Arc<App>, record: &AppRecord, console: &Console) -> Result<(), CommandError> {
     let lease = lease(app, record, console).await;
@@ -93,7 +102,12 @@ pub async fn rename(
     name: &AppName,
     restart: Order,
 ) -> Result<(), CommandError> {
+    // A push that is under way ends first: git still has to move its branch where the repository was.
+    let turn = push_turn(app, record, &restart.console).await;
     let lease = lease(app, record, &restart.console).await;
+    // It may have been deployed, stopped or locked meanwhile.
+    let record = app.store.app_by_id(record.id).await?;
+    let record = record.ok_or_else(|| CommandError::user("The app was destroyed meanwhile"))?;
     // Without new containers it would be renamed by half: they bear the old name, and so does their environment.
     if record.locked {
         return Err(DeployError::Locked(record.name.clone()).into());
@@ -105,7 +119,7 @@ pub async fn rename(
     }
     app.reconciler.check_cron();
     app.reconciler.publish_routes().await;
-    drop(lease);
+    drop((lease, turn));
     if record.current_release.is_some() && !record.stopped {
         let half = |error| {
             CommandError::from(error).hint(format!(

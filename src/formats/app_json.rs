@@ -10,7 +10,8 @@ mod node;
 
 use std::collections::BTreeMap;
 
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::tokens::Token;
+use jsonc_parser::{CollectOptions, ParseOptions, Scanner, ScannerOptions, parse_to_ast};
 
 use crate::formats::app_json::node::{Node, line_of};
 use crate::model::app_json::{AppJson, ConcurrencyPolicy, CronEntry, FormationEntry, Scripts};
@@ -33,6 +34,9 @@ const ELSEWHERE: [&str; 13] = [
     "success_url",
     "website",
 ];
+
+/// How deep objects and arrays may be nested; what is known here is five deep.
+const MOST_LEVELS: usize = 64;
 
 /// A file that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +72,9 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, AppJsonError> {
         whole(1 + valid.iter().filter(|byte| **byte == b'\n').count(), "it is not UTF-8 text")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(offset) = too_deep(text) {
+        return Err(whole(line_of(text, offset), "its objects and arrays are nested too deeply"));
+    }
     let parsed =
         parse_to_ast(text, &CollectOptions::default(), &options()).map_err(|error| AppJsonError {
             line: line_of(text, error.range().start),
@@ -78,6 +85,37 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, AppJsonError> {
     let mut warnings = Vec::new();
     let app_json = read(&Node::root(&value, text), &mut warnings)?;
     Ok(Parsed { app_json, warnings })
+}
+
+/// Where the values begin to be nested too deeply, if they do.
+///
+/// The parser calls itself for each level. It has a bound of its own, which can be more than is left of a task's
+/// stack, and a stack that overflows ends the whole server. What cannot be read at all is the parser's to say.
+fn too_deep(text: &str) -> Option<usize> {
+    let options = options();
+    let mut scanner = Scanner::new(
+        text,
+        &ScannerOptions {
+            allow_single_quoted_strings: options.allow_single_quoted_strings,
+            allow_hexadecimal_numbers: options.allow_hexadecimal_numbers,
+            allow_unary_plus_numbers: options.allow_unary_plus_numbers,
+            allow_bare_decimal_point_numbers: options.allow_bare_decimal_point_numbers,
+            allow_non_finite_numbers: options.allow_non_finite_numbers,
+            allow_extended_string_escapes: options.allow_extended_string_escapes,
+        },
+    );
+    let mut depth = 0_usize;
+    while let Ok(Some(token)) = scanner.scan() {
+        match token {
+            Token::OpenBrace | Token::OpenBracket => depth += 1,
+            Token::CloseBrace | Token::CloseBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MOST_LEVELS {
+            return Some(scanner.token_start());
+        }
+    }
+    None
 }
 
 /// JSON with comments and trailing commas; nothing else of what people call JSON.

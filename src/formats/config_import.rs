@@ -67,6 +67,9 @@ pub enum ConfigImportError {
     /// A name in JSON that is no config var's.
     #[error(transparent)]
     JsonKey(#[from] ConfigKeyError),
+    /// A number in JSON that would be written in another way than it was.
+    #[error("the number of {0} might not be kept as it is written: put it in double quotes")]
+    JsonNumber(ConfigKey),
     /// A value in JSON that no process can be given.
     #[error("{key}: {source}")]
     JsonValue {
@@ -114,6 +117,8 @@ fn json_pair(name: &str, value: Value) -> Result<(ConfigKey, ConfigValue), Confi
     let key: ConfigKey = name.parse()?;
     let text = match value {
         Value::String(text) => text,
+        // 1.10 would become 1.1, and of a number with more than 19 digits the last ones would be others.
+        Value::Number(number) if number.is_f64() => return Err(ConfigImportError::JsonNumber(key)),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => return Err(ConfigImportError::JsonShape(format!("the value of {key} is not a text"))),
     };
@@ -325,6 +330,8 @@ mod tests {
             ("B=\"secret", "line 1: the quote that opens the value of B"),
             ("{\"A\":\n secret}", "line 2, column 2: it is not valid JSON"),
             ("{\"A\": {\"secret\": 1}}", "the value of A is not a text"),
+            ("{\"A\": 1.10}", "the number of A might not be kept as it is written"),
+            ("{\"A\": 12345678901234567890123}", "put it in double quotes"),
             ("[1]", "an entry of the list"),
             ("{\"A B\": \"secret\"}", "Invalid key name: 'A B'"),
             ("A=sec\0ret", "line 1: A: a value must not contain a NUL byte"),

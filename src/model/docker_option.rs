@@ -194,6 +194,11 @@ impl DockerOption {
         self.value().filter(|_| self.flag.name == "network")
     }
 
+    /// Whether it gives the containers a name on the networks that they join.
+    pub fn is_network_alias(&self) -> bool {
+        self.flag.name == "network-alias"
+    }
+
     /// The name and the value of a build argument; without a value it is the config var's of that name.
     pub fn as_build_argument(&self) -> Option<(&str, Option<&str>)> {
         let value = self.value().filter(|_| self.flag.name == "build-arg")?;

@@ -149,3 +149,26 @@ fn begin_push(server: &Server, person: &Person, app: &str, repo: &Repo, commit: 
     push.write(&[head.as_bytes(), &pack].concat());
     (push, rest)
 }
+
+#[test]
+fn a_rename_waits_until_git_has_moved_the_branch_of_a_push() {
+    let (server, alice) = Server::with_person("alice");
+    let (app, renamed) = (names::unique("blog"), names::unique("post"));
+    let repo = torture::repo();
+    let marker = names::unique("marker");
+    let dockerfile = std::fs::read_to_string(repo.path().join("Dockerfile")).unwrap();
+    repo.write("Dockerfile", dockerfile + &format!("RUN echo begun {marker}; sleep 4\n"));
+    repo.commit("A step that takes a while");
+
+    let mut push = repo.start_push(&server, &alice, &app);
+    push.wait_for_line(&format!("   begun {marker}"));
+    let done = server.ssh(&alice, &format!("apps:rename {app} {renamed}")).success();
+
+    assert_eq!(push.finish(), 0, "the push was refused after its deploy: {done}");
+    let head = repo.git(&["rev-parse", "HEAD"]).success().stdout;
+    let pushed = repo.ls_remote(&server, &alice, &renamed);
+    assert!(format!("{pushed:?}").contains(head.trim()), "{pushed:?}");
+    // What the push has deployed goes on under the new name, though nothing ran when the rename was asked for.
+    assert_eq!(server.get(&renamed, "/").status, 200);
+    wait_until_only(&server, &renamed);
+}

@@ -296,6 +296,8 @@ fn options_that_reach_the_host_are_refused_with_the_reason() {
         "deploy '--cap-add SYS_ADMIN'",
         "deploy '--network host'",
         "deploy '--network nobodys'",
+        // More than any host has: the next deploy would fail, and what is lost could not be started again.
+        "deploy '--cpus 100000'",
         "deploy '-v /etc:/host'",
         "deploy '--env X=$(id)' '--pid host'",
         "build '--network host'",

@@ -158,6 +158,9 @@ fn networks_that_are_not_for_an_app_stay_out_of_its_reach() {
         refused(&limited, &format!("docker-options:add {app} deploy --network {app}-own"))
             .contains("all apps")
     );
+    // Nor can it take a name that is perhaps another app's.
+    let named = format!("docker-options:add {app} deploy --network-alias other.web");
+    assert!(refused(&limited, &named).contains("all apps"));
     refused(&alice, &format!("network:set {app} bind-all-interfaces true"));
     refused(&alice, &format!("network:set {app} nonsense x"));
     assert_eq!(

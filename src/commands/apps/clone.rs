@@ -1,5 +1,7 @@
 //! `apps:clone`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use crate::command_error::{CommandError, CommandResult};
@@ -141,6 +143,7 @@ async fn link_service(
 /// Says what a person may not expect: what is shared, and what did not come along.
 async fn tell(context: &Context, old: &AppRecord, new: &AppRecord) -> Result<(), CommandError> {
     let (store, console) = (&context.app.store, context.console());
+    let mut told = BTreeSet::new();
     for mount in store.mounts(old.id).await? {
         let source = &mount.source;
         if mount.exclusive {
@@ -148,7 +151,7 @@ async fn tell(context: &Context, old: &AppRecord, new: &AppRecord) -> Result<(),
             console
                 .warn(format!("{source} is for one instance and stays with {}: {command}", old.name))
                 .await;
-        } else {
+        } else if told.insert(source.clone()) {
             console.detail(format!("Both apps share the storage {source}")).await;
         }
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::command_error::CommandResult;
+use crate::commands::dispatch::needs_all_apps;
 use crate::commands::docker_options::added;
 use crate::commands::docker_options::arguments::Arguments;
 use crate::commands::network::choice;
@@ -35,10 +36,14 @@ impl Command for Add {
         for network in wanted.options.iter().filter_map(|stored| stored.option.as_network()) {
             choice::check(&context, network).await?;
         }
+        if wanted.options.iter().any(|stored| stored.option.is_network_alias()) {
+            // It might be another app's name, and what that one is asked would come here.
+            needs_all_apps(&context.caller, "A name on a network")?;
+        }
         let mut all = store.docker_options(record.id).await?;
         all.extend(wanted.options.iter().cloned());
         all.extend(added(&context, record).await?.iter().map(StoredOption::from));
-        resource::limits_fit(&all, &store.resources(record.id).await?)?;
+        resource::limits_fit(&context, &all, &store.resources(record.id).await?).await?;
         let mounts = attach::prepare(&context, &wanted.mounts).await?;
         store.add_docker_options(record.id, wanted.options.clone()).await?;
         for mount in mounts {

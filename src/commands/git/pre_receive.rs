@@ -80,8 +80,11 @@ impl Command for PreReceive {
             return Err(cancelled(&context, order, ticket).await);
         };
         context.app.pushes.keep_turn(&token, turn);
-        if repositories.target_of(&record.name, &target.reference).await? != target.old {
+        let now = repositories.target_of(&record.name, &target.reference).await;
+        if now.as_ref().ok() != Some(&target.old) {
             ticket.withdraw(&context.app).await?;
+            // The app may have been renamed or destroyed meanwhile, and its repository is where it was no more.
+            now?;
             return Err(refused(&Refusal::Overtaken(target.branch), &record.name));
         }
         if target.becomes_deploy_branch {

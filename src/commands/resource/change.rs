@@ -46,14 +46,14 @@ pub fn compose_all(
 }
 
 /// Refuses more processors than there are, which the engine would refuse at the next deploy; warns of more memory.
-async fn check_host(context: &Context, all: &[Limits]) -> Result<(), CommandError> {
+pub async fn check_host(context: &Context, all: &[Limits]) -> Result<(), CommandError> {
     let Some(cpus) = all.iter().filter_map(|limits| limits.nano_cpus).max() else {
         return warn_of_memory(context, all).await;
     };
     let host = context.app.engine.host().await?;
     if cpus > host.cpus.saturating_mul(1_000_000_000) {
         return Err(CommandError::user(format!("The host has {} processors, fewer than that", host.cpus))
-            .hint(format!("Set at most --cpu {}", host.cpus)));
+            .hint(format!("Set at most {}", host.cpus)));
     }
     warn_of_memory(context, all).await
 }

@@ -187,3 +187,15 @@ fn unknown_keys_are_told_and_change_nothing() {
         ]
     );
 }
+
+#[test]
+fn what_is_nested_without_end_is_refused_before_the_stack_ends() {
+    let deep = "Invalid app.json: line 2: its objects and arrays are nested too deeply";
+    assert_eq!(error(&format!("{{\"addons\":\n{}", "[".repeat(20_000))), deep);
+    assert_eq!(error(&format!("{{\"addons\":\n{}", r#"{"a":"#.repeat(400))), deep);
+
+    let brackets = "[".repeat(400);
+    let harmless =
+        format!("{{\"name\": \"{brackets}\", // {brackets}\n \"addons\": [{}]}}", "[[]],".repeat(400));
+    assert_eq!(app_json(&harmless), AppJson::default());
+}

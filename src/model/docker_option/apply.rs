@@ -57,6 +57,13 @@ const SYSCTLS: [&str; 8] = [
     "kernel.shm",
 ];
 
+/// `signal(7)`, and the first and the last of the real-time signals.
+const SIGNALS: [&str; 36] = [
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
+    "POLL", "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
+    "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+];
+
 /// What is wrong with a value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ValueError {
@@ -215,10 +222,8 @@ fn process(name: &str, value: &str, options: &mut ContainerOptions) -> Result<()
             engine.shm_size = Some(size.ok_or_else(|| expected(value, "a size above 0"))?);
         }
         "stop-signal" => {
-            let plain =
-                !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b));
             let wrong = || expected(value, "a signal, for example SIGQUIT");
-            engine.stop_signal = Some(plain.then(|| value.to_owned()).ok_or_else(wrong)?);
+            engine.stop_signal = Some(is_signal(value).then(|| value.to_owned()).ok_or_else(wrong)?);
         }
         "user" => engine.user = Some(word(value)?),
         "workdir" => {
@@ -230,6 +235,20 @@ fn process(name: &str, value: &str, options: &mut ContainerOptions) -> Result<()
         _ => {}
     }
     Ok(())
+}
+
+/// Whether the engine knows a signal: its number, or its name in capitals or not, with or without `SIG`.
+fn is_signal(value: &str) -> bool {
+    if let Ok(number) = amount::number(value) {
+        return (1..=64).contains(&number);
+    }
+    let upper = value.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = |first: &str, most: u64| {
+        let offset = name.strip_prefix(first).and_then(|offset| amount::number(offset).ok());
+        offset.is_some_and(|offset| (1..=most).contains(&offset))
+    };
+    SIGNALS.contains(&name) || real_time("RTMIN+", 15) || real_time("RTMAX-", 14)
 }
 
 fn capability(value: &str, all: bool) -> Result<String, ValueError> {

@@ -87,6 +87,10 @@ fn values_that_make_no_sense_are_refused() {
         "--network host",
         "--network container:other",
         "--stop-signal 'a b'",
+        "--stop-signal SIGNOPE",
+        "--stop-signal 65",
+        "--stop-signal 0",
+        "--stop-signal RTMIN+16",
         "--workdir here",
         "--sysctl kernel.core_pattern=x",
         "--sysctl net.core.bpf_jit_enable=1",
@@ -128,6 +132,14 @@ fn options_become_fields_of_a_request() {
         (engine.added_capabilities, engine.dropped_capabilities),
         (vec!["NET_RAW".to_owned()], vec!["ALL".to_owned()])
     );
+}
+
+#[test]
+fn signals_are_read_as_the_engine_reads_them() {
+    for signal in ["SIGTERM", "term", "15", "sigusr1", "RTMIN", "SIGRTMIN+3", "RTMAX-14"] {
+        let applied = applied(&format!("--stop-signal {signal}"));
+        assert_eq!(applied.engine.stop_signal.as_deref(), Some(signal));
+    }
 }
 
 #[test]
