@@ -21,8 +21,8 @@ nginx's, for percentiles by HAProxy's.
 - **instructions**: in user space, under callgrind, which counts while 2,000 requests are sent (300 on new connections).
 - **system calls**: `strace --summary-only` over 2,000 requests.
 - **percentiles**: from h2load's log of each request at one rate, 16 connections (HTTP/2: 4 with 4 streams); the median of
-  three runs in which the proxies took turns.
-- **memory**: growth of the resident memory by thousands of connections that have asked once and then rested for three
+  nine runs of three seconds in which the proxies took turns.
+- **memory**: growth of the resident memory by thousands of connections that have asked once and then rested for eight
   seconds.
 - **hosts**: a table of 10,000 apps with a host each, against one of one.
 """
