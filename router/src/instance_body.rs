@@ -54,8 +54,9 @@ impl InstanceBody {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => match body.left() {
+                // Even if the head says otherwise, as in an answer to HEAD.
+                _ if body.is_end_stream() => SizeHint::with_exact(0),
                 Some(left) => SizeHint::with_exact(left),
-                None if body.is_end_stream() => SizeHint::with_exact(0),
                 None => SizeHint::default(),
             },
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::SendRequest;
 use h2::{Reason, RecvStream, SendStream};
 use hyper::{Request, Response};
 use slipway_router::policy::Policy;
@@ -219,12 +219,18 @@ async fn an_upload_larger_than_the_window_ends_with_its_early_answer() {
     assert_eq!(backend.accepted(), 1);
 }
 
-/// A request of which the first part has come.
-async fn upload(client: &mut SendRequest<Bytes>) -> (ResponseFuture, SendStream<Bytes>) {
+/// An upload of which the first part was sent, and which has its answer already.
+async fn answered_early(
+    client: &mut SendRequest<Bytes>,
+    calls: &mut UnboundedReceiver<Call>,
+) -> (SendStream<Bytes>, Call) {
     let request = Request::post("http://blog.test/").body(()).unwrap();
     let (answered, mut sending) = client.send_request(request, false).unwrap();
     sending.send_data(Bytes::from(vec![0; LARGE]), false).unwrap();
-    (answered, sending)
+    let mut served = call(calls).await;
+    answer_early(&mut served);
+    assert_eq!(whole(answered).await, (vec![413], "big".to_owned()));
+    (sending, served)
 }
 
 #[tokio::test]
@@ -232,10 +238,7 @@ async fn an_app_may_answer_first_and_read_on() {
     let (backend, mut calls) = server().await;
     let pair = Pair::new(&backend, Protocol::H2c);
     let mut client = client(&pair, Front::Http2).await;
-    let (answered, mut sending) = upload(&mut client).await;
-    let mut served = call(&mut calls).await;
-    answer_early(&mut served);
-    assert_eq!(whole(answered).await, (vec![413], "big".to_owned()));
+    let (mut sending, served) = answered_early(&mut client, &mut calls).await;
     sending.send_data(Bytes::from_static(b"end"), true).unwrap();
     let (mut body, mut count) = (served.request.into_body(), 0);
     while !body.is_end_stream() {
@@ -249,10 +252,7 @@ async fn an_app_that_answers_first_and_never_reads_holds_its_client_for_a_while_
     let (backend, mut calls) = server().await;
     let pair = Pair::new(&backend, Protocol::H2c);
     let mut client = client(&pair, Front::Http2).await;
-    let (answered, mut sending) = upload(&mut client).await;
-    let mut served = call(&mut calls).await;
-    answer_early(&mut served);
-    assert_eq!(whole(answered).await, (vec![413], "big".to_owned()));
+    let (mut sending, mut served) = answered_early(&mut client, &mut calls).await;
     assert_eq!(cut(served.request.body_mut()).await, Reason::CANCEL);
     within(poll_fn(|cx| sending.poll_reset(cx))).await.unwrap();
 }
